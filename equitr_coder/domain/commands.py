@@ -1,0 +1,132 @@
+"""What a front end may ask for. Every command is a value; `RunApi.submit` takes any of them."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from equitr_coder.domain.approvals import ApprovalAnswer
+from equitr_coder.domain.ids import RequestId, RunId
+from equitr_coder.domain.runs import PlanMode, RunKind
+from equitr_coder.domain.value import Value
+
+
+class StartRun(Value):
+    """Start a run on `repo`. None means: as configured. Answered with the new run's id."""
+
+    type: Literal["start_run"] = "start_run"
+    kind: RunKind
+    request: str
+    plan: PlanMode | None = None
+    check: str | None = None
+    budget: Decimal | None = None
+    max_workers: int | None = None
+    rounds: int | None = None
+    yes: bool = False
+    can_ask: bool = True
+    plan_only: bool = False
+
+
+class ResumeRun(Value):
+    """Go on with an unfinished run: the given one, or the newest unfinished of this workspace."""
+
+    type: Literal["resume_run"] = "resume_run"
+    run: str | None = None
+    """A run id or an epic id."""
+    budget: Decimal | None = None
+    yes: bool = False
+    can_ask: bool = True
+
+
+class SendMessage(Value):
+    """The next user message of a chat run."""
+
+    type: Literal["send_message"] = "send_message"
+    run: RunId
+    text: str
+
+
+class AnswerQuestion(Value):
+    type: Literal["answer_question"] = "answer_question"
+    run: RunId
+    question: RequestId
+    answer: str
+
+
+class ResolveApproval(Value):
+    type: Literal["resolve_approval"] = "resolve_approval"
+    run: RunId
+    approval: RequestId
+    answer: ApprovalAnswer
+
+
+class ApprovePlan(Value):
+    type: Literal["approve_plan"] = "approve_plan"
+    run: RunId
+
+
+class ReviseDocument(Value):
+    """Ask the planner to change one document; the others stay byte-identical."""
+
+    type: Literal["revise_document"] = "revise_document"
+    run: RunId
+    name: Literal["requirements", "design", "todos"]
+    request: str
+
+
+class EditDocument(Value):
+    """The user's own text. `todos` is parsed back into the plan.
+
+    Raises:
+        UserError: the text of `todos` cannot be read; names the line.
+    """
+
+    type: Literal["edit_document"] = "edit_document"
+    run: RunId
+    name: Literal["requirements", "design", "todos"]
+    content: str
+
+
+class RejectPlan(Value):
+    """End planning without a trace in the repository."""
+
+    type: Literal["reject_plan"] = "reject_plan"
+    run: RunId
+
+
+class Interrupt(Value):
+    """Stop what the agent is doing now. A chat stays open; other runs pause."""
+
+    type: Literal["interrupt"] = "interrupt"
+    run: RunId
+
+
+class CloseRun(Value):
+    """End a chat run."""
+
+    type: Literal["close_run"] = "close_run"
+    run: RunId
+
+
+class UndoChange(Value):
+    """Take back what the last turn of a chat run wrote in the user's checkout."""
+
+    type: Literal["undo_change"] = "undo_change"
+    run: RunId
+
+
+Command = Annotated[
+    StartRun
+    | ResumeRun
+    | SendMessage
+    | AnswerQuestion
+    | ResolveApproval
+    | ApprovePlan
+    | ReviseDocument
+    | EditDocument
+    | RejectPlan
+    | Interrupt
+    | CloseRun
+    | UndoChange,
+    Field(discriminator="type"),
+]

@@ -1,0 +1,351 @@
+"""Everything that happens, as one closed union. The event log is the ordered truth; views are folds of it.
+
+Order that every log keeps (asserted by `testing.assert_well_formed`): `run_started` is first; a
+`model_call_reserved` precedes its `model_call_settled` or `model_call_failed`, of which there is exactly one; a
+`tool_called` precedes its `tool_returned`; a `question_asked` or `approval_requested` precedes its answer; nothing but
+`run_resumed` follows `run_finished` or `run_paused`. `seq` counts from 1 within a run, without gaps.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from equitr_coder.domain.approvals import Approval, ApprovalAnswer
+from equitr_coder.domain.epic import Plan, TaskState
+from equitr_coder.domain.errors import ModelErrorKind, StopReason
+from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
+from equitr_coder.domain.models import Message, Purpose, Tier
+from equitr_coder.domain.money import Usage
+from equitr_coder.domain.receipts import Receipt
+from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+from equitr_coder.domain.value import Value
+
+VERSION = 1
+
+
+class EventBase(Value):
+    """`seq`, `at` and `run` are stamped by the hub; a producer leaves them empty."""
+
+    v: int = VERSION
+    seq: int = 0
+    at: datetime | None = None
+    run: RunId = RunId("")
+
+
+class AgentEvent(EventBase):
+    """Something one agent's session did. `task` is empty outside tasks."""
+
+    session: SessionId
+    agent: AgentName
+    task: TaskId | None = None
+
+
+class RunStarted(EventBase):
+    type: Literal["run_started"] = "run_started"
+    kind: RunKind
+    request: str
+    workspace: str
+    """Absolute path of the user's checkout."""
+    options: RunOptions
+    epic: EpicId | None = None
+    supervisor_model: str | None = None
+    worker_model: str | None = None
+    base_branch: str | None = None
+    """None when HEAD is detached, or there is no repository yet."""
+    base_commit: CommitId | None = None
+    unseen: tuple[str, ...] = ()
+    """Uncommitted files that worktrees do not see."""
+
+
+class QuestionAsked(AgentEvent):
+    type: Literal["question_asked"] = "question_asked"
+    question: RequestId
+    text: str
+    options: tuple[str, ...] = ()
+
+
+class QuestionAnswered(EventBase):
+    type: Literal["question_answered"] = "question_answered"
+    question: RequestId
+    answer: str
+
+
+class DocumentWritten(EventBase):
+    """A new revision of a planning document; `by` is `planner`, `user` or `host`."""
+
+    type: Literal["document_written"] = "document_written"
+    name: Literal["requirements", "design", "todos"]
+    content: str
+    revision: int
+    by: str
+    problems: tuple[str, ...] = ()
+
+
+class PlanSubmitted(EventBase):
+    """A valid plan waits for approval. A later one replaces it."""
+
+    type: Literal["plan_submitted"] = "plan_submitted"
+    plan: Plan
+    gaps: tuple[str, ...] = ()
+    """What review should look at: requirements without a task, tasks without a check, missing sections."""
+
+
+class PlanApproved(EventBase):
+    """The plan is fixed from here. `commit` is the first commit of the integration branch."""
+
+    type: Literal["plan_approved"] = "plan_approved"
+    plan: Plan
+    by: Literal["user", "yes_flag", "direct"]
+    branch: str
+    base: CommitId
+    commit: CommitId
+    documents_at: str | None = "docs"
+    """Folder of the documents on the branch; None for a direct task without documents."""
+
+
+class TaskChanged(EventBase):
+    type: Literal["task_changed"] = "task_changed"
+    task: TaskId
+    state: TaskState
+    agent: AgentName | None = None
+    attempt: int = 0
+    reason: StopReason | None = None
+    detail: str = ""
+    """In words: what it waits for, why it was sent back, how it failed."""
+    worktree: str | None = None
+    tree: TreeId | None = None
+    """Tree the attempt starts from, or the tree handed in."""
+    commit: CommitId | None = None
+
+
+class ModelCallReserved(AgentEvent):
+    """Committed before the request is sent. `usd` is the worst case that is held."""
+
+    type: Literal["model_call_reserved"] = "model_call_reserved"
+    call: CallId
+    model: str
+    tier: Tier
+    purpose: Purpose
+    usd: Decimal
+    input_bound: int
+    max_tokens: int
+
+
+class ModelCallSettled(AgentEvent):
+    """The reply's real cost; committed in one transaction with the reply's `message_added`."""
+
+    type: Literal["model_call_settled"] = "model_call_settled"
+    call: CallId
+    model: str
+    tier: Tier
+    purpose: Purpose
+    usage: Usage
+    usd: Decimal
+    price_source: str = ""
+    latency_ms: int = 0
+
+
+class ModelCallFailed(AgentEvent):
+    """No reply. `usd` is what is charged: 0 when the provider certainly did not work, else the reservation."""
+
+    type: Literal["model_call_failed"] = "model_call_failed"
+    call: CallId
+    model: str
+    tier: Tier
+    purpose: Purpose
+    kind: ModelErrorKind
+    message: str
+    usd: Decimal = Decimal(0)
+    retry_in: float | None = None
+    """Seconds until the next try; None when there is none."""
+
+
+class MessageAdded(AgentEvent):
+    """One message of a session's transcript. Tool results are in `tool_returned` instead."""
+
+    type: Literal["message_added"] = "message_added"
+    message: Message
+
+
+class ToolCalled(AgentEvent):
+    """The intent: committed before the tool runs."""
+
+    type: Literal["tool_called"] = "tool_called"
+    call: CallId
+    name: str
+    arguments: str
+
+
+class ToolReturned(AgentEvent):
+    """The result, with the tree as it stands now. A step whose `tool_returned` exists is never repeated."""
+
+    type: Literal["tool_returned"] = "tool_returned"
+    call: CallId
+    name: str
+    text: str
+    """What the model reads; its rest, when long, opens with `read_file("output:ID")`."""
+    is_error: bool = False
+    summary: str = ""
+    """One line for people."""
+    tree: TreeId | None = None
+    seen: dict[str, str] = Field(default_factory=dict)
+    """Path -> SHA-256 of file contents this session read or wrote in this step."""
+    duration_ms: int = 0
+
+
+class FileChanged(AgentEvent):
+    type: Literal["file_changed"] = "file_changed"
+    path: str
+    change: Literal["created", "modified", "deleted"]
+    added: int = 0
+    removed: int = 0
+
+
+class ApprovalRequested(EventBase):
+    type: Literal["approval_requested"] = "approval_requested"
+    approval: Approval
+
+
+class ApprovalResolved(EventBase):
+    type: Literal["approval_resolved"] = "approval_resolved"
+    approval: RequestId
+    answer: ApprovalAnswer
+
+
+class EscalationAsked(AgentEvent):
+    """A question to the supervisor: by the `ask_supervisor` tool, or by the host after repeated failure."""
+
+    type: Literal["escalation_asked"] = "escalation_asked"
+    escalation: RequestId
+    question: str
+    files: tuple[str, ...] = ()
+    automatic: bool = False
+
+
+class EscalationAnswered(AgentEvent):
+    type: Literal["escalation_answered"] = "escalation_answered"
+    escalation: RequestId
+    answer: str
+    usd: Decimal = Decimal(0)
+
+
+class ReviewGiven(AgentEvent):
+    type: Literal["review_given"] = "review_given"
+    approved: bool
+    reasons: tuple[str, ...] = ()
+    tree: TreeId | None = None
+
+
+class MergeQueued(EventBase):
+    type: Literal["merge_queued"] = "merge_queued"
+    task: TaskId
+    attempt: int
+    commit: CommitId
+
+
+class MergeLanded(EventBase):
+    """`target` is the branch that moved: the integration branch for a task, the user's branch at the end."""
+
+    type: Literal["merge_landed"] = "merge_landed"
+    task: TaskId | None = None
+    target: str
+    old: CommitId
+    commit: CommitId
+
+
+class MergeRejected(EventBase):
+    type: Literal["merge_rejected"] = "merge_rejected"
+    task: TaskId | None = None
+    attempt: int = 0
+    reason: StopReason
+    detail: str
+    paths: tuple[str, ...] = ()
+
+
+class ReceiptStored(EventBase):
+    type: Literal["receipt_stored"] = "receipt_stored"
+    task: TaskId
+    receipt: Receipt
+
+
+class BudgetWarned(EventBase):
+    """Once per account, at 80 % of its limit."""
+
+    type: Literal["budget_warned"] = "budget_warned"
+    account: str
+    usd: Decimal
+    limit: Decimal
+
+
+class BudgetReached(EventBase):
+    type: Literal["budget_reached"] = "budget_reached"
+    account: str
+    usd: Decimal
+    limit: Decimal
+    detail: str = ""
+
+
+class RunPaused(EventBase):
+    """The run stopped with everything kept; `resume` goes on."""
+
+    type: Literal["run_paused"] = "run_paused"
+    reason: StopReason
+    detail: str = ""
+    hint: str = ""
+
+
+class RunResumed(EventBase):
+    type: Literal["run_resumed"] = "run_resumed"
+    options: RunOptions
+    supervisor_model: str | None = None
+    worker_model: str | None = None
+
+
+class RunFinished(EventBase):
+    type: Literal["run_finished"] = "run_finished"
+    state: RunState
+    reason: StopReason | None = None
+    content: str = ""
+    """The answer, in words."""
+    landed: bool | None = None
+    """Whether the user's branch moved; None when there was nothing to land."""
+    hint: str = ""
+    """The command that takes the work when it did not land, or that goes on."""
+
+
+Event = Annotated[
+    RunStarted
+    | QuestionAsked
+    | QuestionAnswered
+    | DocumentWritten
+    | PlanSubmitted
+    | PlanApproved
+    | TaskChanged
+    | ModelCallReserved
+    | ModelCallSettled
+    | ModelCallFailed
+    | MessageAdded
+    | ToolCalled
+    | ToolReturned
+    | FileChanged
+    | ApprovalRequested
+    | ApprovalResolved
+    | EscalationAsked
+    | EscalationAnswered
+    | ReviewGiven
+    | MergeQueued
+    | MergeLanded
+    | MergeRejected
+    | ReceiptStored
+    | BudgetWarned
+    | BudgetReached
+    | RunPaused
+    | RunResumed
+    | RunFinished,
+    Field(discriminator="type"),
+]
+
+EVENTS: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
+"""Reads and writes any event: `EVENTS.validate_json(text)`, `event.model_dump_json()`."""

@@ -1,0 +1,256 @@
+"""What a front end may ask to know, and the answers. Closed unions of values; answering changes nothing.
+
+Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call and
+`SetTrust`, `WriteConfig` write the user's own files.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from equitr_coder.domain.ids import EpicId, RunId
+from equitr_coder.domain.models import ModelInfo
+from equitr_coder.domain.money import Price, Usage
+from equitr_coder.domain.runs import RunKind, RunState
+from equitr_coder.domain.value import Value
+
+
+class ConfigQuery(Value):
+    type: Literal["config"] = "config"
+
+
+class ModelsQuery(Value):
+    type: Literal["models"] = "models"
+    discover: bool = False
+
+
+class DoctorQuery(Value):
+    type: Literal["doctor"] = "doctor"
+
+
+class RunsQuery(Value):
+    type: Literal["runs"] = "runs"
+    unfinished_only: bool = False
+
+
+class CostQuery(Value):
+    type: Literal["cost"] = "cost"
+    run: RunId
+
+
+class DiffQuery(Value):
+    """What a run changed: in the checkout for a chat, against the base commit otherwise."""
+
+    type: Literal["diff"] = "diff"
+    run: RunId
+
+
+class ProposalQuery(Value):
+    """Which supervisor and worker the keys in the environment allow, for a first configuration."""
+
+    type: Literal["proposal"] = "proposal"
+
+
+class TrustQuery(Value):
+    type: Literal["trust_state"] = "trust_state"
+
+
+class SetTrust(Value):
+    """Accept this workspace's `.equitr/` as it is now, by content hash; or withdraw it."""
+
+    type: Literal["set_trust"] = "set_trust"
+    trusted: bool = True
+
+
+class ProbeModel(Value):
+    """One small priced call to the given model."""
+
+    type: Literal["probe_model"] = "probe_model"
+    model: str
+
+
+class WriteConfig(Value):
+    """Write the user's configuration file; `text` is the whole YAML."""
+
+    type: Literal["write_config"] = "write_config"
+    text: str
+
+
+Query = Annotated[
+    ConfigQuery
+    | ModelsQuery
+    | DoctorQuery
+    | RunsQuery
+    | CostQuery
+    | DiffQuery
+    | ProposalQuery
+    | TrustQuery
+    | SetTrust
+    | ProbeModel
+    | WriteConfig,
+    Field(discriminator="type"),
+]
+
+
+class ConfigEntry(Value):
+    key: str
+    value: str
+    """As YAML would write it; secrets masked."""
+    source: str
+    """`default`, `user PATH:LINE`, `project PATH:LINE`, `environment NAME`, `flag --NAME` or `ignored: untrusted PATH`."""
+    note: str = ""
+
+
+class ConfigAnswer(Value):
+    type: Literal["config"] = "config"
+    entries: tuple[ConfigEntry, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class ConfiguredModel(Value):
+    role: Literal["single", "supervisor", "worker"]
+    name: str | None
+    note: str = ""
+    """For example `same as supervisor`."""
+    provider: str = ""
+    endpoint: str = ""
+    key: str = ""
+    """Where the key comes from and whether it is there: `OPENAI_API_KEY is set`; never the key."""
+    price: Price | None = None
+
+
+class ModelsAnswer(Value):
+    type: Literal["models"] = "models"
+    configured: tuple[ConfiguredModel, ...]
+    discovered: tuple[ModelInfo, ...] = ()
+    endpoint: str = ""
+
+
+class Finding(Value):
+    """One line of the doctor."""
+
+    name: str
+    state: Literal["ok", "warn", "bad"]
+    detail: str
+    fix: str = ""
+
+
+class DoctorAnswer(Value):
+    type: Literal["doctor"] = "doctor"
+    findings: tuple[Finding, ...]
+
+
+class RunSummary(Value):
+    """One row of the list of runs."""
+
+    run: RunId
+    kind: RunKind
+    epic: EpicId | None
+    title: str
+    state: RunState
+    phase: str
+    """`planning`, `awaiting approval`, `working`, or the final state."""
+    done: int
+    tasks: int
+    usd: Decimal
+    budget: Decimal | None
+    started: datetime
+    last: datetime
+    alive: bool
+    """Whether a process owns it now."""
+
+
+class RunsAnswer(Value):
+    type: Literal["runs"] = "runs"
+    runs: tuple[RunSummary, ...]
+
+
+class CostRow(Value):
+    """Settled calls of one group."""
+
+    name: str
+    calls: int
+    usage: Usage
+    usd: Decimal
+
+
+class CostAnswer(Value):
+    type: Literal["cost"] = "cost"
+    total: Decimal
+    held: Decimal
+    limit: Decimal | None
+    by_model: tuple[CostRow, ...]
+    by_agent: tuple[CostRow, ...]
+    by_purpose: tuple[CostRow, ...]
+    by_task: tuple[CostRow, ...]
+
+
+class DiffAnswer(Value):
+    type: Literal["diff"] = "diff"
+    text: str
+    """Unified diff."""
+
+
+class Proposal(Value):
+    """A dated pair from `config/presets/`, usable with a key that is there."""
+
+    preset: str
+    date: str
+    supervisor: str
+    worker: str
+    supervisor_price: Price | None
+    worker_price: Price | None
+    key: str
+    """Name of the variable that holds the key."""
+    budget: Decimal
+    yaml: str
+    """The configuration file that would be written."""
+
+
+class ProposalAnswer(Value):
+    type: Literal["proposal"] = "proposal"
+    configured: bool
+    """Whether a model is configured already."""
+    proposals: tuple[Proposal, ...]
+    looked_for: tuple[str, ...]
+    """The variables that were looked for."""
+
+
+class TrustAnswer(Value):
+    type: Literal["trust_state"] = "trust_state"
+    present: bool
+    trusted: bool
+    changed: bool
+    """Trusted once, but the content is different now."""
+    files: tuple[str, ...] = ()
+    content_hash: str = ""
+
+
+class ProbeAnswer(Value):
+    type: Literal["probe"] = "probe"
+    ok: bool
+    text: str
+    usd: Decimal
+    latency_ms: int
+
+
+class Written(Value):
+    type: Literal["written"] = "written"
+    path: str
+
+
+Answer = Annotated[
+    ConfigAnswer
+    | ModelsAnswer
+    | DoctorAnswer
+    | RunsAnswer
+    | CostAnswer
+    | DiffAnswer
+    | ProposalAnswer
+    | TrustAnswer
+    | ProbeAnswer
+    | Written,
+    Field(discriminator="type"),
+]

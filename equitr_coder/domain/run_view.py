@@ -1,0 +1,287 @@
+"""One run as it stands: a fold of its events. Every front end, the ledger after a restart and `resume` read this."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from equitr_coder.domain import events as e
+from equitr_coder.domain.approvals import Approval
+from equitr_coder.domain.epic import Plan, TaskState
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
+from equitr_coder.domain.models import AssistantMessage, Message, Purpose, SystemMessage, ToolMessage
+from equitr_coder.domain.money import ZERO, Usage
+from equitr_coder.domain.receipts import Receipt
+from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+
+
+@dataclass
+class TaskView:
+    id: TaskId
+    state: TaskState = TaskState.WAITING
+    agent: AgentName | None = None
+    attempt: int = 0
+    reason: StopReason | None = None
+    detail: str = ""
+    worktree: str | None = None
+    tree: TreeId | None = None
+    """Last known tree of the task's worktree."""
+    commit: CommitId | None = None
+    receipt: Receipt | None = None
+    escalations: int = 0
+    summary: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    """Path -> created, modified or deleted."""
+    started: datetime | None = None
+    ended: datetime | None = None
+    history: list[tuple[int, StopReason | None, str]] = field(default_factory=list)
+    """What became of earlier attempts: number, reason, detail."""
+
+
+@dataclass
+class SessionView:
+    """One transcript, ready to be sent again."""
+
+    id: SessionId
+    agent: AgentName
+    task: TaskId | None
+    system: str = ""
+    messages: list[Message] = field(default_factory=list)
+    seen: dict[str, str] = field(default_factory=dict)
+    tree: TreeId | None = None
+    calls_made: int = 0
+    """Settled model calls."""
+    running_tools: dict[CallId, e.ToolCalled] = field(default_factory=dict)
+
+    @property
+    def unanswered(self) -> tuple[CallId, ...]:
+        """Tool calls of the last assistant message that have no result yet, in order."""
+        answered = {message.call for message in self.messages if isinstance(message, ToolMessage)}
+        for message in reversed(self.messages):
+            if isinstance(message, AssistantMessage):
+                return tuple(call.id for call in message.calls if call.id not in answered)
+        return ()
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """One model call: reserved, and settled or failed or still open."""
+
+    call: CallId
+    model: str
+    agent: AgentName
+    task: TaskId | None
+    session: SessionId
+    purpose: Purpose
+    reserved: Decimal
+    usd: Decimal = ZERO
+    usage: Usage = field(default_factory=Usage)
+    is_open: bool = True
+    latency_ms: int = 0
+
+
+@dataclass
+class RunView:
+    run: RunId
+    kind: RunKind = RunKind.CHAT
+    request: str = ""
+    workspace: str = ""
+    options: RunOptions = field(default_factory=RunOptions)
+    epic: EpicId | None = None
+    state: RunState = RunState.INITIALIZING
+    reason: StopReason | None = None
+    detail: str = ""
+    content: str = ""
+    hint: str = ""
+    landed: bool | None = None
+    supervisor_model: str | None = None
+    worker_model: str | None = None
+    base_branch: str | None = None
+    base_commit: CommitId | None = None
+    plan: Plan | None = None
+    gaps: tuple[str, ...] = ()
+    is_approved: bool = False
+    branch: str | None = None
+    tip: CommitId | None = None
+    """Last commit of the integration branch that this log knows."""
+    documents_at: str | None = None
+    documents: dict[str, e.DocumentWritten] = field(default_factory=dict)
+    tasks: dict[TaskId, TaskView] = field(default_factory=dict)
+    sessions: dict[SessionId, SessionView] = field(default_factory=dict)
+    questions: dict[RequestId, e.QuestionAsked] = field(default_factory=dict)
+    """Open ones only; likewise `approvals`."""
+    approvals: dict[RequestId, Approval] = field(default_factory=dict)
+    grants: list[tuple[Approval, e.ApprovalResolved]] = field(default_factory=list)
+    escalations: list[tuple[e.EscalationAsked, e.EscalationAnswered | None]] = field(default_factory=list)
+    ledger: dict[CallId, LedgerRow] = field(default_factory=dict)
+    warned: set[str] = field(default_factory=set)
+    started: datetime | None = None
+    last: datetime | None = None
+    seq: int = 0
+
+    @property
+    def spent(self) -> Decimal:
+        """Settled and charged money, open reservations not included."""
+        return sum((row.usd for row in self.ledger.values()), ZERO)
+
+    @property
+    def held(self) -> Decimal:
+        return sum((row.reserved for row in self.ledger.values() if row.is_open), ZERO)
+
+    @property
+    def phase(self) -> str:
+        if self.state.is_final or self.state is RunState.PAUSED:
+            waiting = self.plan is not None and not self.is_approved and not self.state.is_final
+            return "awaiting approval" if waiting else self.state.value
+        if self.kind is RunKind.CHAT or self.is_approved:
+            return "working"
+        return "awaiting approval" if self.plan is not None else "planning"
+
+    def count(self, state: TaskState) -> int:
+        return sum(task.state is state for task in self.tasks.values())
+
+
+def fold(events: Iterable[e.Event], view: RunView | None = None) -> RunView:
+    """Apply events in order; pass a view to go on from it (it is changed in place)."""
+    for event in events:
+        if view is None:
+            view = RunView(run=event.run)
+        apply(view, event)
+    return view if view is not None else RunView(run=RunId(""))
+
+
+def apply(view: RunView, event: e.Event) -> None:
+    """Apply one event. Unknown combinations change nothing but `seq`: old logs always load."""
+    view.seq = max(view.seq, event.seq)
+    if event.at is not None:
+        view.started = view.started or event.at
+        view.last = event.at
+    match event:
+        case e.RunStarted():
+            view.run, view.kind, view.request, view.workspace = event.run, event.kind, event.request, event.workspace
+            view.options, view.epic = event.options, event.epic
+            view.supervisor_model, view.worker_model = event.supervisor_model, event.worker_model
+            view.base_branch, view.base_commit = event.base_branch, event.base_commit
+            view.state = RunState.RUNNING
+        case e.RunResumed():
+            view.options = event.options
+            view.supervisor_model, view.worker_model = event.supervisor_model, event.worker_model
+            view.state, view.reason, view.detail, view.hint = RunState.RUNNING, None, "", ""
+        case e.RunPaused():
+            view.state, view.reason, view.detail, view.hint = RunState.PAUSED, event.reason, event.detail, event.hint
+        case e.RunFinished():
+            view.state, view.reason, view.content = event.state, event.reason, event.content
+            view.landed, view.hint = event.landed, event.hint
+        case e.QuestionAsked():
+            view.questions[event.question] = event
+        case e.QuestionAnswered():
+            view.questions.pop(event.question, None)
+        case e.DocumentWritten():
+            view.documents[event.name] = event
+        case e.PlanSubmitted():
+            view.plan, view.gaps = event.plan, event.gaps
+            view.tasks = {task.id: TaskView(task.id) for task in event.plan.tasks}
+        case e.PlanApproved():
+            view.plan, view.is_approved = event.plan, True
+            view.branch, view.tip, view.documents_at = event.branch, event.commit, event.documents_at
+            view.base_commit = event.base
+            view.tasks = {task.id: TaskView(task.id) for task in event.plan.tasks}
+        case e.TaskChanged():
+            _apply_task(view.tasks.setdefault(event.task, TaskView(event.task)), event)
+        case e.ModelCallReserved():
+            view.ledger[event.call] = LedgerRow(
+                event.call, event.model, event.agent, event.task, event.session, event.purpose, event.usd
+            )
+        case e.ModelCallSettled():
+            _close_row(view, event, event.usage, event.latency_ms)
+            _session(view, event).calls_made += 1
+        case e.ModelCallFailed():
+            _close_row(view, event, Usage(), 0)
+        case e.MessageAdded():
+            session = _session(view, event)
+            if isinstance(event.message, SystemMessage):
+                session.system = event.message.text
+            else:
+                session.messages.append(event.message)
+        case e.ToolCalled():
+            _session(view, event).running_tools[event.call] = event
+        case e.ToolReturned():
+            session = _session(view, event)
+            session.running_tools.pop(event.call, None)
+            session.messages.append(
+                ToolMessage(call=event.call, name=event.name, text=event.text, is_error=event.is_error)
+            )
+            session.seen.update(event.seen)
+            if event.tree is not None:
+                session.tree = event.tree
+                if event.task is not None and event.task in view.tasks:
+                    view.tasks[event.task].tree = event.tree
+        case e.FileChanged():
+            if event.task is not None and event.task in view.tasks:
+                view.tasks[event.task].files[event.path] = event.change
+        case e.ApprovalRequested():
+            view.approvals[event.approval.id] = event.approval
+        case e.ApprovalResolved():
+            approval = view.approvals.pop(event.approval, None)
+            if approval is not None:
+                view.grants.append((approval, event))
+        case e.EscalationAsked():
+            view.escalations.append((event, None))
+            if event.task is not None and event.task in view.tasks:
+                view.tasks[event.task].escalations += 1
+        case e.EscalationAnswered():
+            view.escalations = [
+                (asked, event if asked.escalation == event.escalation else answered)
+                for asked, answered in view.escalations
+            ]
+        case e.MergeLanded():
+            if event.task is not None:
+                view.tip = event.commit
+                view.tasks[event.task].commit = event.commit
+        case e.ReceiptStored():
+            view.tasks[event.task].receipt = event.receipt
+        case e.BudgetWarned():
+            view.warned.add(event.account)
+        case e.ReviewGiven() | e.MergeQueued() | e.MergeRejected() | e.BudgetReached():
+            pass
+
+
+def _session(view: RunView, event: e.AgentEvent) -> SessionView:
+    found = view.sessions.get(event.session)
+    if found is None:
+        found = view.sessions[event.session] = SessionView(event.session, event.agent, event.task)
+    return found
+
+
+def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
+    if event.state is TaskState.WORKING and event.attempt > task.attempt and task.attempt:
+        task.history.append((task.attempt, task.reason, task.detail))
+    task.state, task.reason, task.detail = event.state, event.reason, event.detail
+    task.agent = event.agent or task.agent
+    task.attempt = event.attempt or task.attempt
+    task.worktree = event.worktree or task.worktree
+    task.tree = event.tree or task.tree
+    task.commit = event.commit or task.commit
+    if event.state is TaskState.WORKING and task.started is None:
+        task.started = event.at
+    if event.state.is_final:
+        task.ended = event.at
+
+
+def _close_row(view: RunView, event: e.ModelCallSettled | e.ModelCallFailed, usage: Usage, latency_ms: int) -> None:
+    row = view.ledger.get(event.call)
+    reserved = row.reserved if row is not None else event.usd
+    view.ledger[event.call] = LedgerRow(
+        event.call,
+        event.model,
+        event.agent,
+        event.task,
+        event.session,
+        event.purpose,
+        reserved,
+        event.usd,
+        usage,
+        is_open=False,
+        latency_ms=latency_ms,
+    )

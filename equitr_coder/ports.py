@@ -1,0 +1,767 @@
+"""What one part may ask of another. Protocols and the small values that cross them; no behaviour."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
+from equitr_coder.domain.commands import Command
+from equitr_coder.domain.epic import Plan
+from equitr_coder.domain.errors import ModelError
+from equitr_coder.domain.events import Event
+from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId, TreeId
+from equitr_coder.domain.models import Delta, ModelInfo, ModelRequest, ModelSpec, Purpose, Reply, Tier, ToolSpec
+from equitr_coder.domain.money import Price, Usage
+from equitr_coder.domain.queries import Answer, Query
+from equitr_coder.domain.run_view import RunView
+from equitr_coder.domain.value import Value
+
+# ---------------------------------------------------------------- the door
+
+
+@dataclass(frozen=True)
+class ShownDelta:
+    """Text as it streams. Lossy, not stored, no sequence number."""
+
+    run: RunId
+    session: SessionId
+    agent: AgentName
+    task: TaskId | None
+    text: str
+
+
+class RunApi(Protocol):
+    """The one door: commands in, events out. Every front end, local or remote, uses only this."""
+
+    async def submit(self, command: Command) -> RunId:
+        """Take a command; returns the run it concerns. Returns when the command is accepted, not when it is done.
+
+        Raises:
+            UserError: the command makes no sense now; says why and what to do.
+        """
+        ...
+
+    def events(self, run: RunId, *, after: int = 0, deltas: bool = False) -> AsyncIterator[Event | ShownDelta]:
+        """Every stored event of the run with `seq` greater than `after`, in order, then new ones as they come.
+
+        Ends after the event that ends or pauses the run. A slow reader loses no event, only deltas.
+        """
+        ...
+
+    async def view(self, run: RunId) -> RunView: ...
+
+    async def runs(self, *, unfinished_only: bool = False) -> Sequence[RunView]:
+        """Runs of this workspace, newest first."""
+        ...
+
+    async def query(self, query: Query) -> Answer: ...
+
+
+# ---------------------------------------------------------------- models and money
+
+
+class ModelClient(Protocol):
+    """Speaks to providers."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Delta | Reply]:
+        """Send one request. Yields deltas, and last exactly one `Reply`. Never retries by itself.
+
+        Cancelling the consuming task closes the connection.
+
+        Raises:
+            ModelError: with the kind, and `retry_after` when the provider named one.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ModelCatalog(Protocol):
+    async def discover(self, spec: ModelSpec) -> Sequence[ModelInfo]:
+        """What the endpoint of `spec` offers.
+
+        Raises:
+            ModelError: it cannot be reached, or refused.
+        """
+        ...
+
+    def provider(self, spec: ModelSpec) -> str:
+        """`openai`, `anthropic`, ... for names, hints and keys.
+
+        Raises:
+            UserError: the prefix is unknown and there is no `api_base`.
+        """
+        ...
+
+    def endpoint(self, spec: ModelSpec) -> str:
+        """URL the model is called at, or a word when the adapter decides."""
+        ...
+
+    def key_variable(self, spec: ModelSpec) -> str | None:
+        """Name of the environment variable that holds the key; None when none is needed."""
+        ...
+
+
+class PriceBook(Protocol):
+    def price(self, model: str) -> Price | None:
+        """None means unknown, which is never 0."""
+        ...
+
+    def info(self, model: str) -> ModelInfo | None: ...
+
+
+class TokenCounter(Protocol):
+    def upper_bound(self, request: ModelRequest) -> int:
+        """Input tokens the request cannot exceed, cheaply (by byte length)."""
+        ...
+
+    def tighter_bound(self, request: ModelRequest) -> int:
+        """The same by a tokenizer, with a margin where the model's own is not known; slower on first use."""
+        ...
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where a call is charged: the run, then the task, then the agent's session. The tightest limit wins."""
+
+    run: RunId
+    task: TaskId | None
+    session: SessionId
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Money held for one call. `max_tokens` may be less than asked, shrunk to what is left."""
+
+    call: CallId
+    account: Account
+    model: str
+    usd: Decimal
+    input_bound: int
+    max_tokens: int
+    price: Price | None
+
+
+class BudgetGate(Protocol):
+    """The wall. One per run; all agents of the run share it."""
+
+    async def reserve(self, account: Account, request: ModelRequest) -> Reservation:
+        """Hold the worst case of `request`. Waits while only other calls' holds are in the way.
+
+        Raises:
+            BudgetRefused: it can never fit. Nothing is held.
+            UserError: the price is unknown and a limit is set; the hint is the exact configuration line.
+        """
+        ...
+
+    def settle(self, reservation: Reservation, usage: Usage) -> tuple[Decimal, Sequence[Event]]:
+        """Replace the hold by the real cost; returns it, and any warning events to record with it."""
+        ...
+
+    def charge(self, reservation: Reservation) -> Decimal:
+        """The call's fate is unknown: the hold becomes spent. Returns the amount."""
+        ...
+
+    def release(self, reservation: Reservation) -> None:
+        """The call certainly cost nothing: the hold is gone. Safe to call twice, and after `settle`."""
+        ...
+
+    @property
+    def limit(self) -> Decimal | None: ...
+
+    @property
+    def spent(self) -> Decimal: ...
+
+    @property
+    def held(self) -> Decimal: ...
+
+
+# ---------------------------------------------------------------- events
+
+
+class EventSink(Protocol):
+    """Where a run's parts put what happens."""
+
+    async def record(self, *events: Event) -> None:
+        """Store the events as one transaction, durable when this returns, then fan them out. Order is kept."""
+        ...
+
+    def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None:
+        """Fan out streamed text; lossy."""
+        ...
+
+    @property
+    def view(self) -> RunView:
+        """The fold of everything recorded so far. Read only."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """Index entry of a run."""
+
+    run: RunId
+    workspace: str
+    epic_number: int | None
+    created: datetime
+
+
+class EventStore(Protocol):
+    """Append-only. One process writes a run; any may read."""
+
+    async def create_run(self, run: RunId, workspace: str, *, with_epic: bool) -> int | None:
+        """Register a run; returns its epic number in this workspace when `with_epic`."""
+        ...
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """All or none, durable (fsync) when it returns.
+
+        Raises:
+            UserError: the disk is full or the store cannot be written; nothing of this call is stored.
+        """
+        ...
+
+    async def read(self, run: RunId, *, after: int = 0) -> Sequence[Event]: ...
+
+    async def runs(self, workspace: str | None = None) -> Sequence[RunRow]:
+        """Newest first."""
+        ...
+
+    async def put_blob(self, data: bytes) -> str:
+        """Keep bytes under their SHA-256, durable when it returns."""
+        ...
+
+    async def get_blob(self, digest: str) -> bytes | None: ...
+
+    async def write_journal(self, key: str, body: Mapping[str, Any]) -> None:
+        """Put (or replace) an open intent, durable when it returns. Keys: `landing:RUN`."""
+        ...
+
+    async def clear_journal(self, key: str) -> None: ...
+
+    async def open_journals(self, prefix: str) -> Mapping[str, Mapping[str, Any]]: ...
+
+    def lock_run(self, run: RunId) -> AbstractAsyncContextManager[None]:
+        """Own the run while the context is open; the kernel frees it when the process dies.
+
+        Raises:
+            UserError: another process owns it; names its pid.
+        """
+        ...
+
+    def is_owned(self, run: RunId) -> bool: ...
+
+    async def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+# ---------------------------------------------------------------- files, commands, git
+
+
+@dataclass(frozen=True)
+class FileText:
+    """A text file as read: `text` with `\\n` line ends; how to write it back is remembered in the rest."""
+
+    path: str
+    text: str
+    digest: str
+    """SHA-256 of the bytes on disk."""
+    newline: Literal["\n", "\r\n"] = "\n"
+    encoding: str = "utf-8"
+    bom: bool = False
+
+
+class Workspace(Protocol):
+    """The files of one checkout, confined to its root. Paths are relative, `/`-separated; absolute ones inside the
+    root are accepted. Symlinks are resolved before the check; `.git` is out of bounds.
+
+    Every method may raise ToolFailure with text for the model.
+    """
+
+    @property
+    def root(self) -> Path: ...
+
+    def relative(self, path: str) -> str:
+        """The canonical relative form.
+
+        Raises:
+            ToolFailure: it leads out of the workspace, or into `.git`.
+        """
+        ...
+
+    async def read(self, path: str) -> FileText:
+        """Raises ToolFailure for a missing, binary or huge (over 10 MB) file, and for a folder."""
+        ...
+
+    async def write(self, path: str, text: str, *, expected: str | None, like: FileText | None = None) -> str:
+        """Write the whole file atomically (temp file and rename, mode kept); returns the new SHA-256.
+
+        `expected` is the SHA-256 that must still be on disk; None means the file must not exist. `like` keeps its
+        encoding, BOM and line ends.
+
+        Raises:
+            ToolFailure: the file on disk is another than expected.
+        """
+        ...
+
+    async def delete(self, path: str, *, expected: str) -> None: ...
+
+    async def digest(self, path: str) -> str | None:
+        """SHA-256 of the bytes on disk; None when there is no such file."""
+        ...
+
+    async def list(self, path: str = ".", pattern: str | None = None, *, limit: int = 1000) -> Sequence[str]:
+        """Files git would track plus untracked ones it does not ignore, sorted; folders when not in a repository."""
+        ...
+
+    async def search(
+        self, pattern: str, path: str = ".", glob: str | None = None, *, limit: int = 200
+    ) -> "SearchResult": ...
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    path: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    hits: tuple[SearchHit, ...]
+    per_file: Mapping[str, int]
+    """Hits of every file, the ones cut off included."""
+    is_complete: bool
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    exit_code: int
+    """128 + signal when killed by one; -1 on time-out."""
+    output: bytes
+    """Stdout and stderr as they came, capped by the executor; `truncated` says so."""
+    timed_out: bool = False
+    truncated: bool = False
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """How commands run here, for `doctor`, receipts and approvals."""
+
+    kind: Literal["bubblewrap", "none"]
+    reason: str
+    """Why there is no sandbox, or its version."""
+
+    @property
+    def is_confined(self) -> bool:
+        return self.kind != "none"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command runs and what it sees.
+
+    Inside the sandbox `root` is writable and is also what stands at `stands_for` (the user's checkout), so that
+    editable installs and links that lead there lead to `root`; `git_dir` is readable only.
+    """
+
+    root: Path
+    stands_for: Path | None = None
+    git_dir: Path | None = None
+    links: Mapping[str, Path] = field(default_factory=dict)
+    """Relative path -> folder outside that appears there read-only (`node_modules`, a virtual environment)."""
+
+
+class Executor(Protocol):
+    """Runs shell commands: own process group, killed whole, no key in the environment, no network when confined."""
+
+    @property
+    def confinement(self) -> Confinement: ...
+
+    async def run(
+        self,
+        command: str,
+        place: Place,
+        *,
+        timeout: float,
+        clean: bool = False,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> CommandResult:
+        """`sh -c command` at the root of `place`. `clean` means a check: private HOME and TMPDIR, stable environment.
+
+        Never raises for what the command does; a cancelled run kills the whole group before it returns.
+        """
+        ...
+
+    async def interpreter(self, place: Place) -> str:
+        """Path of the `python3` that a command there would get, or empty."""
+        ...
+
+    def environment_hash(self, place: Place) -> str:
+        """SHA-256 over the names and values a clean command gets and the resolved interpreter."""
+        ...
+
+    def leads_back(self, place: Place) -> str:
+        """When not confined: how code under test could come from `stands_for` instead of `root` (an editable install,
+        a `.pth`, a link), in words; empty when it cannot.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class RepoState:
+    """What stands in the user's checkout before any money is spent."""
+
+    root: Path
+    is_repository: bool
+    has_commits: bool
+    branch: str | None
+    head: CommitId | None
+    dirty: tuple[str, ...]
+    """Tracked files with uncommitted changes."""
+    untracked: tuple[str, ...]
+    has_identity: bool
+    submodules: tuple[str, ...] = ()
+    uses_lfs: bool = False
+    is_bare: bool = False
+    in_progress: str = ""
+    """`merge`, `rebase`, ... when one is unfinished."""
+
+
+@dataclass(frozen=True)
+class MergeForecast:
+    """What merging would give. `tree` is set when it is clean, `conflicts` (paths) when it is not."""
+
+    tree: TreeId | None
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What became of moving the user's branch. `reason` and `command` are set when it did not move."""
+
+    landed: bool
+    old: CommitId | None = None
+    new: CommitId | None = None
+    reason: str = ""
+    command: str = ""
+
+
+class Repository(Protocol):
+    """Git, run by the host alone: hooks, signing, pagers, fsmonitor and prompts off; our identity only where the user
+    has none. Raises `UserError` for what the user must mend (a broken repository, a full disk).
+    """
+
+    async def inspect(self) -> RepoState: ...
+
+    async def ensure(self) -> RepoState:
+        """Make the folder a repository and give it a first commit when it has none; existing ones are left alone."""
+        ...
+
+    async def resolve(self, ref: str) -> CommitId | None: ...
+
+    async def tree_of(self, commit: CommitId) -> TreeId: ...
+
+    async def add_worktree(self, path: Path, commit: CommitId) -> None:
+        """A linked worktree at `path`, detached at `commit`. An existing one there is reset to it instead."""
+        ...
+
+    async def remove_worktree(self, path: Path) -> None: ...
+
+    async def snapshot(self, root: Path) -> TreeId:
+        """The content of a worktree (or of the checkout) as a tree: tracked and untracked, not ignored.
+
+        Touches neither its index nor any ref; repeated calls cost a stat per file.
+        """
+        ...
+
+    async def restore(self, root: Path, tree: TreeId) -> None:
+        """Make a *worktree* equal `tree`; ignored files stay."""
+        ...
+
+    async def commit_tree(
+        self, tree: TreeId, parents: Sequence[CommitId], message: str, *, author: str | None = None
+    ) -> CommitId: ...
+
+    async def tree_with(self, base: TreeId, files: Mapping[str, bytes | None]) -> TreeId:
+        """`base` with whole files put in, or taken out where the value is None. Modes of existing files are kept."""
+        ...
+
+    async def forecast(self, ours: CommitId, theirs: CommitId) -> MergeForecast: ...
+
+    async def move_ref(self, ref: str, new: CommitId, old: CommitId | None) -> bool:
+        """Compare-and-swap; `old=None` means it must not exist. False when it was something else."""
+        ...
+
+    async def delete_ref(self, ref: str) -> None: ...
+
+    async def refs(self, prefix: str) -> Mapping[str, CommitId]: ...
+
+    async def changed(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, str]:
+        """Path -> `created`, `modified` or `deleted`."""
+        ...
+
+    async def diff(self, old: TreeId | CommitId, new: TreeId | CommitId, *, paths: Sequence[str] = ()) -> str:
+        """Unified diff text."""
+        ...
+
+    async def numstat(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, tuple[int, int]]:
+        """Path -> lines added and removed; binary files count as (0, 0)."""
+        ...
+
+    async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None: ...
+
+    async def list_tree(self, tree: TreeId | CommitId) -> Sequence[str]: ...
+
+    async def status_text(self, root: Path) -> str:
+        """`git status --short` and the branch, for `ask_supervisor`."""
+        ...
+
+    async def land(self, run: RunId, branch: str, old: CommitId, new: CommitId) -> Landing:
+        """Move the user's checked-out branch, index and files from `old` to `new` under a journal; all or nothing,
+        also across `kill -9` (`recover_landings`). Refuses when anything of the user's would be touched.
+        """
+        ...
+
+    async def recover_landings(self) -> Sequence[str]:
+        """Complete or undo landings that a dead process left open; one line for each."""
+        ...
+
+    async def restore_files(self, from_tree: TreeId, to_tree: TreeId, root: Path) -> Sequence[str]:
+        """In the user's checkout: take back the changes from `from_tree` (what the agent left) to `to_tree`; a file
+        whose content is no longer that of `from_tree` is left alone. Returns the paths that were left alone.
+        """
+        ...
+
+    def git_dir(self) -> Path:
+        """The repository's common git directory."""
+        ...
+
+
+# ---------------------------------------------------------------- tools
+
+
+class ToolEnd(Value):
+    """A tool ended its session, with what it carries."""
+
+    kind: Literal["handed_in", "plan_submitted", "reviewed"]
+    summary: str = ""
+    plan: Plan | None = None
+    approved: bool | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """`for_model` is what the model reads, `for_user` one line for people."""
+
+    for_model: str
+    for_user: str = ""
+    is_error: bool = False
+    seen: Mapping[str, str] = field(default_factory=dict)
+    """Path -> SHA-256 read or written in this call."""
+    ends: ToolEnd | None = None
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """What one call may know of its session."""
+
+    session: SessionId
+    agent: AgentName
+    task: TaskId | None
+    call: CallId
+    seen: Mapping[str, str]
+    """Path -> SHA-256 as this session last read or wrote it."""
+
+
+class Tool(Protocol):
+    """One thing a model can do. It never asks for permission itself and never knows a screen."""
+
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    def parse(self, arguments: Mapping[str, Any]) -> Any:
+        """Validated arguments.
+
+        Raises:
+            ToolFailure: names every wrong field and what was expected.
+        """
+        ...
+
+    def touches(self, arguments: Any) -> Touches:
+        """Raises ToolFailure when a path leaves the workspace."""
+        ...
+
+    async def run(self, arguments: Any, context: ToolContext) -> ToolResult:
+        """Raises ToolFailure: it could not be done; nothing was changed."""
+        ...
+
+
+class Approvals(Protocol):
+    async def ask(self, approval: Approval) -> ApprovalAnswer:
+        """Wait for a person, or for a grant that already covers it.
+
+        Raises:
+            RunStopped: nobody is there to answer (`approval_needed`).
+        """
+        ...
+
+
+class Questions(Protocol):
+    async def ask(
+        self, session: SessionId, agent: AgentName, task: TaskId | None, call: CallId, text: str, options: Sequence[str]
+    ) -> str:
+        """Wait for the user's answer; one given for this call before a restart is returned at once."""
+        ...
+
+
+class Advisor(Protocol):
+    """Answers a worker's question with the supervisor model. Capped per task, priced, logged."""
+
+    async def advise(self, context: ToolContext, question: str, files: Sequence[str]) -> str:
+        """Raises ToolFailure when the cap is reached: tells the worker to go on or to hand in."""
+        ...
+
+
+class Drafts(Protocol):
+    """The planning documents while they are drafts."""
+
+    async def write(self, name: str, content: str) -> str:
+        """Keep a revision; returns what the planner should know (missing sections), or an acknowledgement."""
+        ...
+
+    async def submit(self, plan: Plan) -> str | None:
+        """None when the plan was accepted; else what is wrong, in words for the planner."""
+        ...
+
+
+class Outputs(Protocol):
+    """Long outputs, kept by hash, opened with `read_file("output:ID")`."""
+
+    async def keep(self, text: str) -> str:
+        """Returns the id."""
+        ...
+
+    async def open(self, output: str) -> str | None: ...
+
+
+# ---------------------------------------------------------------- agents
+
+
+@dataclass(frozen=True)
+class Profile:
+    """An agent as data (`config/profiles/*.yaml`)."""
+
+    name: str
+    role: Literal["coordinator", "specialist", "worker"]
+    tier: Tier
+    tools: tuple[str, ...]
+    """Names of tools; aliases are resolved by settings."""
+    prompt: str
+    """Name of the prompt file that opens its system prompt."""
+    specialization: str = ""
+    extra_prompt: str = ""
+    temperature: float | None = None
+    max_iterations: int | None = None
+
+
+@dataclass(frozen=True)
+class AgentOrder:
+    """What to start: everything an agent's session needs that is not fixed by its profile."""
+
+    profile: str
+    session: SessionId
+    agent: AgentName
+    task: TaskId | None
+    purpose: Purpose
+    first_message: str
+    root: Path
+    """The files it sees: a worktree, or the user's checkout."""
+    can_write: bool
+    in_place: bool = False
+    """True for the user's own checkout: resume never resets it."""
+    has_supervisor: bool = False
+    can_ask_user: bool = False
+    max_iterations: int = 30
+    tier: Tier | None = None
+    """Overrides the profile's."""
+    footprint: tuple[str, ...] = ()
+    approved_commands: tuple[str, ...] = ()
+    """Commands that run unasked: the task's check."""
+
+
+@dataclass(frozen=True)
+class AgentOutcome:
+    """How a session's turn ended: by a tool that ends it, or with plain text."""
+
+    text: str
+    end: ToolEnd | None
+    iterations: int
+
+
+class Agent(Protocol):
+    """One session, running or to be continued."""
+
+    async def run(self, message: str | None = None) -> AgentOutcome:
+        """Go on until a tool ends the session or the model answers with plain text. `message` is a further user
+        message; the first one is the order's. After a restart the transcript in the log is continued.
+
+        Raises:
+            RunStopped: a guard, the budget or an interruption ended it.
+            ModelError: the provider failed for good.
+        """
+        ...
+
+
+class AgentSpawner(Protocol):
+    def spawn(self, order: AgentOrder) -> Agent: ...
+
+
+class Guard(Protocol):
+    """Asked before every model call. Fails closed."""
+
+    def check(self, iterations: int) -> None:
+        """Raises RunStopped when the session must not go on."""
+        ...
+
+
+class Policy(Protocol):
+    """Pure: what is allowed. No I/O."""
+
+    def decide(self, tool: str, touches: Touches) -> Decision: ...
+
+
+# ---------------------------------------------------------------- settings and keys
+
+
+class KeyStore(Protocol):
+    def get(self, variable: str) -> str | None:
+        """The key, never logged."""
+        ...
+
+
+class TrustStore(Protocol):
+    def trusted_hash(self, workspace: Path) -> str | None: ...
+
+    def trust(self, workspace: Path, content_hash: str) -> None: ...
+
+    def forget(self, workspace: Path) -> None: ...
+
+
+class ModelErrorTable(Protocol):
+    def __call__(self, error: BaseException) -> ModelError: ...
