@@ -1,7 +1,7 @@
 """What one part may ask of another. Protocols and the small values that cross them; no behaviour."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from equitr_coder.domain.models import Delta, ModelInfo, ModelRequest, ModelSpec
 from equitr_coder.domain.money import Price, Usage
 from equitr_coder.domain.queries import Answer, Query
 from equitr_coder.domain.run_view import RunView
-from equitr_coder.domain.value import Value
+from equitr_coder.domain.tools import ToolEnd as ToolEnd  # noqa: PLC0414 - part of this contract
 
 # ---------------------------------------------------------------- the door
 
@@ -225,7 +225,9 @@ class EventStore(Protocol):
         """
         ...
 
-    async def read(self, run: RunId, *, after: int = 0) -> Sequence[Event]: ...
+    async def read(self, run: RunId, *, after: int = 0, transcripts: bool = True) -> Sequence[Event]:
+        """In order. Without `transcripts` messages and tool results are left out: enough for lists and money."""
+        ...
 
     async def runs(self, workspace: str | None = None) -> Sequence[RunRow]:
         """Newest first."""
@@ -235,7 +237,9 @@ class EventStore(Protocol):
         """Keep bytes under their SHA-256, durable when it returns."""
         ...
 
-    async def get_blob(self, digest: str) -> bytes | None: ...
+    async def get_blob(self, digest: str) -> bytes | None:
+        """By the whole digest, or by an unambiguous beginning of at least 12 hex digits."""
+        ...
 
     async def write_journal(self, key: str, body: Mapping[str, Any]) -> None:
         """Put (or replace) an open intent, durable when it returns. Keys: `landing:RUN`."""
@@ -448,6 +452,8 @@ class MergeForecast:
 
     tree: TreeId | None
     conflicts: tuple[str, ...] = ()
+    marked_tree: TreeId | None = None
+    """With conflicts: the merge with conflict markers in the files, for whoever resolves them."""
 
 
 @dataclass(frozen=True)
@@ -459,6 +465,18 @@ class Landing:
     new: CommitId | None = None
     reason: str = ""
     command: str = ""
+
+
+class Preparation(Protocol):
+    """Puts what git does not carry into a worktree, as `.equitr/worktree.yaml` says."""
+
+    async def prepare(self, place: Place) -> None:
+        """Copies files and runs the cached set-up command.
+
+        Raises:
+            UserError: a named file is missing or the set-up command failed; says which.
+        """
+        ...
 
 
 class Repository(Protocol):
@@ -477,7 +495,9 @@ class Repository(Protocol):
     async def tree_of(self, commit: CommitId) -> TreeId: ...
 
     async def add_worktree(self, path: Path, commit: CommitId) -> None:
-        """A linked worktree at `path`, detached at `commit`. An existing one there is reset to it instead."""
+        """A linked worktree at `path`, detached at `commit`. An existing one there is reset to it instead, and
+        cleaned of every untracked file, ignored ones included: nothing of an earlier use stays.
+        """
         ...
 
     async def remove_worktree(self, path: Path) -> None: ...
@@ -553,16 +573,6 @@ class Repository(Protocol):
 
 
 # ---------------------------------------------------------------- tools
-
-
-class ToolEnd(Value):
-    """A tool ended its session, with what it carries."""
-
-    kind: Literal["handed_in", "plan_submitted", "reviewed"]
-    summary: str = ""
-    plan: Plan | None = None
-    approved: bool | None = None
-    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -703,6 +713,10 @@ class AgentOrder:
     footprint: tuple[str, ...] = ()
     approved_commands: tuple[str, ...] = ()
     """Commands that run unasked: the task's check."""
+    protected: tuple[str, ...] = ()
+    """Paths that only the host writes: the planning documents."""
+    tree: TreeId | None = None
+    """The tree the session starts from, when its steps are to be recorded with their trees."""
 
 
 @dataclass(frozen=True)
@@ -728,8 +742,23 @@ class Agent(Protocol):
         ...
 
 
+class Deadline(Protocol):
+    def paused(self) -> AbstractContextManager[None]:
+        """Time inside does not count: rate limits, budget holds, people and supervisors who think."""
+        ...
+
+
 class AgentSpawner(Protocol):
-    def spawn(self, order: AgentOrder) -> Agent: ...
+    def spawn(
+        self,
+        order: AgentOrder,
+        *,
+        advisor: Advisor | None = None,
+        drafts: Drafts | None = None,
+        deadline: Deadline | None = None,
+    ) -> Agent:
+        """A session with the tools of its profile, bound to the given ports. The same session id continues."""
+        ...
 
 
 class Guard(Protocol):
@@ -765,3 +794,42 @@ class TrustStore(Protocol):
 
 class ModelErrorTable(Protocol):
     def __call__(self, error: BaseException) -> ModelError: ...
+
+
+# ---------------------------------------------------------------- what a run is made of
+
+
+@dataclass(frozen=True)
+class RunTerms:
+    """Settings that a run's workflow reads."""
+
+    default_check: str | None
+    gate_checks: tuple[str, ...]
+    check_timeout: float
+    max_escalations: int
+    min_tasks: int
+    max_tasks: int
+    artifact_types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunKit:
+    """Everything one run needs from outside, put together in `app`. Workflows hand each part to who needs it."""
+
+    events: EventSink
+    store: EventStore
+    clock: Clock
+    repository: Repository
+    executor: Executor
+    preparation: Preparation
+    spawner: AgentSpawner
+    budget: BudgetGate
+    approvals: Approvals
+    questions: Questions
+    open_workspace: Callable[[Path], Workspace]
+    checkout: Path
+    """The user's checkout."""
+    worktrees: Path
+    """`EQUITR_HOME/worktrees/<workspace>`."""
+    links: Mapping[str, Path]
+    terms: RunTerms

@@ -53,6 +53,8 @@ class Approval(Value):
     why: str
     confined: bool = True
     """Whether it would run inside the sandbox."""
+    inside: bool = True
+    """Whether it stays inside sandbox and footprint, where `--yes` may answer."""
 
 
 class ApprovalAnswer(Value):

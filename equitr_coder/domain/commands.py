@@ -36,6 +36,8 @@ class ResumeRun(Value):
     budget: Decimal | None = None
     yes: bool = False
     can_ask: bool = True
+    approve: bool = False
+    """Approve the plan that waits (`epic run`)."""
 
 
 class SendMessage(Value):

@@ -152,7 +152,7 @@ def plan_problems(plan: Plan) -> list[str]:
 
 def find_cycle(tasks: Iterable[Task]) -> tuple[TaskId, ...]:
     """A path `A, B, ..., A` where each task needs the next, or nothing."""
-    graph = {task.id: [need for need in task.needs] for task in tasks}
+    graph = {task.id: list(task.needs) for task in tasks}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -88,6 +88,7 @@ class StopReason(StrEnum):
     INTERRUPTED = "interrupted"
     CANCELLED = "cancelled"
     DECLINED = "declined"
+    BLOCKED = "blocked"
     INTERNAL_ERROR = "internal_error"
 
 

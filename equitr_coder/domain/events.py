@@ -20,6 +20,7 @@ from equitr_coder.domain.models import Message, Purpose, Tier
 from equitr_coder.domain.money import Usage
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.domain.value import Value
 
 VERSION = 1
@@ -100,8 +101,10 @@ class PlanApproved(EventBase):
     by: Literal["user", "yes_flag", "direct"]
     branch: str
     base: CommitId
+    base_branch: str | None = None
+    """The user's branch that the work lands on; None when HEAD is detached."""
     commit: CommitId
-    documents_at: str | None = "docs"
+    documents_at: str | None = None
     """Folder of the documents on the branch; None for a direct task without documents."""
 
 
@@ -117,6 +120,8 @@ class TaskChanged(EventBase):
     worktree: str | None = None
     tree: TreeId | None = None
     """Tree the attempt starts from, or the tree handed in."""
+    base: CommitId | None = None
+    """Commit of the integration branch that the attempt starts from."""
     commit: CommitId | None = None
 
 
@@ -162,6 +167,13 @@ class ModelCallFailed(AgentEvent):
     """Seconds until the next try; None when there is none."""
 
 
+class CheckpointTaken(AgentEvent):
+    """The user's checkout as it stood before a turn of a chat (or as an undo left it); kept in git objects."""
+
+    type: Literal["checkpoint_taken"] = "checkpoint_taken"
+    tree: TreeId
+
+
 class MessageAdded(AgentEvent):
     """One message of a session's transcript. Tool results are in `tool_returned` instead."""
 
@@ -192,6 +204,7 @@ class ToolReturned(AgentEvent):
     tree: TreeId | None = None
     seen: dict[str, str] = Field(default_factory=dict)
     """Path -> SHA-256 of file contents this session read or wrote in this step."""
+    ends: ToolEnd | None = None
     duration_ms: int = 0
 
 
@@ -326,6 +339,7 @@ Event = Annotated[
     | ModelCallReserved
     | ModelCallSettled
     | ModelCallFailed
+    | CheckpointTaken
     | MessageAdded
     | ToolCalled
     | ToolReturned

@@ -99,7 +99,9 @@ class ConfigEntry(Value):
     value: str
     """As YAML would write it; secrets masked."""
     source: str
-    """`default`, `user PATH:LINE`, `project PATH:LINE`, `environment NAME`, `flag --NAME` or `ignored: untrusted PATH`."""
+    """`default`, `user PATH:LINE`, `project PATH:LINE`, `environment NAME`, `flag --NAME`, or
+    `ignored: untrusted PATH`.
+    """
     note: str = ""
 
 

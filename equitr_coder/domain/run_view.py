@@ -10,10 +10,11 @@ from equitr_coder.domain.approvals import Approval
 from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
-from equitr_coder.domain.models import AssistantMessage, Message, Purpose, SystemMessage, ToolMessage
+from equitr_coder.domain.models import AssistantMessage, Message, Purpose, SystemMessage, Tier, ToolMessage
 from equitr_coder.domain.money import ZERO, Usage
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+from equitr_coder.domain.tools import ToolEnd
 
 
 @dataclass
@@ -29,8 +30,10 @@ class TaskView:
     """Last known tree of the task's worktree."""
     commit: CommitId | None = None
     receipt: Receipt | None = None
-    escalations: int = 0
-    summary: str = ""
+    base: CommitId | None = None
+    """Commit of the integration branch that the current attempt started from."""
+    asked: list[RequestId] = field(default_factory=list)
+    """Escalations of this task, in order."""
     files: dict[str, str] = field(default_factory=dict)
     """Path -> created, modified or deleted."""
     started: datetime | None = None
@@ -53,13 +56,19 @@ class SessionView:
     calls_made: int = 0
     """Settled model calls."""
     running_tools: dict[CallId, e.ToolCalled] = field(default_factory=dict)
+    """Intents without a result: running now, or interrupted by a crash."""
+    end: ToolEnd | None = None
+    checkpoints: list[tuple[int, TreeId]] = field(default_factory=list)
+    """Number of messages before a turn, and the checkout's tree then."""
 
     @property
     def unanswered(self) -> tuple[CallId, ...]:
         """Tool calls of the last assistant message that have no result yet, in order."""
-        answered = {message.call for message in self.messages if isinstance(message, ToolMessage)}
+        answered: set[CallId] = set()
         for message in reversed(self.messages):
-            if isinstance(message, AssistantMessage):
+            if isinstance(message, ToolMessage):
+                answered.add(message.call)
+            elif isinstance(message, AssistantMessage):
                 return tuple(call.id for call in message.calls if call.id not in answered)
         return ()
 
@@ -74,6 +83,7 @@ class LedgerRow:
     task: TaskId | None
     session: SessionId
     purpose: Purpose
+    tier: Tier
     reserved: Decimal
     usd: Decimal = ZERO
     usage: Usage = field(default_factory=Usage)
@@ -111,8 +121,11 @@ class RunView:
     sessions: dict[SessionId, SessionView] = field(default_factory=dict)
     questions: dict[RequestId, e.QuestionAsked] = field(default_factory=dict)
     """Open ones only; likewise `approvals`."""
+    answered: dict[RequestId, str] = field(default_factory=dict)
     approvals: dict[RequestId, Approval] = field(default_factory=dict)
     grants: list[tuple[Approval, e.ApprovalResolved]] = field(default_factory=list)
+    reviews: dict[tuple[SessionId, TreeId | None], e.ReviewGiven] = field(default_factory=dict)
+    answers: dict[RequestId, e.EscalationAnswered] = field(default_factory=dict)
     escalations: list[tuple[e.EscalationAsked, e.EscalationAnswered | None]] = field(default_factory=list)
     ledger: dict[CallId, LedgerRow] = field(default_factory=dict)
     warned: set[str] = field(default_factory=set)
@@ -177,6 +190,7 @@ def apply(view: RunView, event: e.Event) -> None:
             view.questions[event.question] = event
         case e.QuestionAnswered():
             view.questions.pop(event.question, None)
+            view.answered[event.question] = event.answer
         case e.DocumentWritten():
             view.documents[event.name] = event
         case e.PlanSubmitted():
@@ -185,25 +199,37 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.PlanApproved():
             view.plan, view.is_approved = event.plan, True
             view.branch, view.tip, view.documents_at = event.branch, event.commit, event.documents_at
-            view.base_commit = event.base
+            view.base_commit, view.base_branch = event.base, event.base_branch
             view.tasks = {task.id: TaskView(task.id) for task in event.plan.tasks}
         case e.TaskChanged():
             _apply_task(view.tasks.setdefault(event.task, TaskView(event.task)), event)
         case e.ModelCallReserved():
             view.ledger[event.call] = LedgerRow(
-                event.call, event.model, event.agent, event.task, event.session, event.purpose, event.usd
+                event.call,
+                event.model,
+                event.agent,
+                event.task,
+                event.session,
+                event.purpose,
+                event.tier,
+                event.usd,
             )
         case e.ModelCallSettled():
             _close_row(view, event, event.usage, event.latency_ms)
             _session(view, event).calls_made += 1
         case e.ModelCallFailed():
             _close_row(view, event, Usage(), 0)
+        case e.CheckpointTaken():
+            session = _session(view, event)
+            session.tree = event.tree
+            session.checkpoints.append((len(session.messages), event.tree))
         case e.MessageAdded():
             session = _session(view, event)
             if isinstance(event.message, SystemMessage):
                 session.system = event.message.text
             else:
                 session.messages.append(event.message)
+                session.end = None
         case e.ToolCalled():
             _session(view, event).running_tools[event.call] = event
         case e.ToolReturned():
@@ -213,6 +239,7 @@ def apply(view: RunView, event: e.Event) -> None:
                 ToolMessage(call=event.call, name=event.name, text=event.text, is_error=event.is_error)
             )
             session.seen.update(event.seen)
+            session.end = event.ends or session.end
             if event.tree is not None:
                 session.tree = event.tree
                 if event.task is not None and event.task in view.tasks:
@@ -229,21 +256,25 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.EscalationAsked():
             view.escalations.append((event, None))
             if event.task is not None and event.task in view.tasks:
-                view.tasks[event.task].escalations += 1
+                view.tasks[event.task].asked.append(event.escalation)
         case e.EscalationAnswered():
+            view.answers[event.escalation] = event
             view.escalations = [
                 (asked, event if asked.escalation == event.escalation else answered)
                 for asked, answered in view.escalations
             ]
         case e.MergeLanded():
-            if event.task is not None:
+            if event.target == view.branch:
                 view.tip = event.commit
+            if event.task is not None:
                 view.tasks[event.task].commit = event.commit
         case e.ReceiptStored():
             view.tasks[event.task].receipt = event.receipt
         case e.BudgetWarned():
             view.warned.add(event.account)
-        case e.ReviewGiven() | e.MergeQueued() | e.MergeRejected() | e.BudgetReached():
+        case e.ReviewGiven():
+            view.reviews[(event.session, event.tree)] = event
+        case e.MergeQueued() | e.MergeRejected() | e.BudgetReached():
             pass
 
 
@@ -262,6 +293,7 @@ def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
     task.attempt = event.attempt or task.attempt
     task.worktree = event.worktree or task.worktree
     task.tree = event.tree or task.tree
+    task.base = event.base or task.base
     task.commit = event.commit or task.commit
     if event.state is TaskState.WORKING and task.started is None:
         task.started = event.at
@@ -279,6 +311,7 @@ def _close_row(view: RunView, event: e.ModelCallSettled | e.ModelCallFailed, usa
         event.task,
         event.session,
         event.purpose,
+        event.tier,
         reserved,
         event.usd,
         usage,

@@ -55,5 +55,7 @@ class RunOptions(Value):
     """Approve the plan and whatever the policy asks inside sandbox, footprint and budget."""
     can_ask: bool = True
     """Whether a person is there to answer."""
+    approve_plan: bool = False
+    """The person approved the plan with the command itself (`epic run`)."""
     plan_only: bool = False
     """Stop at awaiting approval (`epic create`)."""

@@ -1,0 +1,50 @@
+"""Bytes kept under their SHA-256: long outputs, check logs."""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from equitr_coder.domain.errors import UserError
+
+_SHORTEST = 12
+
+
+class Blobs:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, data: bytes) -> str:
+        """Returns the hex digest; the bytes are on disk when this returns."""
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._path(digest)
+        if path.exists():
+            return digest
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft = path.with_name(f".{digest}.{secrets.token_hex(4)}")
+            with draft.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError as error:
+            raise UserError(
+                f"cannot write under {self._root}: {error.strerror}", hint="free some space or make the folder writable"
+            ) from error
+        return digest
+
+    def get(self, digest: str) -> bytes | None:
+        """By the whole digest or an unambiguous beginning of at least 12 digits. None when there is none, or its bytes
+        are no longer those of the digest.
+        """
+        if len(digest) < _SHORTEST or not digest.isalnum():
+            return None
+        found = list((self._root / digest[:2]).glob(f"{digest}*"))
+        if len(found) != 1:
+            return None
+        data = found[0].read_bytes()
+        return data if hashlib.sha256(data).hexdigest() == found[0].name else None
+
+    def _path(self, digest: str) -> Path:
+        return self._root / digest[:2] / digest

@@ -1,0 +1,205 @@
+"""The event store on SQLite (WAL, synchronous=FULL): what `append` returned from is on disk.
+
+One thread of its own holds the only connection; everything else awaits it. Nothing here knows what events mean.
+"""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from equitr_coder.adapters.sqlite import schema
+from equitr_coder.adapters.sqlite.blobs import Blobs
+from equitr_coder.adapters.sqlite.locks import RunLocks
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.events import EVENTS, Event
+from equitr_coder.domain.ids import RunId
+from equitr_coder.ports import RunRow
+
+_T = TypeVar("_T")
+_BUSY_SECONDS = 10.0
+_TRANSCRIPT_TYPES = ("message_added", "tool_called", "tool_returned")
+
+
+class SqliteStore:
+    """Implements `ports.EventStore` in one EQUITR_HOME. Opens on first use; an absent store reads as an empty one."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._path = home / "equitr.db"
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._connection: sqlite3.Connection | None = None
+        self._blobs = Blobs(home / "blobs")
+        self._locks = RunLocks(home / "locks")
+
+    async def create_run(self, run: RunId, workspace: str, *, with_epic: bool) -> int | None:
+        created = datetime.now(UTC).isoformat()
+
+        def create(connection: sqlite3.Connection) -> int | None:
+            with _transaction(connection):
+                number: int | None = None
+                if with_epic:
+                    found = connection.execute(
+                        "SELECT COALESCE(MAX(epic_number), 0) + 1 FROM runs WHERE workspace = ?", (workspace,)
+                    )
+                    number = int(found.fetchone()[0])
+                connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (run, workspace, number, created))
+                return number
+
+        return await self._do(create)
+
+    async def append(self, events: Sequence[Event]) -> None:
+        rows = [(e.run, e.seq, e.type, e.model_dump_json(exclude_none=True)) for e in events]
+
+        def write(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", rows)
+
+        await self._do(write)
+
+    async def read(self, run: RunId, *, after: int = 0, transcripts: bool = True) -> Sequence[Event]:
+        query = "SELECT body FROM events WHERE run = ? AND seq > ?"
+        arguments: tuple[object, ...] = (run, after)
+        if not transcripts:
+            query += " AND type NOT IN (?, ?, ?)"
+            arguments += _TRANSCRIPT_TYPES
+        rows: list[Any] = await self._do(lambda c: c.execute(query + " ORDER BY seq", arguments).fetchall(), absent=[])
+        return [EVENTS.validate_json(body) for (body,) in rows]
+
+    async def runs(self, workspace: str | None = None) -> Sequence[RunRow]:
+        query = "SELECT run, workspace, epic_number, created FROM runs"
+        arguments: tuple[object, ...] = ()
+        if workspace is not None:
+            query, arguments = query + " WHERE workspace = ?", (workspace,)
+        query += " ORDER BY created DESC, rowid DESC"
+        rows: list[Any] = await self._do(lambda c: c.execute(query, arguments).fetchall(), absent=[])
+        return [RunRow(RunId(run), place, number, datetime.fromisoformat(at)) for run, place, number, at in rows]
+
+    async def put_blob(self, data: bytes) -> str:
+        return await asyncio.to_thread(self._blobs.put, data)
+
+    async def get_blob(self, digest: str) -> bytes | None:
+        return await asyncio.to_thread(self._blobs.get, digest)
+
+    async def write_journal(self, key: str, body: Mapping[str, Any]) -> None:
+        text = json.dumps(body)
+
+        def write(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.execute("INSERT OR REPLACE INTO journals VALUES (?, ?)", (key, text))
+
+        await self._do(write)
+
+    async def clear_journal(self, key: str) -> None:
+        def clear(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.execute("DELETE FROM journals WHERE key = ?", (key,))
+
+        await self._do(clear)
+
+    async def open_journals(self, prefix: str) -> Mapping[str, Mapping[str, Any]]:
+        rows: list[Any] = await self._do(
+            lambda c: c.execute(
+                "SELECT key, body FROM journals WHERE substr(key, 1, ?) = ?", (len(prefix), prefix)
+            ).fetchall(),
+            absent=[],
+        )
+        return {key: json.loads(body) for key, body in rows}
+
+    def lock_run(self, run: RunId) -> AbstractAsyncContextManager[None]:
+        return self._locks.hold(run)
+
+    def is_owned(self, run: RunId) -> bool:
+        return self._locks.is_held(run)
+
+    async def close(self) -> None:
+        def close() -> None:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, close)
+        self._thread.shutdown(wait=False)
+
+    async def _do(self, work: Callable[[sqlite3.Connection], _T], *, absent: _T | None = None) -> _T:
+        """Run `work` on the store's thread. With `absent`, a store that does not exist yet answers it.
+
+        A cancelled caller still waits until the transaction has ended: it must know on which side of it it died.
+        """
+
+        def run() -> _T:
+            if self._connection is None:
+                if absent is not None and not self._path.exists():
+                    return absent
+                self._connection = self._open()
+            try:
+                return work(self._connection)
+            except sqlite3.Error as error:
+                raise self._explain(error) from error
+
+        future = asyncio.get_running_loop().run_in_executor(self._thread, run)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UserError(
+                f"cannot create {self._home}: {error.strerror}",
+                hint="make it writable, or set EQUITR_HOME to a folder that is",
+            ) from error
+        try:
+            connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            schema.migrate(connection)
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+        return connection
+
+    def _explain(self, error: sqlite3.Error) -> Exception:
+        text = str(error)
+        if "full" in text:
+            return UserError(f"the disk of {self._home} is full", hint="free some space; everything before is kept")
+        if "readonly" in text or "unable to open" in text:
+            return UserError(
+                f"cannot write {self._path}: {text}", hint="make it writable, or set EQUITR_HOME to a folder that is"
+            )
+        if "malformed" in text or "not a database" in text:
+            return UserError(
+                f"{self._path} is damaged: {text}",
+                hint="move it away to start a new store; branches and worktrees are not touched by that",
+            )
+        if "locked" in text:
+            return UserError(f"{self._path} is busy", hint="another EQUITR Coder is writing; try again")
+        return error
+
+
+class _transaction:  # noqa: N801 - reads as a statement at its uses
+    """`BEGIN IMMEDIATE` to `COMMIT`, rolled back by any error."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        elif self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")

@@ -1,0 +1,16 @@
+"""How a tool ends its session."""
+
+from typing import Literal
+
+from equitr_coder.domain.epic import Plan
+from equitr_coder.domain.value import Value
+
+
+class ToolEnd(Value):
+    """A tool ended its session, with what it carries."""
+
+    kind: Literal["handed_in", "plan_submitted", "reviewed"]
+    summary: str = ""
+    plan: Plan | None = None
+    approved: bool | None = None
+    reasons: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""One agent: reserve, stream, settle, run tools, repeat."""

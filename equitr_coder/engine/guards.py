@@ -1,0 +1,76 @@
+"""What keeps a session from going on for ever: steps and time. Each raises `RunStopped`; none is advisory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from equitr_coder.domain.errors import RunStopped, StopReason
+
+
+class StepLimit:
+    """Bounds the model calls of one session (`orchestrator.max_iterations`)."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def check(self, iterations: int) -> None:
+        if iterations >= self._limit:
+            raise RunStopped(
+                StopReason.MAX_ITERATIONS,
+                f"stopped after {iterations} model calls without handing in",
+                hint="raise orchestrator.max_iterations, or make the task smaller",
+            )
+
+
+class AttemptDeadline:
+    """Bounds the wall time of one attempt; pauses (rate limits, budget holds, people) do not count."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout: asyncio.Timeout | None = None
+        self._pauses = 0
+        self._left = seconds
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Cancels what is inside when the time is used up, and raises RunStopped(WORKER_TIMEOUT) instead."""
+        timeout = asyncio.timeout(self._seconds)
+        try:
+            async with timeout:
+                self._timeout = timeout
+                yield
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise
+            raise RunStopped(
+                StopReason.WORKER_TIMEOUT,
+                f"the attempt took longer than {self._seconds:g} s",
+                hint="raise orchestrator.worker_timeout, or make the task smaller",
+            ) from error
+        finally:
+            self._timeout = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        timeout = self._timeout
+        if timeout is None:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        self._pauses += 1
+        if self._pauses == 1 and not timeout.expired():
+            when = timeout.when()
+            self._left = self._seconds if when is None else max(0.0, when - loop.time())
+            timeout.reschedule(None)
+        try:
+            yield
+        finally:
+            self._pauses -= 1
+            if self._pauses == 0 and self._timeout is timeout and not timeout.expired():
+                timeout.reschedule(loop.time() + self._left)
+
+
+class NoDeadline:
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        yield

@@ -1,0 +1,105 @@
+"""One agent's session: ask the guards, call the model, run its tools, again. The transcript lives in the event log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from equitr_coder.domain.events import MessageAdded
+from equitr_coder.domain.models import AssistantMessage, ModelRequest, ModelSpec, SystemMessage, ToolSpec, UserMessage
+from equitr_coder.domain.run_view import SessionView
+from equitr_coder.domain.tools import ToolEnd
+from equitr_coder.engine.dispatch import Dispatcher
+from equitr_coder.engine.model_call import Caller, ModelCalls
+from equitr_coder.ports import AgentOutcome, EventSink, Guard
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a new session starts with. Of a session that is in the log already, the log's own opening holds."""
+
+    system: str
+    first_message: str
+    model: ModelSpec
+    tools: tuple[ToolSpec, ...]
+
+
+class AgentLoop:
+    """Implements `ports.Agent`."""
+
+    def __init__(
+        self,
+        *,
+        caller: Caller,
+        opening: Opening,
+        calls: ModelCalls,
+        dispatcher: Dispatcher,
+        events: EventSink,
+        guards: Sequence[Guard],
+    ) -> None:
+        self._caller = caller
+        self._opening = opening
+        self._calls = calls
+        self._dispatcher = dispatcher
+        self._events = events
+        self._guards = guards
+
+    async def run(self, message: str | None = None) -> AgentOutcome:
+        await self._open(message)
+        while True:
+            end = await self._finish_tools()
+            session = self._session
+            if end is not None or self._has_spoken(session):
+                return AgentOutcome(text=_last_text(session), end=end, iterations=session.calls_made)
+            for guard in self._guards:
+                guard.check(session.calls_made)
+            await self._calls.call(self._request(session))
+
+    @property
+    def _session(self) -> SessionView:
+        return self._events.view.sessions[self._caller.session]
+
+    async def _open(self, message: str | None) -> None:
+        who: dict[str, Any] = {"session": self._caller.session, "agent": self._caller.agent, "task": self._caller.task}
+        if self._caller.session not in self._events.view.sessions:
+            await self._events.record(
+                MessageAdded(**who, message=SystemMessage(text=self._opening.system)),
+                MessageAdded(**who, message=UserMessage(text=self._opening.first_message)),
+            )
+        if message is not None:
+            await self._finish_tools()
+            await self._events.record(MessageAdded(**who, message=UserMessage(text=message)))
+
+    async def _finish_tools(self) -> ToolEnd | None:
+        """Run the calls of the last answer that have no result yet; returns how the session ended, if it did."""
+        session = self._session
+        open_calls = set(session.unanswered)
+        last = _last_answer(session)
+        if last is not None:
+            for call in last.calls:
+                if call.id in open_calls:
+                    await self._dispatcher.run(call)
+        return session.end
+
+    def _has_spoken(self, session: SessionView) -> bool:
+        """Whether the last message is an answer without tool calls: the turn is over."""
+        last = session.messages[-1]
+        return isinstance(last, AssistantMessage) and not last.calls
+
+    def _request(self, session: SessionView) -> ModelRequest:
+        return ModelRequest(
+            model=self._opening.model,
+            system=session.system,
+            messages=tuple(session.messages),
+            tools=self._opening.tools,
+            max_tokens=self._opening.model.max_tokens,
+            session=session.id,
+        )
+
+
+def _last_answer(session: SessionView) -> AssistantMessage | None:
+    return next((m for m in reversed(session.messages) if isinstance(m, AssistantMessage)), None)
+
+
+def _last_text(session: SessionView) -> str:
+    answer = _last_answer(session)
+    return answer.text if answer is not None else ""

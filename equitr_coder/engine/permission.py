@@ -1,0 +1,144 @@
+"""The policy of one session: what runs unasked, what asks, what is refused. Pure; the sandbox is the wall behind it.
+
+Refusal wins, then asking: a rule that denies, the root and the planning documents stand above everything, and a rule
+of the user's that asks stands above approved commands and above what only reads.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from posixpath import normpath
+
+from equitr_coder.domain.approvals import Decision, Touches, Verdict
+from equitr_coder.engine.command_line import leaves_root, parse, spellings
+from equitr_coder.engine.read_only import is_read_only
+
+_SEVERITY = (Verdict.ALLOW, Verdict.ASK, Verdict.DENY)
+_ALLOWED = Decision(verdict=Verdict.ALLOW, reason="reads only")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The user's own (`permission.*`): patterns with `*` and `?` over whole commands."""
+
+    allow: tuple[str, ...] = ()
+    ask: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SessionPolicy:
+    """Implements `ports.Policy` for one session."""
+
+    rules: Rules = field(default_factory=Rules)
+    root: str = ""
+    """Absolute path of the session's files; absolute paths below it in commands are not outside."""
+    can_write: bool = True
+    footprint: tuple[str, ...] = ()
+    """Paths, folders or globs; empty means not declared."""
+    approved_commands: frozenset[str] = frozenset()
+    """Checks of an approved plan; they run unasked as they stand, to the letter."""
+    documents: tuple[str, ...] = ()
+    """Planning documents that a worker must not write, relative to the root."""
+    is_confined: bool = True
+    """Whether commands run in a sandbox; without one every command asks."""
+
+    def decide(self, tool: str, touches: Touches) -> Decision:
+        decisions = [self._decide_path(path, is_write=False) for path in touches.reads]
+        decisions += [self._decide_path(path, is_write=True) for path in touches.writes]
+        if touches.command is not None:
+            decisions.append(self._decide_command(touches.command.strip()))
+        if touches.unknown:
+            decisions.append(Decision(verdict=Verdict.ASK, reason=f"{tool} does not say what it touches"))
+        return max(decisions, key=lambda decision: _SEVERITY.index(decision.verdict), default=_ALLOWED)
+
+    def _decide_path(self, path: str, *, is_write: bool) -> Decision:
+        clean = normpath(path)
+        if clean.startswith(("/", "~")) or ".." in clean.split("/"):
+            return _deny(f"{path} is outside the workspace")
+        if ".git" in clean.lower().split("/"):
+            return _deny(f"{path} belongs to git; it is out of bounds")
+        if not is_write:
+            return _ALLOWED
+        if not self.can_write:
+            return _deny("this session only reads")
+        if clean in {normpath(document) for document in self.documents}:
+            return _deny(f"{path} is a planning document; the plan is fixed and the host keeps its checkboxes")
+        if self.footprint and not any(covers(entry, clean) for entry in self.footprint):
+            return Decision(verdict=Verdict.ASK, reason=f"{path} leaves its footprint: {', '.join(self.footprint)}")
+        return Decision(verdict=Verdict.ALLOW, reason="inside the workspace and its footprint")
+
+    def _decide_command(self, command: str) -> Decision:
+        forms = spellings(command)
+        if rule := _matching(self.rules.deny, forms):
+            return _deny(f"the rule permission.deny {rule!r} forbids it")
+        if leaves_root(command, self.root):
+            return _deny("it changes into a folder outside the workspace; commands start at its root")
+        reads_only = is_read_only(command, root=self.root)
+        if not self.can_write and not reads_only:
+            return _deny("this session only reads")
+        if rule := _matching(self.rules.ask, forms):
+            return Decision(verdict=Verdict.ASK, reason=f"the rule permission.ask {rule!r} asks")
+        if self._is_allowed_by_rule(command):
+            return Decision(verdict=Verdict.ALLOW, reason="allowed by permission.allow")
+        if not self.is_confined:
+            return Decision(verdict=Verdict.ASK, reason="there is no sandbox, so every command asks")
+        if command in {approved.strip() for approved in self.approved_commands}:
+            return Decision(verdict=Verdict.ALLOW, reason="an approved check")
+        if reads_only:
+            return _ALLOWED
+        return Decision(verdict=Verdict.ASK, reason="it may do more than read")
+
+    def _is_allowed_by_rule(self, command: str) -> bool:
+        """A pattern must cover every part: `pytest*` does not let `pytest; rm -r .` through."""
+        allow = self.rules.allow
+        if "*" in allow or command in allow:
+            return True
+        commands = parse(command)
+        if commands is None:
+            return False
+        if any(fnmatchcase(command, rule) and len(parse(rule) or ()) == len(commands) for rule in allow):
+            return True
+        parts = [" ".join(word.text for word in simple) for simple in commands]
+        return bool(allow) and all(
+            any(fnmatchcase(part, rule) for rule in allow if len(parse(rule) or ()) == 1)
+            or is_read_only(part, root=self.root)
+            for part in parts
+        )
+
+
+def covers(entry: str, path: str) -> bool:
+    """Whether a footprint entry (a path, a folder, or a glob with `*`, `**`, `?`, `[...]`) covers `path`."""
+    clean = normpath(entry.strip())
+    if clean in (".", "**", "*") or path == clean or path.startswith(f"{clean}/"):
+        return True
+    return bool(re.fullmatch(_glob_expression(clean), path))
+
+
+def _glob_expression(glob: str) -> str:
+    parts: list[str] = []
+    for token in re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|.", glob):
+        match token:
+            case "**/":
+                parts.append("(?:.*/)?")
+            case "**":
+                parts.append(".*")
+            case "*":
+                parts.append("[^/]*")
+            case "?":
+                parts.append("[^/]")
+            case _ if len(token) > 1:
+                inside = token[1:-1].replace("\\", "\\\\")
+                parts.append(f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
+            case _:
+                parts.append(re.escape(token))
+    return "".join(parts)
+
+
+def _matching(rules: Sequence[str], forms: Sequence[str]) -> str | None:
+    return next((rule for rule in rules if any(fnmatchcase(form, rule.strip()) for form in forms)), None)
+
+
+def _deny(reason: str) -> Decision:
+    return Decision(verdict=Verdict.DENY, reason=reason)

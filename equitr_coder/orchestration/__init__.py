@@ -1,0 +1,1 @@
+"""Drives agents on an approved epic: schedule, workers, merge queue, receipts."""

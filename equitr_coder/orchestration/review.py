@@ -1,0 +1,98 @@
+"""The supervisor's review of a task that passed its checks. Fails closed: no verdict is no approval."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from equitr_coder.domain.epic import Plan, Task
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.events import ReviewGiven
+from equitr_coder.domain.ids import AgentName, CommitId, SessionId
+from equitr_coder.domain.models import Purpose
+from equitr_coder.domain.receipts import CheckResult
+from equitr_coder.orchestration import briefing
+from equitr_coder.orchestration.outcomes import SentBack
+from equitr_coder.orchestration.worktrees import Worktrees
+from equitr_coder.ports import AgentOrder, AgentSpawner, EventSink, Repository
+
+_ITERATIONS = 12
+
+
+class Reviewer:
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        mode: str,
+        is_critical: Callable[[Task], bool],
+        spawner: AgentSpawner,
+        repository: Repository,
+        worktrees: Worktrees,
+        events: EventSink,
+        documents: Mapping[str, str],
+    ) -> None:
+        self._plan = plan
+        self._mode = mode
+        self._is_critical = is_critical
+        self._spawner = spawner
+        self._repository = repository
+        self._worktrees = worktrees
+        self._events = events
+        self._documents = documents
+
+    def is_due(self, task: Task) -> bool:
+        """`all`, `none`, or `critical`: security, contracts that others consume, and the planner's mark."""
+        if self._mode == "critical":
+            produces = any(point.producer == task.id for point in self._plan.sync_points)
+            return task.critical or produces or self._is_critical(task)
+        return self._mode == "all"
+
+    async def review(
+        self, task: Task, attempt: int, old: CommitId, new: CommitId, results: Sequence[CheckResult]
+    ) -> SentBack | None:
+        if not self.is_due(task):
+            return None
+        session = SessionId(f"review.{task.id}.{attempt}")
+        tree = await self._repository.tree_of(new)
+        known = self._events.view.reviews.get((session, tree))
+        if known is None:
+            known = await self._ask(task, session, old, new, results)
+        if known.approved:
+            return None
+        reasons = "\n".join(f"- {reason}" for reason in known.reasons) or "- no reason was given"
+        return SentBack(StopReason.REVIEW_REJECTED, f"the review rejected it:\n{reasons}")
+
+    async def _ask(
+        self, task: Task, session: SessionId, old: CommitId, new: CommitId, results: Sequence[CheckResult]
+    ) -> ReviewGiven:
+        agent_name = AgentName("supervisor")
+        agent = self._spawner.spawn(
+            AgentOrder(
+                profile="reviewer",
+                session=session,
+                agent=agent_name,
+                task=task.id,
+                purpose=Purpose.REVIEW,
+                first_message=briefing.review_message(
+                    task=task,
+                    diff=await self._repository.diff(old, new),
+                    results=results,
+                    requirements=self._documents.get("requirements", ""),
+                ),
+                root=self._worktrees.path(task.id),
+                can_write=False,
+                max_iterations=_ITERATIONS,
+            )
+        )
+        outcome = await agent.run()
+        if outcome.end is None:
+            outcome = await agent.run(briefing.REVIEW_NUDGE)
+        end = outcome.end
+        given = ReviewGiven(
+            session=session,
+            agent=agent_name,
+            task=task.id,
+            approved=end is not None and end.approved is True,
+            reasons=end.reasons if end is not None else ("the reviewer gave no verdict",),
+            tree=await self._repository.tree_of(new),
+        )
+        await self._events.record(given)
+        return given

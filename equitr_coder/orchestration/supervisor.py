@@ -1,0 +1,102 @@
+"""Runs the tasks of an approved epic: starts what may start, in one task group, until nothing can."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from equitr_coder.domain.epic import Plan, Task, TaskState
+from equitr_coder.domain.errors import EquitrError, ModelError, RunStopped, StopReason, UserError
+from equitr_coder.domain.events import TaskChanged
+from equitr_coder.domain.ids import TaskId
+from equitr_coder.orchestration import schedule
+from equitr_coder.orchestration.worker import TaskWorker
+from equitr_coder.ports import EventSink
+
+_log = logging.getLogger(__name__)
+
+_UNFINISHED = frozenset({TaskState.WORKING, TaskState.REVIEW})
+
+
+class Supervisor:
+    def __init__(self, *, plan: Plan, worker: TaskWorker, events: EventSink, max_workers: int) -> None:
+        self._plan = plan
+        self._worker = worker
+        self._events = events
+        self._max_workers = max_workers
+        self._running: set[TaskId] = set()
+        self._parked: set[TaskId] = set()
+        self._halt: EquitrError | None = None
+        self._changed = asyncio.Event()
+
+    async def run(self) -> EquitrError | None:
+        """Work until every task is final, or nothing more can start. Returns what stopped the run, if anything did.
+
+        A stop never cancels the other workers: budget and provider end them by themselves, at a step's edge.
+        """
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                await self._block_doomed()
+                for task in self._next():
+                    self._running.add(task.id)
+                    group.create_task(self._work(task), name=f"worker {task.id}")
+                if not self._running:
+                    return self._halt
+                await self._changed.wait()
+
+    def _next(self) -> list[Task]:
+        """Interrupted tasks first, then ready ones."""
+        slots = self._max_workers - len(self._running)
+        if isinstance(self._halt, ModelError | UserError) or self._is_wall(self._halt):
+            return []
+        states = self._states()
+        interrupted = [
+            task_id
+            for task_id, state in states.items()
+            if state in _UNFINISHED and task_id not in self._running and task_id not in self._parked
+        ]
+        ready = schedule.startable(self._plan, states, slots=len(states))
+        chosen = [task_id for task_id in (*interrupted, *ready) if task_id not in self._running | self._parked]
+        return [self._plan.task(task_id) for task_id in chosen[: max(0, slots)]]
+
+    @staticmethod
+    def _is_wall(halt: EquitrError | None) -> bool:
+        return isinstance(halt, RunStopped) and halt.reason is not StopReason.APPROVAL_NEEDED
+
+    def _states(self) -> Mapping[TaskId, TaskState]:
+        return {task.id: self._events.view.tasks[task.id].state for task in self._plan.tasks}
+
+    async def _work(self, task: Task) -> None:
+        try:
+            await self._worker.work(task)
+        except (RunStopped, ModelError, UserError) as stop:
+            self._parked.add(task.id)
+            if self._halt is None or not self._is_wall(self._halt):
+                self._halt = stop
+        except Exception as bug:  # a bug in one worker must not cost the others their work
+            _log.exception("task %s failed with an internal error", task.id)
+            await self._events.record(
+                TaskChanged(
+                    task=task.id,
+                    state=TaskState.FAILED,
+                    reason=StopReason.INTERNAL_ERROR,
+                    detail=f"{type(bug).__name__}: {bug}",
+                )
+            )
+        finally:
+            self._running.discard(task.id)
+            self._changed.set()
+
+    async def _block_doomed(self) -> None:
+        doomed = schedule.doomed(self._plan, self._states())
+        await self._events.record(
+            *(
+                TaskChanged(
+                    task=task_id,
+                    state=TaskState.BLOCKED,
+                    reason=StopReason.PREREQUISITE_FAILED,
+                    detail=f"{cause} did not finish",
+                )
+                for task_id, cause in doomed.items()
+            )
+        )

@@ -1,0 +1,1 @@
+"""The one door: commands in, events out."""

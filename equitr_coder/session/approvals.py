@@ -1,0 +1,114 @@
+"""Approvals and questions of one run as state: an event asks, a command answers, any front end may give it."""
+
+import asyncio
+from collections.abc import Sequence
+
+from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Scope
+from equitr_coder.domain.errors import RunStopped, StopReason, UserError
+from equitr_coder.domain.events import ApprovalRequested, ApprovalResolved, QuestionAnswered, QuestionAsked
+from equitr_coder.domain.ids import AgentName, CallId, RequestId, SessionId, TaskId
+from equitr_coder.ports import EventSink
+
+
+class ApprovalDesk:
+    """Implements `ports.Approvals`. A yes for a task or the run covers later calls of the same tool and confinement."""
+
+    def __init__(self, events: EventSink) -> None:
+        self._events = events
+        self._waiting: dict[RequestId, asyncio.Future[ApprovalAnswer]] = {}
+
+    async def ask(self, approval: Approval) -> ApprovalAnswer:
+        known = self._known(approval)
+        if known is not None:
+            return known
+        options = self._events.view.options
+        if approval.id not in self._events.view.approvals:
+            await self._events.record(ApprovalRequested(approval=approval))
+        if options.yes and approval.inside:
+            answer = ApprovalAnswer(allowed=True, scope=Scope.ONCE, by="yes_flag")
+            await self._events.record(ApprovalResolved(approval=approval.id, answer=answer))
+            return answer
+        if not options.can_ask:
+            raise RunStopped(StopReason.APPROVAL_NEEDED, _words(approval), hint=_hint(approval, options.yes))
+        future: asyncio.Future[ApprovalAnswer] = asyncio.get_running_loop().create_future()
+        self._waiting[approval.id] = future
+        try:
+            return await future
+        finally:
+            self._waiting.pop(approval.id, None)
+
+    async def resolve(self, approval: RequestId, answer: ApprovalAnswer) -> None:
+        if approval not in self._events.view.approvals:
+            raise UserError(f"nothing waits under {approval}", hint="it was answered already, or its run has ended")
+        await self._events.record(ApprovalResolved(approval=approval, answer=answer))
+        future = self._waiting.get(approval)
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+    def _known(self, approval: Approval) -> ApprovalAnswer | None:
+        """The answer to this very call (before a restart), or a wider yes that covers it."""
+        for asked, resolved in self._events.view.grants:
+            answer = resolved.answer
+            if asked.id == approval.id:
+                return answer
+            same_kind = (asked.tool, asked.inside) == (approval.tool, approval.inside)
+            if not (answer.allowed and same_kind):
+                continue
+            if answer.scope is Scope.RUN or (answer.scope is Scope.TASK and asked.task == approval.task):
+                return ApprovalAnswer(allowed=True, scope=answer.scope, by="policy")
+        return None
+
+
+class QuestionDesk:
+    """Implements `ports.Questions`."""
+
+    def __init__(self, events: EventSink) -> None:
+        self._events = events
+        self._waiting: dict[RequestId, asyncio.Future[str]] = {}
+
+    async def ask(
+        self, session: SessionId, agent: AgentName, task: TaskId | None, call: CallId, text: str, options: Sequence[str]
+    ) -> str:
+        question = RequestId(f"{session}:{call}")
+        known = self._events.view.answered.get(question)
+        if known is not None:
+            return known
+        if question not in self._events.view.questions:
+            await self._events.record(
+                QuestionAsked(
+                    session=session, agent=agent, task=task, question=question, text=text, options=tuple(options)
+                )
+            )
+        if not self._events.view.options.can_ask:
+            raise RunStopped(
+                StopReason.APPROVAL_NEEDED,
+                f"{agent} asks: {text}",
+                hint=f"answer it in a terminal: equitrcoder resume {self._events.view.run}",
+            )
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting[question] = future
+        try:
+            return await future
+        finally:
+            self._waiting.pop(question, None)
+
+    async def answer(self, question: RequestId, text: str) -> None:
+        if question not in self._events.view.questions:
+            raise UserError(f"no open question {question}", hint="it was answered already, or its run has ended")
+        await self._events.record(QuestionAnswered(question=question, answer=text))
+        future = self._waiting.get(question)
+        if future is not None and not future.done():
+            future.set_result(text)
+
+
+def _words(approval: Approval) -> str:
+    where = f"{approval.agent} ({approval.task})" if approval.task else approval.agent
+    return f"{where} wants to use {approval.tool}: {approval.what} ({approval.why})"
+
+
+def _hint(approval: Approval, said_yes: bool) -> str:
+    if approval.inside:
+        return "allow it with --yes, or resume the run in a terminal and answer there"
+    if said_yes:
+        return "--yes does not reach outside sandbox and footprint; resume the run in a terminal and answer there"
+    return "resume the run in a terminal and answer there; `equitrcoder doctor` says whether there is a sandbox"

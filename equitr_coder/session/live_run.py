@@ -1,0 +1,138 @@
+"""One run that this process owns: its lock, its parts, the task that drives it, and how its end becomes an event."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
+from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, StopReason, UserError
+from equitr_coder.domain.events import BudgetReached, RunFinished, RunPaused
+from equitr_coder.domain.money import ZERO
+from equitr_coder.domain.runs import RunKind, RunState
+from equitr_coder.ports import RunKit
+from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
+from equitr_coder.session.hub import Hub
+from equitr_coder.workflows.chat import ChatRun
+from equitr_coder.workflows.epic import Decision, Decisions, EpicRun
+
+_log = logging.getLogger(__name__)
+
+
+class LiveRun:
+    def __init__(
+        self, *, hub: Hub, kit: RunKit, approvals: ApprovalDesk, questions: QuestionDesk, resources: AsyncExitStack
+    ) -> None:
+        self.hub = hub
+        self.kit = kit
+        self.approvals = approvals
+        self.questions = questions
+        self._resources = resources
+        self._decisions: asyncio.Queue[tuple[Decision, asyncio.Future[None]]] = asyncio.Queue()
+        self._deciding: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, group: asyncio.TaskGroup, message: str | None) -> None:
+        self._task = group.create_task(self._drive(message), name=self.hub.view.run)
+
+    @property
+    def is_running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    async def interrupt(self) -> None:
+        """Stop now; returns when the run is recorded as paused and everything it started has ended."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def decide(self, decision: ApprovePlan | ReviseDocument | EditDocument | RejectPlan) -> None:
+        """Hand a decision on the plan to the workflow.
+
+        Raises:
+            UserError: it makes no sense now.
+        """
+        reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._decisions.put((decision, reply))
+        await reply
+
+    async def _next_decision(self) -> Decision:
+        decision, self._deciding = await self._decisions.get()
+        return decision
+
+    def _accept(self) -> None:
+        if self._deciding is not None and not self._deciding.done():
+            self._deciding.set_result(None)
+
+    def _refuse(self, error: UserError) -> None:
+        if self._deciding is not None and not self._deciding.done():
+            self._deciding.set_exception(error)
+
+    async def _drive(self, message: str | None) -> None:
+        try:
+            await self._work(message)
+        except asyncio.CancelledError:
+            await self._pause(RunStopped(StopReason.INTERRUPTED, "interrupted"))
+        except (RunStopped, UserError, ModelError) as stop:
+            await self._pause(stop)
+        except BaseExceptionGroup as group:
+            await self._end_by_bug(group)
+        except Exception as bug:
+            await self._end_by_bug(bug)
+        finally:
+            await self._resources.aclose()
+            self._abandon_decisions()
+
+    async def _work(self, message: str | None) -> None:
+        if self.hub.view.kind is RunKind.CHAT:
+            await ChatRun(self.kit).run(message)
+        else:
+            decisions = Decisions(next=self._next_decision, accept=self._accept, refuse=self._refuse)
+            await EpicRun(self.kit, decisions).run()
+
+    async def _pause(self, stop: RunStopped | UserError | ModelError) -> None:
+        view = self.hub.view
+        hint = stop.hint or f"equitrcoder resume {view.epic or view.run}"
+        match stop:
+            case BudgetRefused():
+                reached = BudgetReached(
+                    account=stop.account,
+                    usd=self.kit.budget.spent,
+                    limit=self.kit.budget.limit or ZERO,
+                    detail=str(stop),
+                )
+                await self.hub.record(reached, RunPaused(reason=stop.reason, detail=str(stop), hint=hint))
+            case RunStopped() if stop.reason is StopReason.MAX_ITERATIONS:
+                await self.hub.record(
+                    RunFinished(state=RunState.FAILED, reason=stop.reason, content=str(stop), hint=hint)
+                )
+            case RunStopped() if stop.reason is StopReason.BAD_PLAN:
+                await self.hub.record(
+                    RunFinished(state=RunState.FAILED, reason=stop.reason, content=str(stop), hint=stop.hint)
+                )
+            case RunStopped():
+                await self.hub.record(RunPaused(reason=stop.reason, detail=str(stop), hint=hint))
+            case ModelError():
+                await self.hub.record(RunPaused(reason=StopReason.MODEL_ERROR, detail=str(stop), hint=hint))
+            case UserError():
+                await self.hub.record(RunPaused(reason=StopReason.BLOCKED, detail=str(stop), hint=hint))
+
+    async def _end_by_bug(self, bug: BaseException) -> None:
+        _log.error("the run ended with an internal error", exc_info=bug)
+        await self.hub.record(
+            RunFinished(
+                state=RunState.FAILED,
+                reason=StopReason.INTERNAL_ERROR,
+                content=f"{type(bug).__name__}: {bug}",
+                hint="the traceback is in the log file; everything done is kept on the branch",
+            )
+        )
+
+    def _abandon_decisions(self) -> None:
+        """Whoever decided too late is told so."""
+        while not self._decisions.empty():
+            _, reply = self._decisions.get_nowait()
+            if not reply.done():
+                reply.set_exception(UserError("the run has ended", hint="start or resume a run first"))
+
+
+KitFactory = Callable[[Hub, ApprovalDesk, QuestionDesk], Awaitable[RunKit]]

@@ -1,0 +1,267 @@
+"""`RunApi` for runs on this machine: takes commands, owns running runs, answers what the log can answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self, assert_never
+
+from equitr_coder.domain import commands as c
+from equitr_coder.domain import queries as q
+from equitr_coder.domain.errors import ModelErrorKind, UserError
+from equitr_coder.domain.events import Event, ModelCallFailed, RunResumed, RunStarted
+from equitr_coder.domain.ids import RunId, epic_id, new_id
+from equitr_coder.domain.run_view import RunView, fold
+from equitr_coder.domain.runs import RunKind, RunOptions
+from equitr_coder.ports import Clock, EventStore, Repository, RepoState, ShownDelta
+from equitr_coder.session import answers
+from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
+from equitr_coder.session.hub import Hub
+from equitr_coder.session.live_run import KitFactory, LiveRun
+from equitr_coder.workflows.chat import ChatRun
+
+_POLL_SECONDS = 0.25
+MakeOptions = Callable[[c.StartRun], RunOptions]
+ModelNames = Callable[[bool], tuple[str | None, str | None]]
+"""Supervisor's and worker's model names for multi-agent (True) or single-agent work; raises UserError without one."""
+
+
+class LocalRunApi:
+    """Implements `ports.RunApi`; an async context manager. Leaving it pauses what still runs."""
+
+    def __init__(
+        self,
+        *,
+        checkout: Path,
+        store: EventStore,
+        clock: Clock,
+        repository: Repository,
+        make_kit: KitFactory,
+        make_options: MakeOptions,
+        model_names: ModelNames,
+        answer: Callable[[q.Query], Awaitable[q.Answer]],
+    ) -> None:
+        self._checkout = checkout
+        self._store = store
+        self._clock = clock
+        self._repository = repository
+        self._make_kit = make_kit
+        self._make_options = make_options
+        self._model_names = model_names
+        self._answer = answer
+        self._live: dict[RunId, LiveRun] = {}
+        self._group = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for live in self._live.values():
+            await live.interrupt()
+        await self._group.__aexit__(None, None, None)
+
+    # ---------------------------------------------------------------- commands
+
+    async def submit(self, command: c.Command) -> RunId:
+        match command:
+            case c.StartRun():
+                return await self._start(command)
+            case c.ResumeRun():
+                return await self._resume(command)
+            case c.SendMessage():
+                return await self._continue_chat(command)
+            case c.AnswerQuestion():
+                await self._running(command.run).questions.answer(command.question, command.answer)
+            case c.ResolveApproval():
+                await self._running(command.run).approvals.resolve(command.approval, command.answer)
+            case c.ApprovePlan() | c.ReviseDocument() | c.EditDocument() | c.RejectPlan():
+                await self._running(command.run).decide(command)
+            case c.Interrupt() | c.CloseRun():
+                live = self._live.get(command.run)
+                if live is not None:
+                    await live.interrupt()
+            case c.UndoChange():
+                await self._undo(command)
+            case _ as unreachable:
+                assert_never(unreachable)
+        return command.run
+
+    def _running(self, run: RunId) -> LiveRun:
+        live = self._live.get(run)
+        if live is None or not live.is_running:
+            raise UserError(f"{run} does not run in this process", hint=f"equitrcoder resume {run}")
+        return live
+
+    async def _start(self, command: c.StartRun) -> RunId:
+        if not command.request.strip():
+            raise UserError("there is nothing to do", hint='say what you want: equitrcoder chat "..."')
+        options = self._make_options(command)
+        supervisor, worker = self._model_names(options.multi_agent)
+        state = await self._ready_repository(command.kind)
+        run = RunId(new_id("run"))
+        number = await self._store.create_run(run, str(self._checkout), with_epic=command.kind is not RunKind.CHAT)
+        in_worktrees = command.kind is not RunKind.CHAT
+        started = RunStarted(
+            kind=command.kind,
+            request=command.request,
+            workspace=str(self._checkout),
+            options=options,
+            epic=epic_id(number) if number is not None else None,
+            supervisor_model=supervisor,
+            worker_model=worker,
+            base_branch=state.branch,
+            base_commit=state.head,
+            unseen=(*state.dirty, *state.untracked) if in_worktrees and state.is_repository else (),
+        )
+        await self._go(RunView(run=run), [started], message=None)
+        return run
+
+    async def _resume(self, command: c.ResumeRun) -> RunId:
+        view = await self._find(command.run)
+        name = view.epic or view.run
+        if view.state.is_final:
+            raise UserError(f"{name} has ended ({view.state.value})", hint="equitrcoder runs lists what can be resumed")
+        options = view.options.model_copy(
+            update={
+                "yes": command.yes,
+                "can_ask": command.can_ask,
+                "approve_plan": command.approve,
+                "plan_only": False,
+                "budget": view.options.budget if command.budget is None else command.budget,
+            }
+        )
+        supervisor, worker = self._model_names(options.multi_agent)
+        await self._ready_repository(view.kind)
+        resumed = RunResumed(options=options, supervisor_model=supervisor, worker_model=worker)
+        await self._go(view, [resumed, *_charge_open_calls(view)], message=None)
+        return view.run
+
+    async def _continue_chat(self, command: c.SendMessage) -> RunId:
+        live = self._live.get(command.run)
+        if live is not None and live.is_running:
+            raise UserError("the agent is still working", hint="wait for it, or interrupt it first")
+        view = await self.view(command.run)
+        if view.kind is not RunKind.CHAT:
+            raise UserError(f"{command.run} is not a chat", hint="start a new run with your request")
+        supervisor, worker = self._model_names(view.options.multi_agent)
+        resumed = RunResumed(options=view.options, supervisor_model=supervisor, worker_model=worker)
+        await self._go(view, [resumed, *_charge_open_calls(view)], message=command.text)
+        return command.run
+
+    async def _undo(self, command: c.UndoChange) -> None:
+        live = self._live.get(command.run)
+        if live is None:
+            raise UserError(f"{command.run} is not open here", hint="undo works in the session that made the change")
+        if live.is_running:
+            raise UserError("the agent is still working", hint="interrupt it first")
+        async with self._store.lock_run(command.run):
+            await ChatRun(live.kit).undo()
+
+    async def _go(self, view: RunView, opening: Sequence[Event], *, message: str | None) -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._store.lock_run(view.run))
+            if view.seq:
+                # Another process may have gone on since `view` was read.
+                view = fold(await self._store.read(view.run))
+            hub = Hub(run=view.run, store=self._store, clock=self._clock, view=view)
+            await hub.record(*opening)
+            approvals, questions = ApprovalDesk(hub), QuestionDesk(hub)
+            kit = await self._make_kit(hub, approvals, questions)
+            live = LiveRun(hub=hub, kit=kit, approvals=approvals, questions=questions, resources=stack.pop_all())
+            self._live[view.run] = live
+            live.start(self._group, message)
+
+    async def _ready_repository(self, kind: RunKind) -> RepoState:
+        """What would stop the run later stops it now, before money is spent."""
+        await self._repository.recover_landings()
+        state = await self._repository.inspect()
+        if kind is RunKind.CHAT:
+            return state
+        if state.is_bare:
+            raise UserError("this is a bare repository", hint="run it in a checkout: git clone PATH and cd into it")
+        if state.in_progress:
+            raise UserError(
+                f"a {state.in_progress} is unfinished in this repository", hint="finish or abort it, then start again"
+            )
+        return state
+
+    # ---------------------------------------------------------------- what happened
+
+    async def events(self, run: RunId, *, after: int = 0, deltas: bool = False) -> AsyncIterator[Event | ShownDelta]:
+        live = self._live.get(run)
+        if live is not None:
+            async for item in live.hub.follow(after=after, deltas=deltas):
+                yield item
+            return
+        position = after
+        while True:
+            was_owned = self._store.is_owned(run)
+            for event in await self._store.read(run, after=position):
+                position = event.seq
+                yield event
+            if not was_owned:
+                return
+            await self._clock.sleep(_POLL_SECONDS)
+
+    async def view(self, run: RunId) -> RunView:
+        live = self._live.get(run)
+        if live is not None:
+            return live.hub.view
+        events = await self._store.read(run)
+        if not events:
+            raise UserError(f"there is no run {run}", hint="equitrcoder runs lists them")
+        return fold(events)
+
+    async def runs(self, *, unfinished_only: bool = False) -> Sequence[RunView]:
+        rows = await self._store.runs(str(self._checkout))
+        views = [fold(await self._store.read(row.run, transcripts=False)) for row in rows]
+        return [view for view in views if view.seq and not (unfinished_only and view.state.is_final)]
+
+    async def query(self, query: q.Query) -> q.Answer:
+        match query:
+            case q.RunsQuery():
+                views = await self.runs(unfinished_only=query.unfinished_only)
+                return answers.runs_answer(views, self._store.is_owned)
+            case q.CostQuery():
+                return answers.cost_answer(await self.view(query.run))
+            case q.DiffQuery():
+                return await answers.diff_answer(await self.view(query.run), self._repository, self._checkout)
+            case _:
+                return await self._answer(query)
+
+    async def _find(self, name: str | None) -> RunView:
+        """A run by its id or epic id; without a name the newest unfinished one that nobody runs."""
+        views = await self.runs()
+        if name is None:
+            waiting = [view for view in views if not view.state.is_final]
+            if not waiting:
+                raise UserError("there is no unfinished run here", hint="equitrcoder runs lists them all")
+            return waiting[0]
+        for view in views:
+            if name in (view.run, view.epic):
+                return view
+        raise UserError(f"there is no run or epic {name} in this workspace", hint="equitrcoder runs lists them")
+
+
+def _charge_open_calls(view: RunView) -> list[Event]:
+    """Calls that a dead process left open: nobody knows what they cost, so they cost their reservation."""
+    return [
+        ModelCallFailed(
+            session=row.session,
+            agent=row.agent,
+            task=row.task,
+            call=row.call,
+            model=row.model,
+            tier=row.tier,
+            purpose=row.purpose,
+            kind=ModelErrorKind.INTERRUPTED,
+            message="the process ended before the answer",
+            usd=row.reserved,
+        )
+        for row in view.ledger.values()
+        if row.is_open
+    ]

@@ -1,0 +1,1 @@
+"""Whole runs: chat in place, and the epic from request to landing."""

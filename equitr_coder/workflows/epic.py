@@ -1,0 +1,329 @@
+"""An epic from request to landing: plan (or a direct task), approve, execute, land. Each phase can be entered again."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
+from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
+from equitr_coder.domain.errors import EquitrError, RunStopped, StopReason, UserError
+from equitr_coder.domain.events import MergeLanded, PlanApproved, RunFinished
+from equitr_coder.domain.ids import CommitId, EpicId, TaskId
+from equitr_coder.domain.run_view import RunView
+from equitr_coder.domain.runs import PlanMode, RunKind, RunState
+from equitr_coder.orchestration.gate import Gate
+from equitr_coder.orchestration.merge_queue import MergeQueue
+from equitr_coder.orchestration.review import Reviewer
+from equitr_coder.orchestration.supervisor import Supervisor
+from equitr_coder.orchestration.worker import TaskWorker, WorkerTerms
+from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
+from equitr_coder.planning.conversation import Conversation
+from equitr_coder.planning.documents import render_todos, todos_of
+from equitr_coder.planning.size import is_critical, judge
+from equitr_coder.ports import Landing, RunKit
+from equitr_coder.workflows.documents import NAMES, marked, place_documents
+
+Decision = ApprovePlan | ReviseDocument | EditDocument | RejectPlan
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What the person decides while a plan waits for approval."""
+
+    next: Callable[[], Awaitable[Decision]]
+    """The next decision."""
+    accept: Callable[[], None]
+    """The last decision was taken; whoever gave it may go on."""
+    refuse: Callable[[UserError], None]
+    """The last decision made no sense; the plan still waits."""
+
+
+class EpicRun:
+    def __init__(self, kit: RunKit, decisions: Decisions) -> None:
+        self._kit = kit
+        self._decisions = decisions
+
+    @property
+    def _view(self) -> RunView:
+        return self._kit.events.view
+
+    @property
+    def _epic(self) -> EpicId:
+        assert self._view.epic is not None, "epics and loops are numbered when they start"
+        return self._view.epic
+
+    async def run(self) -> None:
+        """Ends with `run_finished` recorded.
+
+        Raises:
+            RunStopped, ModelError, UserError: the run must wait; everything done is kept and a resume goes on.
+        """
+        if not self._view.is_approved and not await self._prepare():
+            return
+        stop = await self._execute()
+        if stop is not None:
+            raise stop
+        await self._finish()
+
+    # ---------------------------------------------------------------- plan
+
+    async def _prepare(self) -> bool:
+        """From the request to an approved plan; False when the person rejected it."""
+        if not self._is_planned():
+            await self._approve(self._direct_plan(), by="direct", has_documents=False)
+            return True
+        conversation = Conversation(
+            spawner=self._kit.spawner,
+            events=self._kit.events,
+            questions=self._kit.questions,
+            repository=self._kit.repository,
+            open_workspace=self._kit.open_workspace,
+            checkout=self._kit.checkout,
+            terms=self._kit.terms,
+        )
+        await conversation.plan()
+        by = await self._wait_for_approval(conversation)
+        if by is None:
+            await self._kit.events.record(
+                RunFinished(state=RunState.CANCELLED, reason=StopReason.DECLINED, content="The plan was not approved.")
+            )
+            return False
+        plan = self._view.plan
+        assert plan is not None
+        await self._approve(plan, by=by, has_documents=True)
+        return True
+
+    def _is_planned(self) -> bool:
+        if self._view.plan is not None or self._view.documents:
+            return True
+        if self._view.kind is RunKind.LOOP:
+            return False
+        mode = self._view.options.plan
+        return mode is PlanMode.ALWAYS or (mode is PlanMode.AUTO and judge(self._view.request) == "large")
+
+    def _direct_plan(self) -> Plan:
+        request = self._view.request.strip()
+        title = request.splitlines()[0]
+        short = title if len(title) <= 72 else f"{title[:71].rstrip()}…"
+        task = Task(
+            id=TaskId("T1"),
+            title=short,
+            description=request,
+            check=self._view.options.check,
+            todos=(),
+        )
+        return Plan(title=short, tasks=(task,))
+
+    async def _wait_for_approval(self, conversation: Conversation) -> Literal["user", "yes_flag"] | None:
+        options = self._view.options
+        if options.plan_only:
+            raise RunStopped(
+                StopReason.APPROVAL_NEEDED, "the plan waits for approval", hint=f"equitrcoder epic run {self._epic}"
+            )
+        if options.approve_plan:
+            return "user"
+        if options.yes:
+            return "yes_flag"
+        if not options.can_ask:
+            raise RunStopped(
+                StopReason.APPROVAL_NEEDED,
+                "the plan is saved and waits for approval, and nobody is here to give it",
+                hint=f"equitrcoder epic run {self._epic} approves and executes it; or start again with --yes",
+            )
+        while True:
+            match await self._decisions.next():
+                case ApprovePlan():
+                    self._decisions.accept()
+                    return "user"
+                case RejectPlan():
+                    self._decisions.accept()
+                    return None
+                case ReviseDocument() as revision:
+                    self._decisions.accept()
+                    await conversation.revise(revision.name, revision.request)
+                case EditDocument() as edit:
+                    try:
+                        await conversation.edit(edit.name, edit.content)
+                    except UserError as error:
+                        self._decisions.refuse(error)
+                    else:
+                        self._decisions.accept()
+
+    async def _approve(self, plan: Plan, *, by: Literal["user", "yes_flag", "direct"], has_documents: bool) -> None:
+        repository = self._kit.repository
+        state = await repository.ensure()
+        base = state.head
+        assert base is not None, "a repository that was ensured has a commit"
+        branch = f"equitr/{self._epic}"
+        ref = f"refs/heads/{branch}"
+        folder: str | None = None
+        commit = base
+        if has_documents:
+            documents = {name: self._view.documents[name].content for name in NAMES if name in self._view.documents}
+            folder, files = await place_documents(repository, self._kit.checkout, base, self._epic, documents)
+            tree = await repository.tree_with(await repository.tree_of(base), files)
+            found = await repository.resolve(ref)
+            if found is not None and await repository.tree_of(found) == tree:
+                commit = found  # made before a crash
+            else:
+                commit = await repository.commit_tree(
+                    tree, [base], f"{self._epic}: planning documents\n\n{plan.title}\n\nRun: {self._view.run}\n"
+                )
+        if not await repository.move_ref(ref, commit, None) and await repository.resolve(ref) != commit:
+            raise UserError(
+                f"the branch {branch} exists already and holds something else",
+                hint=f"rename or delete it first: git branch -m {branch} {branch}-old",
+            )
+        await self._kit.events.record(
+            PlanApproved(
+                plan=plan,
+                by=by,
+                branch=branch,
+                base=base,
+                base_branch=state.branch,
+                commit=commit,
+                documents_at=folder,
+            )
+        )
+
+    # ---------------------------------------------------------------- execute
+
+    async def _execute(self) -> EquitrError | None:
+        kit, view = self._kit, self._view
+        plan, branch = view.plan, view.branch
+        assert plan is not None
+        assert branch is not None
+        worktrees = Worktrees(
+            repository=kit.repository,
+            places=RunPlaces(
+                root=kit.worktrees / view.run, checkout=kit.checkout, git_dir=kit.repository.git_dir(), links=kit.links
+            ),
+            preparation=kit.preparation,
+            gate_slots=view.options.max_workers,
+        )
+        documents = {name: document.content for name, document in view.documents.items()}
+        queue = MergeQueue(
+            plan=plan,
+            branch=branch,
+            repository=kit.repository,
+            gate=Gate(
+                repository=kit.repository,
+                executor=kit.executor,
+                store=kit.store,
+                worktrees=worktrees,
+                timeout=kit.terms.check_timeout,
+            ),
+            reviewer=Reviewer(
+                plan=plan,
+                mode=view.options.review if view.options.multi_agent else "none",
+                is_critical=is_critical,
+                spawner=kit.spawner,
+                repository=kit.repository,
+                worktrees=worktrees,
+                events=kit.events,
+                documents=documents,
+            ),
+            events=kit.events,
+            store=kit.store,
+            clock=kit.clock,
+            default_check=kit.terms.default_check,
+            gate_checks=kit.terms.gate_checks,
+        )
+        await queue.recover()
+        worker = TaskWorker(
+            terms=WorkerTerms(
+                plan=plan,
+                names=agent_names(plan),
+                documents=documents,
+                document_paths=tuple(f"{view.documents_at}/{name}.md" for name in NAMES) if view.documents_at else (),
+                request=view.request,
+                options=view.options,
+                has_supervisor=view.options.multi_agent,
+                max_escalations=kit.terms.max_escalations,
+                ref_prefix=f"refs/equitr/{self._epic}/",
+            ),
+            repository=kit.repository,
+            worktrees=worktrees,
+            spawner=kit.spawner,
+            queue=queue,
+            events=kit.events,
+            open_workspace=kit.open_workspace,
+        )
+        supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
+        stop = await supervisor.run()
+        if stop is None:
+            await worktrees.close_all()
+        return stop
+
+    # ---------------------------------------------------------------- land
+
+    async def _finish(self) -> None:
+        view, plan = self._view, self._view.plan
+        assert plan is not None
+        assert view.branch is not None
+        await self._tick_todos(plan)
+        tip, base = view.tip, view.base_commit
+        assert tip is not None
+        assert base is not None
+        if any(view.tasks[task.id].state is not TaskState.DONE for task in plan.tasks):
+            changed = tip != base
+            await self._record_end(RunState.FAILED, landed=False, hint=f"git merge {view.branch}" if changed else "")
+            return
+        if view.base_branch is None:
+            hint = f"git merge --ff-only {view.branch}"
+            await self._record_end(RunState.COMPLETED, landed=False, hint=hint, why="HEAD is detached")
+            return
+        repository = self._kit.repository
+        if await repository.resolve(f"refs/heads/{view.base_branch}") == tip:
+            landing = Landing(landed=True)  # moved before a crash
+        else:
+            landing = await repository.land(view.run, view.base_branch, base, tip)
+        if landing.landed:
+            await self._kit.events.record(MergeLanded(target=view.base_branch, old=base, commit=tip))
+        await self._record_end(RunState.COMPLETED, landed=landing.landed, hint=landing.command, why=landing.reason)
+
+    async def _tick_todos(self, plan: Plan) -> None:
+        """The ticks of done tasks, as one commit of the host."""
+        view, repository = self._view, self._kit.repository
+        if view.documents_at is None or view.branch is None or view.tip is None:
+            return
+        done = {task.id for task in plan.tasks if view.tasks[task.id].state is TaskState.DONE}
+        if not done:
+            return
+        path = f"{view.documents_at}/todos.md"
+        content = marked(self._epic, render_todos(plan, todos_of(plan, done)))
+        tree = await repository.tree_with(await repository.tree_of(view.tip), {path: content})
+        if tree == await repository.tree_of(view.tip):
+            return
+        old, ref = view.tip, f"refs/heads/{view.branch}"
+        now = await repository.resolve(ref)
+        if now is not None and now != old and await repository.tree_of(now) == tree:
+            commit: CommitId = now  # moved before a crash
+        else:
+            names = ", ".join(sorted(done))
+            commit = await repository.commit_tree(
+                tree, [old], f"{self._epic}: tick the todos of {names}\n\nRun: {view.run}\n"
+            )
+            if not await repository.move_ref(ref, commit, old):
+                raise UserError(
+                    f"the branch {view.branch} was moved by somebody else while the run was working",
+                    hint=f"put it back with: git branch -f {view.branch} {old[:12]} and resume the run",
+                    exit_code=1,
+                )
+        await self._kit.events.record(MergeLanded(target=view.branch, old=old, commit=commit))
+
+    async def _record_end(self, state: RunState, *, landed: bool, hint: str, why: str = "") -> None:
+        view = self._view
+        failed = [task for task in view.tasks.values() if task.state is not TaskState.DONE]
+        summaries = [
+            f"{task.id}: {task.detail.strip()}" if len(view.tasks) > 1 else task.detail.strip()
+            for task in view.tasks.values()
+            if task.state is TaskState.DONE and task.detail.strip()
+        ]
+        content = "\n".join(summaries)
+        if why and not landed:
+            content = f"{content}\n\nNot landed: {why}.".strip()
+        reason = next((task.reason for task in failed if task.reason is not None), None)
+        await self._kit.events.record(
+            RunFinished(state=state, reason=reason, content=content, landed=landed, hint=hint)
+        )

@@ -1,0 +1,114 @@
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+from equitr_coder.adapters.sqlite.store import SqliteStore
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.events import QuestionAnswered, RunPaused, RunStarted
+from equitr_coder.domain.ids import AgentName, RequestId, RunId, SessionId
+from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+from equitr_coder.ports import ShownDelta
+from equitr_coder.session.hub import Hub
+
+RUN = RunId("run-1")
+
+
+class FixedClock:
+    def now(self) -> datetime:
+        return datetime(2026, 1, 2, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+def hub_at(path: Path) -> Hub:
+    return Hub(run=RUN, store=SqliteStore(path), clock=FixedClock())
+
+
+def started() -> RunStarted:
+    return RunStarted(kind=RunKind.CHAT, request="hi", workspace="/w", options=RunOptions())
+
+
+def answered(number: int) -> QuestionAnswered:
+    return QuestionAnswered(question=RequestId("q"), answer=str(number))
+
+
+async def test_concurrent_records_are_numbered_without_gaps_and_stored_in_that_order(tmp_path: Path) -> None:
+    hub = hub_at(tmp_path)
+    await hub.record(started())
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(50):
+            group.create_task(hub.record(answered(number), answered(number)))
+
+    stored = await SqliteStore(tmp_path).read(RUN)
+    assert [event.seq for event in stored] == list(range(1, 102))
+    pairs = [event.answer for event in stored if isinstance(event, QuestionAnswered)]
+    assert all(pairs[i] == pairs[i + 1] for i in range(0, 100, 2))
+
+
+async def test_a_reader_gets_every_stored_event_once_old_and_new(tmp_path: Path) -> None:
+    hub = hub_at(tmp_path)
+    await hub.record(started(), answered(1))
+    seen: list[int] = []
+
+    async def read() -> None:
+        async for item in hub.follow(after=0, deltas=False):
+            assert not isinstance(item, ShownDelta)
+            seen.append(item.seq)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(read())
+        for number in range(20):
+            await hub.record(answered(number))
+        await hub.record(RunPaused(reason=StopReason.INTERRUPTED))
+
+    assert seen == list(range(1, 24))
+    assert hub.view.state is RunState.PAUSED
+
+
+async def test_a_cancelled_record_is_either_in_log_and_view_or_in_neither(tmp_path: Path) -> None:
+    hub = hub_at(tmp_path)
+    await hub.record(started())
+    for number in range(30):
+        task = asyncio.get_running_loop().create_task(hub.record(answered(number)))
+        for _ in range(number % 4):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    stored = await SqliteStore(tmp_path).read(RUN)
+    assert stored[-1].seq == hub.view.seq == len(stored)
+
+
+async def test_deltas_reach_only_who_asked_and_are_not_stored(tmp_path: Path) -> None:
+    hub = hub_at(tmp_path)
+    await hub.record(started())
+    texts: list[str] = []
+    plain: list[object] = []
+    ready = asyncio.Event()
+
+    async def read(wanted: bool, into: list[object]) -> None:
+        async for item in hub.follow(after=0, deltas=wanted):
+            ready.set()
+            if isinstance(item, ShownDelta):
+                texts.append(item.text)
+            else:
+                into.append(item)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(read(True, []))
+        group.create_task(read(False, plain))
+        await ready.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        hub.show(SessionId("chat"), AgentName("assistant"), None, "wor")
+        hub.show(SessionId("chat"), AgentName("assistant"), None, "ds")
+        await hub.record(RunPaused(reason=StopReason.INTERRUPTED))
+
+    assert texts == ["wor", "ds"]
+    assert len(plain) == 2
+    assert len(await SqliteStore(tmp_path).read(RUN)) == 2
