@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
 from equitr_coder.domain.commands import Command
-from equitr_coder.domain.epic import Plan
+from equitr_coder.domain.epic import ArtifactType, Plan
 from equitr_coder.domain.errors import ModelError
 from equitr_coder.domain.events import Event
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId, TreeId
@@ -807,9 +807,10 @@ class RunTerms:
     gate_checks: tuple[str, ...]
     check_timeout: float
     max_escalations: int
+    auto_split: bool
     min_tasks: int
     max_tasks: int
-    artifact_types: tuple[str, ...]
+    artifact_types: tuple[ArtifactType, ...]
 
 
 @dataclass(frozen=True)

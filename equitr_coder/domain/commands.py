@@ -25,6 +25,9 @@ class StartRun(Value):
     yes: bool = False
     can_ask: bool = True
     plan_only: bool = False
+    multi_agent: bool | None = None
+    model: str | None = None
+    """Overrides the configured model for this run, as `--model` does."""
 
 
 class ResumeRun(Value):

@@ -47,6 +47,12 @@ class DiffQuery(Value):
     run: RunId
 
 
+class FilesQuery(Value):
+    """Files of the checkout that git would track; for completion."""
+
+    type: Literal["files"] = "files"
+
+
 class ProposalQuery(Value):
     """Which supervisor and worker the keys in the environment allow, for a first configuration."""
 
@@ -85,6 +91,7 @@ Query = Annotated[
     | RunsQuery
     | CostQuery
     | DiffQuery
+    | FilesQuery
     | ProposalQuery
     | TrustQuery
     | SetTrust
@@ -195,6 +202,11 @@ class DiffAnswer(Value):
     """Unified diff."""
 
 
+class FilesAnswer(Value):
+    type: Literal["files"] = "files"
+    files: tuple[str, ...]
+
+
 class Proposal(Value):
     """A dated pair from `config/presets/`, usable with a key that is there."""
 
@@ -250,6 +262,7 @@ Answer = Annotated[
     | RunsAnswer
     | CostAnswer
     | DiffAnswer
+    | FilesAnswer
     | ProposalAnswer
     | TrustAnswer
     | ProbeAnswer

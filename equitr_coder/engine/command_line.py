@@ -6,12 +6,16 @@ Runs nothing and expands nothing. The tokenizer knows less than the shell on pur
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from posixpath import normpath
 
 _GLOBS = "*?["
 _NOT_UNDERSTOOD = frozenset("$`(){}<\n\r\v\f\0")
 """Unquoted, these expand, substitute, group, redirect or end a command."""
+_AFTER_LITERAL_DOLLAR = frozenset('" |/)')
+"""In double quotes a dollar before one of these is only a dollar, as at the end of a search pattern."""
 _ENDS = frozenset(" \t;|&<>")
+_HARMLESS_REDIRECTION = re.compile(r"(?:[12]?>&[12]|[12]?>[ \t]*/dev/null)(?=[ \t;|&]|\Z)")
 _JOINS = ("&&", "||", "|", ";")
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 _WRAPPERS = frozenset(
@@ -20,6 +24,8 @@ _WRAPPERS = frozenset(
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _SEPARATORS = re.compile(r"[;&|\n\r(){}`]|\$\(")
+_RUNS_NEXT = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
+_GIT_OPTIONS_WITH_VALUE = frozenset({"-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path"})
 _CHANGES_FOLDER = frozenset({"cd", "pushd"})
 
 
@@ -80,12 +86,12 @@ def _join(line: str, at: int) -> str | None:
 
 def _harmless_redirection(line: str, at: int) -> int | None:
     """Where it ends, when a redirection that writes nowhere begins here."""
-    found = re.compile(r"(?:[12]?>&[12]|[12]?>[ \t]*/dev/null)(?=[ \t;|&]|$)").match(line, at)
+    found = _HARMLESS_REDIRECTION.match(line, at)
     return found.end() if found else None
 
 
 def _word(line: str, at: int) -> tuple[Word, int] | None:
-    if line[at] in "#&>":
+    if line[at] == "#" or line[at] in _ENDS:
         return None
     text: list[str] = []
     glob = -1
@@ -122,7 +128,7 @@ def _quoted(line: str, at: int) -> tuple[str, int] | None:
         if line[at] in "\n\r\0":
             return None
         if quote == '"':
-            if line[at] in "$`":
+            if line[at] == "`" or (line[at] == "$" and line[at + 1 : at + 2] not in _AFTER_LITERAL_DOLLAR):
                 return None
             if line[at] == "\\" and at + 1 < len(line) and line[at + 1] in '"\\$`':
                 at += 1
@@ -147,60 +153,83 @@ def _collect(line: str, found: dict[str, None], *, depth: int) -> None:
     for part in (*_SEPARATORS.split(plain), *_SEPARATORS.split(_unquoted(plain))):
         words = _unquoted(part).split()
         while words:
-            found[" ".join(words)] = None
             program = words[0].rpartition("/")[2]
-            found[" ".join([program, *words[1:]])] = None
+            for form in (words, [program, *words[1:]], _without_git_options(program, words)):
+                found[" ".join(form)] = None
             if program in _SHELLS or program == "eval":
-                inner = [word for word in words[1:] if not word.startswith("-")]
-                _collect(" ".join(inner), found, depth=depth + 1)
-            if not (program in _WRAPPERS or _ASSIGNMENT.match(words[0])):
+                _collect(" ".join(_after_options(words[1:])), found, depth=depth + 1)
+            starts = [index + 1 for index, word in enumerate(words) if word in _RUNS_NEXT]
+            if program in _WRAPPERS or _ASSIGNMENT.match(words[0]):
+                words = _after_options(words[1:])
+            elif starts:
+                words = words[starts[0] :]
+            else:
                 break
-            words = words[1:]
-            while words and (words[0].startswith("-") or re.fullmatch(r"\d+[smhd]?", words[0])):
-                words = words[1:]
+
+
+def _after_options(words: list[str]) -> list[str]:
+    return list(dropwhile(lambda word: word.startswith("-") or bool(re.fullmatch(r"\d+[smhd]?", word)), words))
+
+
+def _without_git_options(program: str, words: list[str]) -> list[str]:
+    """`git push` for `git -C elsewhere -c a=b push`."""
+    if program != "git":
+        return words
+    rest = words[1:]
+    while rest and rest[0].startswith("-"):
+        rest = rest[2:] if rest[0] in _GIT_OPTIONS_WITH_VALUE else rest[1:]
+    return ["git", *rest]
 
 
 def _unquoted(text: str) -> str:
     return re.sub(r"['\"\\]", "", text)
 
 
-def leaves_root(line: str, root: str) -> bool:
-    """Whether the line changes into a folder outside `root` (absolute, or empty when not known)."""
+def leaves_root(line: str, roots: Sequence[str]) -> bool:
+    """Whether the line changes into a folder that is in none of `roots` (absolute paths of the same folder)."""
+    commands = parse(line)
     here = "."
-    for part in re.split(r"[;&|\n\r(){}`]", line):
-        words = _unquoted(part).split()
+    for words in _loosely(line) if commands is None else [[word.text for word in words] for words in commands]:
         if not words or words[0] not in _CHANGES_FOLDER:
             continue
         targets = [word for word in words[1:] if word == "-" or not word.startswith("-")]
         if not targets or targets[0].startswith(("~", "-", "$")):
             return True
-        moved = _within(targets[0], here, root)
+        moved = _within(targets[0], here, roots)
         if moved is None:
             return True
         here = moved
     return False
 
 
-def _within(target: str, here: str, root: str) -> str | None:
+def _loosely(line: str) -> list[list[str]]:
+    return [_unquoted(part).split() for part in _SEPARATORS.split(line)]
+
+
+def _within(target: str, here: str, roots: Sequence[str]) -> str | None:
     """`target` as a path relative to the root, or None when it is outside."""
     if target.startswith("/"):
         path = normpath(target)
-        if not root or not (path == root or path.startswith(f"{root.rstrip('/')}/")):
-            return None
-        return path[len(root.rstrip("/")) :].lstrip("/") or "."
+        for root in roots:
+            if path == root or path.startswith(f"{root.rstrip('/')}/"):
+                return path[len(root.rstrip("/")) :].lstrip("/") or "."
+        return None
     moved = normpath(f"{here}/{target}")
     return None if moved == ".." or moved.startswith("../") else moved
 
 
-def reaches_outside(words: Sequence[Word], root: str) -> bool:
-    """Whether an argument may name a path outside `root`: absolute, `~`, or with `..`; also after `=` or `-X`."""
-    return any(_outside(word.text, root) for word in words)
+def reaches_outside(words: Sequence[Word], roots: Sequence[str]) -> bool:
+    """Whether an argument may name a path outside the root: absolute, `~`, or with `..`; also after `=` or `-X`."""
+    return any(_outside(word, roots) for word in words)
 
 
-def _outside(text: str, root: str) -> bool:
-    for candidate in {text, text.partition("=")[2], re.sub(r"^-[A-Za-z]", "", text)}:
-        if candidate.startswith("~") or ".." in re.split(r"[/:]", candidate):
+def _outside(word: Word, roots: Sequence[str]) -> bool:
+    for candidate in {word.text, word.text.partition("=")[2], re.sub(r"^-[A-Za-z]", "", word.text)}:
+        steps = re.split(r"[/:]", candidate)
+        if candidate.startswith("~") or ".." in steps:
             return True
-        if candidate.startswith("/") and _within(candidate, ".", root) is None:
+        if word.glob >= 0 and any(re.match(r"\.\.?[*?\[]", step) for step in steps):
+            return True  # `.*` may stand for `..`
+        if candidate.startswith("/") and _within(candidate, ".", roots) is None:
             return True
     return False

@@ -12,7 +12,7 @@ from posixpath import normpath
 
 from equitr_coder.domain.approvals import Decision, Touches, Verdict
 from equitr_coder.engine.command_line import leaves_root, parse, spellings
-from equitr_coder.engine.read_only import is_read_only
+from equitr_coder.engine.read_only import is_read_only, only_reads
 
 _SEVERITY = (Verdict.ALLOW, Verdict.ASK, Verdict.DENY)
 _ALLOWED = Decision(verdict=Verdict.ALLOW, reason="reads only")
@@ -32,8 +32,8 @@ class SessionPolicy:
     """Implements `ports.Policy` for one session."""
 
     rules: Rules = field(default_factory=Rules)
-    root: str = ""
-    """Absolute path of the session's files; absolute paths below it in commands are not outside."""
+    roots: tuple[str, ...] = ()
+    """Absolute paths at which commands find the session's files: its root, and in the sandbox what it stands for."""
     can_write: bool = True
     footprint: tuple[str, ...] = ()
     """Paths, folders or globs; empty means not declared."""
@@ -63,19 +63,21 @@ class SessionPolicy:
             return _ALLOWED
         if not self.can_write:
             return _deny("this session only reads")
-        if clean in {normpath(document) for document in self.documents}:
+        if clean.casefold() in {normpath(document).casefold() for document in self.documents}:
             return _deny(f"{path} is a planning document; the plan is fixed and the host keeps its checkboxes")
-        if self.footprint and not any(covers(entry, clean) for entry in self.footprint):
-            return Decision(verdict=Verdict.ASK, reason=f"{path} leaves its footprint: {', '.join(self.footprint)}")
+        footprint = [entry for entry in self.footprint if entry.strip()]
+        if footprint and not any(covers(entry, clean) for entry in footprint):
+            return Decision(verdict=Verdict.ASK, reason=f"{path} leaves its footprint ({', '.join(footprint)})")
         return Decision(verdict=Verdict.ALLOW, reason="inside the workspace and its footprint")
 
     def _decide_command(self, command: str) -> Decision:
         forms = spellings(command)
         if rule := _matching(self.rules.deny, forms):
             return _deny(f"the rule permission.deny {rule!r} forbids it")
-        if leaves_root(command, self.root):
-            return _deny("it changes into a folder outside the workspace; commands start at its root")
-        reads_only = is_read_only(command, root=self.root)
+        is_approved = command in {approved.strip() for approved in self.approved_commands}
+        if not is_approved and leaves_root(command, self.roots):
+            return _deny("it changes into a folder outside the workspace; every command starts at its root")
+        reads_only = is_read_only(command, self.roots)
         if not self.can_write and not reads_only:
             return _deny("this session only reads")
         if rule := _matching(self.rules.ask, forms):
@@ -84,11 +86,9 @@ class SessionPolicy:
             return Decision(verdict=Verdict.ALLOW, reason="allowed by permission.allow")
         if not self.is_confined:
             return Decision(verdict=Verdict.ASK, reason="there is no sandbox, so every command asks")
-        if command in {approved.strip() for approved in self.approved_commands}:
+        if is_approved:
             return Decision(verdict=Verdict.ALLOW, reason="an approved check")
-        if reads_only:
-            return _ALLOWED
-        return Decision(verdict=Verdict.ASK, reason="it may do more than read")
+        return _ALLOWED if reads_only else Decision(verdict=Verdict.ASK, reason="it may do more than read")
 
     def _is_allowed_by_rule(self, command: str) -> bool:
         """A pattern must cover every part: `pytest*` does not let `pytest; rm -r .` through."""
@@ -96,15 +96,15 @@ class SessionPolicy:
         if "*" in allow or command in allow:
             return True
         commands = parse(command)
-        if commands is None:
+        if commands is None or not allow:
             return False
-        if any(fnmatchcase(command, rule) and len(parse(rule) or ()) == len(commands) for rule in allow):
+        sizes = {rule: len(parse(rule) or ()) for rule in allow}
+        if any(fnmatchcase(command, rule) for rule in allow if sizes[rule] == len(commands)):
             return True
-        parts = [" ".join(word.text for word in simple) for simple in commands]
-        return bool(allow) and all(
-            any(fnmatchcase(part, rule) for rule in allow if len(parse(rule) or ()) == 1)
-            or is_read_only(part, root=self.root)
-            for part in parts
+        single = [rule for rule in allow if sizes[rule] == 1]
+        named = [any(fnmatchcase(" ".join(word.text for word in part), rule) for rule in single) for part in commands]
+        return any(named) and all(
+            is_named or only_reads(part, self.roots) for part, is_named in zip(commands, named, strict=True)
         )
 
 

@@ -9,50 +9,62 @@ from collections.abc import Callable, Mapping, Sequence
 
 from equitr_coder.engine.command_line import SimpleCommand, Word, leaves_root, parse, reaches_outside
 
-_READERS = frozenset(
-    "cat head tail wc ls cut tr nl tac rev fold paste join comm cmp diff stat du df readlink realpath "
-    "md5sum sha1sum sha256sum sha512sum cksum od hexdump strings column expand unexpand jq base64 test".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_READERS = _words(
+    "cat head tail wc ls grep egrep fgrep cut tr nl tac rev fold paste join comm cmp diff stat du df readlink realpath "
+    "md5sum sha1sum sha256sum sha512sum cksum od hexdump strings column expand unexpand jq base64"
 )
 """Whatever their arguments: read and print."""
-_PRINTERS = frozenset("echo printf pwd true false basename dirname seq which type uname whoami id nproc".split())
+_PRINTERS = _words("echo pwd true false basename dirname seq which type uname whoami id nproc")
 """As the readers, and their arguments are not paths that are opened."""
 _VERSIONED = frozenset({"python", "python3", "node", "git", "gcc", "java", "ruby", "php"})
 
+_TAKE_PATTERN = frozenset({"grep", "egrep", "fgrep", "rg", "sed"})
 _NUMBER = re.compile(r"-\d+[A-Za-z]?")
 
 
-def is_read_only(line: str, *, root: str = "") -> bool:
-    """Whether everything the line does is to read inside `root` (absolute; empty when not known) and print."""
+def is_read_only(line: str, roots: Sequence[str] = ()) -> bool:
+    """Whether all that the line does is to read inside the root and print.
+
+    `roots` are absolute paths under which the root is known; without them every absolute path is outside.
+    """
     commands = parse(line)
-    if commands is None or leaves_root(line, root):
+    if commands is None or leaves_root(line, roots):
         return False
-    return all(_only_reads(command, root) for command in commands)
+    return all(only_reads(command, roots) for command in commands)
 
 
-def _only_reads(command: SimpleCommand, root: str) -> bool:
+def only_reads(command: SimpleCommand, roots: Sequence[str] = ()) -> bool:
+    """The same for one simple command."""
     program, arguments = command[0], command[1:]
+    name, texts = program.text, [word.text for word in arguments]
     if program.glob >= 0:
         return False
-    name = program.text
-    texts = [word.text for word in arguments]
     if name == "cd":
         return len(arguments) == 1 and arguments[0].glob < 0 and not texts[0].startswith("-")
-    if name in _VERSIONED and texts == ["--version"]:
-        return True
-    if name in _PRINTERS:
+    if name in _PRINTERS or (name in _VERSIONED and texts == ["--version"]):
         return True
     if name in _READERS:
-        return not reaches_outside(arguments, root)
+        return not reaches_outside(_paths(name, arguments), roots)
     rule = _RULES.get(name)
-    if rule is None or any(word.glob == 0 for word in arguments):
-        # a file may be named like an option, and a glob would put it among them
+    if rule is None or any(_expands_to_anything(name, word) for word in arguments):
         return False
-    return rule(texts) and not reaches_outside(_paths(name, arguments), root)
+    return rule(texts) and not reaches_outside(_paths(name, arguments), roots)
+
+
+def _expands_to_anything(name: str, word: Word) -> bool:
+    """A file may be named like an option, and a glob would put it among them; `uniq` counts its files."""
+    return word.glob == 0 or (word.glob > 0 and (word.text.startswith("-") or name == "uniq"))
 
 
 def _paths(name: str, arguments: Sequence[Word]) -> Sequence[Word]:
-    """The arguments that may be paths: the pattern of a search is none."""
-    if name not in ("grep", "egrep", "fgrep", "rg", "sed") or any(re.match(r"-\w*f|--f", a.text) for a in arguments):
+    """The arguments that may be paths: the pattern of a search, when it is the first word, is none."""
+    given_by_option = any(re.match(r"-\w*[ef]|--[ref]", word.text) for word in arguments)
+    if name not in _TAKE_PATTERN or given_by_option:
         return arguments
     pattern = next((index for index, word in enumerate(arguments) if not word.text.startswith("-")), None)
     return [word for index, word in enumerate(arguments) if index != pattern]
@@ -69,29 +81,25 @@ def _options_within(texts: Sequence[str], *, flags: str, names: frozenset[str] =
     )
 
 
-def _grep(_texts: Sequence[str]) -> bool:
-    return True
-
-
-_RG = frozenset(
+_RG = _words(
     "--files --hidden --glob --iglob --type --type-not --type-list --ignore-case --smart-case --case-sensitive "
     "--fixed-strings --line-number --no-line-number --count --count-matches --files-with-matches "
     "--files-without-match --word-regexp --line-regexp --multiline --context --after-context --before-context "
     "--max-count --no-ignore --no-heading --heading --sort --sortr --stats --json --only-matching --invert-match "
     "--color --max-depth --follow --pcre2 --null --trim --vimgrep --with-filename --no-filename --passthru --text "
-    "--max-columns --no-messages --version --regexp --replace --column --no-config --max-filesize".split()
+    "--max-columns --no-messages --version --regexp --replace --column --no-config --max-filesize"
 )
 
 
 def _rg(texts: Sequence[str]) -> bool:
-    return _options_within(texts, flags="iSsnNlcwxvFHhouUPLaqpI0ABCgtTemMrd.0123456789", names=_RG) or (
-        _options_within([re.sub(r"^-([ABCgtTem]).+", r"-\1", text) for text in texts], flags="ABCgtTemin", names=_RG)
-    )
+    with_value = re.compile(r"-([ABCEgtTejmMr]).+")
+    kept = [with_value.sub(r"-\1", text) for text in texts]
+    return _options_within(kept, flags="iSsnNlcwxvFHhouUPLapI0ABCEgtTejmMrd.", names=_RG)
 
 
-_SORT = frozenset(
+_SORT = _words(
     "--reverse --numeric-sort --unique --human-numeric-sort --version-sort --ignore-case --key --field-separator "
-    "--general-numeric-sort --month-sort --stable --check --zero-terminated --ignore-leading-blanks".split()
+    "--general-numeric-sort --month-sort --stable --check --zero-terminated --ignore-leading-blanks"
 )
 
 
@@ -102,16 +110,26 @@ def _sort(texts: Sequence[str]) -> bool:
 
 def _uniq(texts: Sequence[str]) -> bool:
     """A second file would be written to."""
-    files = [text for text in texts if not text.startswith("-")]
-    return len(files) <= 1 and _options_within(texts, flags="cdDuiz", names=frozenset({"--count", "--repeated"}))
+    files = [text for text in texts if text == "-" or not text.startswith("-")]
+    return len(files) <= 1 and _options_within(texts, flags="cdDuiz", names=_words("--count --repeated --unique"))
+
+
+def _test(texts: Sequence[str]) -> bool:
+    """With -v and -R bash evaluates what stands in the brackets of an array's name."""
+    return not any(text in ("-v", "-R") or "$" in text or "`" in text for text in texts)
+
+
+def _printf(texts: Sequence[str]) -> bool:
+    """With -v bash sets a variable, which may be PATH."""
+    return not any(text.startswith("-v") for text in texts)
 
 
 def _file(texts: Sequence[str]) -> bool:
-    return _options_within(texts, flags="biLk", names=frozenset({"--brief", "--mime", "--mime-type"}))
+    return _options_within(texts, flags="biLk", names=_words("--brief --mime --mime-type"))
 
 
 def _tree(texts: Sequence[str]) -> bool:
-    names = frozenset({"--noreport", "--dirsfirst", "--gitignore", "--prune", "--du"})
+    names = _words("--noreport --dirsfirst --gitignore --prune --du")
     return _options_within(texts, flags="adfLIPCnshDp", names=names)
 
 
@@ -119,10 +137,10 @@ def _date(texts: Sequence[str]) -> bool:
     return all(text.startswith("+") or text in ("-u", "-I", "-R", "--utc", "--iso-8601") for text in texts)
 
 
-_FIND = frozenset(
+_FIND = _words(
     "-name -iname -path -ipath -wholename -iwholename -type -maxdepth -mindepth -size -mtime -mmin -ctime -newer "
     "-not -o -or -a -and -print -print0 -prune -empty -regex -iregex -regextype -perm -user -group -L -H -P -xdev "
-    "-mount -depth -ls -printf -quit -links -inum -readable -writable -executable -true -false".split()
+    "-mount -depth -ls -printf -quit -links -inum -readable -writable -executable -true -false"
 )
 
 
@@ -130,16 +148,16 @@ def _find(texts: Sequence[str]) -> bool:
     return all(text in _FIND or bool(_NUMBER.fullmatch(text)) for text in texts if text.startswith("-"))
 
 
-_ADDRESS = r"(?:\d+|\$|/[^/\\;{}]*/)"
-_SED_STEP = rf"\s*(?:{_ADDRESS}(?:,\+?{_ADDRESS})?\s*[pdq=]|s/[^/\\]*/[^/\\]*/[gpI0-9]*)\s*"
+_ADDRESS = r"(?:\d+|\$|/[^/\\;{}\[]*/)"
+_SED_STEP = rf"\s*(?:{_ADDRESS}(?:,\+?{_ADDRESS})?\s*[pdq=]|s/[^/\\\[]*/[^/\\]*/[gpI0-9]*)\s*"
 _SED_SCRIPT = re.compile(rf"{_SED_STEP}(?:;{_SED_STEP})*;?\s*")
+"""Without brackets and backslashes, inside which a slash does not end a pattern for every sed."""
 
 
 def _sed(texts: Sequence[str]) -> bool:
     """Printing, deleting from what is printed, and plain replacing; no command that writes or runs."""
-    names = frozenset({"--quiet", "--silent", "--regexp-extended"})
     words = [text for text in texts if not text.startswith("-")]
-    if not words or not _options_within(texts, flags="nEruz", names=names):
+    if not words or not _options_within(texts, flags="nEruz", names=_words("--quiet --silent --regexp-extended")):
         return False
     return bool(_SED_SCRIPT.fullmatch(words[0]))
 
@@ -148,26 +166,23 @@ def _command(texts: Sequence[str]) -> bool:
     return len(texts) == 2 and texts[0] in ("-v", "-V")
 
 
-def _go(texts: Sequence[str]) -> bool:
-    return list(texts) in (["version"], ["env"])
-
-
 # ---------------------------------------------------------------- git
 
-_GIT_READERS = frozenset(
+_GIT_READERS = _words(
     "status log diff show rev-parse ls-files ls-tree blame describe shortlog show-ref for-each-ref merge-base "
-    "name-rev rev-list diff-tree diff-index diff-files whatchanged count-objects check-ignore version".split()
+    "name-rev rev-list diff-tree diff-index diff-files whatchanged count-objects check-ignore version"
 )
-_GIT_HARMFUL = (
-    "--output --ext-diff --textconv --open-files-in-pager --exec --upload-pack --filters --paginate --no-index"
-).split()
+_GIT_HARMFUL = _words(
+    "--output --ext-diff --textconv --open-files-in-pager --exec --upload-pack --filters --paginate --no-index "
+    "--show-signature"
+)
 """Options that write or run something. Git accepts abbreviations, so their beginnings count too."""
-_BRANCH = frozenset(
+_BRANCH = _words(
     "-a -r -v -vv --all --remotes --verbose --list --show-current --contains --no-contains --merged --no-merged "
-    "--sort --format --points-at --no-color".split()
+    "--sort --format --points-at --no-color"
 )
 _BRANCH_LISTS = frozenset({"--list", "--contains", "--no-contains", "--merged", "--no-merged", "--points-at"})
-_TAG = frozenset("-l --list -n --sort --format --contains --no-contains --points-at --merged --no-merged".split())
+_TAG = _words("-l --list -n --sort --format --contains --no-contains --points-at --merged --no-merged")
 
 
 def _git(texts: Sequence[str]) -> bool:
@@ -242,18 +257,16 @@ _GIT_RULES: Mapping[str, Callable[[Sequence[str]], bool]] = {
 }
 
 _RULES: Mapping[str, Callable[[Sequence[str]], bool]] = {
-    "grep": _grep,
-    "egrep": _grep,
-    "fgrep": _grep,
     "rg": _rg,
     "sort": _sort,
     "uniq": _uniq,
+    "test": _test,
+    "printf": _printf,
     "file": _file,
     "tree": _tree,
     "date": _date,
     "find": _find,
     "sed": _sed,
     "command": _command,
-    "go": _go,
     "git": _git,
 }

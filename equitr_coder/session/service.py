@@ -23,8 +23,9 @@ from equitr_coder.workflows.chat import ChatRun
 
 _POLL_SECONDS = 0.25
 MakeOptions = Callable[[c.StartRun], RunOptions]
-ModelNames = Callable[[bool], tuple[str | None, str | None]]
-"""Supervisor's and worker's model names for multi-agent (True) or single-agent work; raises UserError without one."""
+ModelNames = Callable[[bool, str | None], tuple[str | None, str | None]]
+"""Supervisor's and worker's model names for multi-agent (True) or single-agent work, under an override; raises
+UserError when one is missing."""
 
 
 class LocalRunApi:
@@ -100,7 +101,7 @@ class LocalRunApi:
         if not command.request.strip():
             raise UserError("there is nothing to do", hint='say what you want: equitrcoder chat "..."')
         options = self._make_options(command)
-        supervisor, worker = self._model_names(options.multi_agent)
+        supervisor, worker = self._model_names(options.multi_agent, command.model)
         state = await self._ready_repository(command.kind)
         run = RunId(new_id("run"))
         number = await self._store.create_run(run, str(self._checkout), with_epic=command.kind is not RunKind.CHAT)
@@ -134,7 +135,7 @@ class LocalRunApi:
                 "budget": view.options.budget if command.budget is None else command.budget,
             }
         )
-        supervisor, worker = self._model_names(options.multi_agent)
+        supervisor, worker = self._model_names(options.multi_agent, None)
         await self._ready_repository(view.kind)
         resumed = RunResumed(options=options, supervisor_model=supervisor, worker_model=worker)
         await self._go(view, [resumed, *_charge_open_calls(view)], message=None)
@@ -147,7 +148,7 @@ class LocalRunApi:
         view = await self.view(command.run)
         if view.kind is not RunKind.CHAT:
             raise UserError(f"{command.run} is not a chat", hint="start a new run with your request")
-        supervisor, worker = self._model_names(view.options.multi_agent)
+        supervisor, worker = view.supervisor_model, view.worker_model
         resumed = RunResumed(options=view.options, supervisor_model=supervisor, worker_model=worker)
         await self._go(view, [resumed, *_charge_open_calls(view)], message=command.text)
         return command.run

@@ -7,7 +7,7 @@ from typing import Literal
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
 from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
 from equitr_coder.domain.errors import EquitrError, RunStopped, StopReason, UserError
-from equitr_coder.domain.events import MergeLanded, PlanApproved, RunFinished
+from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted, RunFinished
 from equitr_coder.domain.ids import CommitId, EpicId, TaskId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
@@ -19,10 +19,13 @@ from equitr_coder.orchestration.worker import TaskWorker, WorkerTerms
 from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
 from equitr_coder.planning.conversation import Conversation
 from equitr_coder.planning.documents import render_todos, todos_of
+from equitr_coder.planning.drafts import Facts, PlanningOptions
+from equitr_coder.planning.plan_rules import PlanRules
 from equitr_coder.planning.size import is_critical, judge
 from equitr_coder.ports import Landing, RunKit
 from equitr_coder.workflows.documents import NAMES, marked, place_documents
 
+_LISTED_FILES = 5000
 Decision = ApprovePlan | ReviseDocument | EditDocument | RejectPlan
 
 
@@ -72,15 +75,7 @@ class EpicRun:
         if not self._is_planned():
             await self._approve(self._direct_plan(), by="direct", has_documents=False)
             return True
-        conversation = Conversation(
-            spawner=self._kit.spawner,
-            events=self._kit.events,
-            questions=self._kit.questions,
-            repository=self._kit.repository,
-            open_workspace=self._kit.open_workspace,
-            checkout=self._kit.checkout,
-            terms=self._kit.terms,
-        )
+        conversation = await self._conversation()
         await conversation.plan()
         by = await self._wait_for_approval(conversation)
         if by is None:
@@ -92,6 +87,26 @@ class EpicRun:
         assert plan is not None
         await self._approve(plan, by=by, has_documents=True)
         return True
+
+    async def _conversation(self) -> Conversation:
+        terms, options = self._kit.terms, self._view.options
+        listing = await self._kit.open_workspace(self._kit.checkout).list(limit=_LISTED_FILES)
+        return Conversation(
+            spawner=self._kit.spawner,
+            sink=self._kit.events,
+            questions=self._kit.questions,
+            facts=Facts(request=self._view.request, root=self._kit.checkout, listing="\n".join(listing)),
+            options=PlanningOptions(
+                rules=PlanRules(
+                    auto_split=terms.auto_split,
+                    min_subtasks=terms.min_tasks,
+                    max_subtasks=terms.max_tasks,
+                    sync_point_types=terms.artifact_types,
+                ),
+                default_check=terms.default_check,
+                can_ask=options.can_ask and not options.yes,
+            ),
+        )
 
     def _is_planned(self) -> bool:
         if self._view.plan is not None or self._view.documents:
@@ -140,7 +155,7 @@ class EpicRun:
                     return None
                 case ReviseDocument() as revision:
                     self._decisions.accept()
-                    await conversation.revise(revision.name, revision.request)
+                    await self._revise(conversation, revision)
                 case EditDocument() as edit:
                     try:
                         await conversation.edit(edit.name, edit.content)
@@ -148,6 +163,15 @@ class EpicRun:
                         self._decisions.refuse(error)
                     else:
                         self._decisions.accept()
+
+    async def _revise(self, conversation: Conversation, revision: ReviseDocument) -> None:
+        try:
+            await conversation.revise(revision.name, revision.request)
+        except UserError as error:
+            # The plan stands; whoever reviews it reads why nothing changed.
+            view = self._view
+            assert view.plan is not None
+            await self._kit.events.record(PlanSubmitted(plan=view.plan, gaps=(*view.gaps, f"not revised: {error}")))
 
     async def _approve(self, plan: Plan, *, by: Literal["user", "yes_flag", "direct"], has_documents: bool) -> None:
         repository = self._kit.repository

@@ -1,0 +1,64 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Each sets up what it needs in .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+WORKERS ?= auto
+STAMP = $(VENV)/.done-$(1)
+
+.PHONY: demo test check format lint types imports unit test-all eval bench lock clean help
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+demo: $(VENV)/.done-run ## Watch the whole product work, offline, on the embedded scripted model
+	@$(BIN)/equitrcoder demo
+
+test: check ## Format check, lint, types, import rules and all tests
+
+check: format lint types imports unit
+
+format: $(VENV)/.done-dev
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/.done-dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/.done-dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.done-dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.done-dev
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+
+test-all: $(VENV)/.done-dev ## All tests, the slow ones included
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+bench: $(VENV)/.done-dev ## Measure start-up, time between turns, memory, request size
+	$(BIN)/python bench/run.py
+
+eval: $(VENV)/.done-run ## 20 small tasks on your own models, under a cap (EVAL_BUDGET, default 2.00 USD)
+	$(BIN)/python bench/eval.py --budget $${EVAL_BUDGET:-2.00}
+
+lock: ## Resolve the pinned, hashed requirements anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --extra dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/.done-venv:
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11, 3.12 or 3.13 is needed, and none was found on PATH"; echo "hint: install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@if command -v uv >/dev/null 2>&1; then uv venv -q --clear -p "$$(command -v $(PYTHON))" $(VENV); else $(PYTHON) -m venv --clear $(VENV); fi
+	@touch $@
+
+$(VENV)/.done-run: $(VENV)/.done-venv requirements/run.txt pyproject.toml
+	@test -e $(VENV)/.done-dev || ./requirements/install $(VENV) requirements/run.txt
+	@touch $@
+
+$(VENV)/.done-dev: $(VENV)/.done-venv requirements/dev.txt pyproject.toml
+	@./requirements/install $(VENV) requirements/dev.txt
+	@touch $@ $(VENV)/.done-run

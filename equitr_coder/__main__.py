@@ -1,0 +1,209 @@
+"""The process: starts the command line, wires it to the product, turns every error into two lines and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from equitr_coder import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from equitr_coder.cli.doors import Doors
+    from equitr_coder.ports import RunApi
+
+_VERSION_CALLS = (["--version"], ["version"])
+_INTERRUPTED, _INTERNAL, _PIPE_CLOSED = 130, 70, 141
+
+
+def main() -> int:
+    """Entry of both commands; returns the exit code."""
+    arguments = sys.argv[1:]
+    if arguments in _VERSION_CALLS:
+        sys.stdout.write(f"equitrcoder {__version__}\n")
+        return 0
+    refusal = platform_refusal(sys.platform)
+    if refusal is not None:
+        return _say(*refusal, code=2)
+    return start(arguments, _doors())
+
+
+def start(arguments: Sequence[str], doors: Doors) -> int:
+    """Run the command line behind `doors`; every error ends here."""
+    import signal
+
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = _run(arguments, doors)
+        doors.streams.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return _pipe_closed()
+    except BaseException as error:
+        try:
+            return _report(error, arguments, doors)
+        except BrokenPipeError:
+            return _pipe_closed()
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def platform_refusal(platform: str) -> tuple[str, str] | None:
+    """Message and hint where the product cannot run."""
+    if platform == "win32":
+        return ("native Windows is not supported", "run equitrcoder inside WSL2: https://aka.ms/wsl")
+    return None
+
+
+def _run(arguments: Sequence[str], doors: Doors) -> int:
+    from equitr_coder.cli.program import run
+
+    outcome = run(arguments, doors)
+    if isinstance(outcome, int):
+        return int(outcome)
+    import asyncio
+
+    return int(asyncio.run(outcome))
+
+
+def _report(error: BaseException, arguments: Sequence[str], doors: Doors) -> int:
+    """Two lines for what was meant to stop, a log for what was not."""
+    from equitr_coder.domain.errors import ModelError, RunStopped, UserError
+
+    cause = leading(error)
+    match cause:
+        case SystemExit():
+            return cause.code if isinstance(cause.code, int) else 0
+        case KeyboardInterrupt():
+            return _say("interrupted", "`equitrcoder runs` shows what can be resumed", code=_INTERRUPTED, doors=doors)
+        case BrokenPipeError():
+            return _pipe_closed()
+        case UserError():
+            return _say(str(cause), cause.hint, code=cause.exit_code, doors=doors)
+        case ModelError():
+            hint = cause.hint or "`equitrcoder doctor` checks providers, keys and prices"
+            return _say(str(cause), hint, code=4, doors=doors)
+        case RunStopped():
+            from equitr_coder.cli.exit_codes import reason_code
+
+            hint = cause.hint or "`equitrcoder runs` shows what can be resumed"
+            return _say(str(cause), hint, code=reason_code(cause.reason), doors=doors)
+        case _:
+            return _internal(error, cause, debug="--debug" in arguments, doors=doors)
+
+
+def leading(error: BaseException) -> BaseException:
+    """What to report of a group: an interrupt before an intended error, an intended error before a bug."""
+    from equitr_coder.domain.errors import EquitrError
+
+    leaves = _leaves(error)
+    for rank in (KeyboardInterrupt, EquitrError, BrokenPipeError):
+        for leaf in leaves:
+            if isinstance(leaf, rank):
+                return leaf
+    return leaves[0]
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
+
+
+def _say(message: str, hint: str, *, code: int, doors: Doors | None = None) -> int:
+    from equitr_coder.presentation.text import shown_on_one_line
+
+    stream = doors.streams.stderr if doors is not None else sys.stderr
+    stream.write(f"error: {shown_on_one_line(message)}\n")
+    stream.write(f"hint: {shown_on_one_line(hint)}\n" if hint else "")
+    stream.flush()
+    return int(code)
+
+
+def _internal(error: BaseException, cause: BaseException, *, debug: bool, doors: Doors) -> int:
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    log = _write_log(text, doors.environ)
+    if debug:
+        doors.streams.stderr.write(text)
+    hint = f"the traceback is in {log}; please report it with what you did" if log else "run it again with --debug"
+    return _say(f"internal error: {type(cause).__name__}: {cause}", hint, code=_INTERNAL, doors=doors)
+
+
+def _write_log(text: str, environ: Mapping[str, str]) -> Path | None:
+    """The log's path, readable by its owner alone; None when neither the home nor the temporary folder takes it."""
+    import os
+    import tempfile
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    name = f"error-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
+    home = Path(environ.get("EQUITR_HOME") or Path(environ.get("HOME", "/")) / ".equitr")
+    for folder in (home / "logs", Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except OSError:
+            continue  # a read-only home must not hide the error itself
+        return folder / name
+    return None
+
+
+def _pipe_closed() -> int:
+    """The reader went away: say nothing more, not even at interpreter exit."""
+    import os
+
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.dup2(nothing, stream.fileno())
+        except OSError:
+            continue  # not a real file: nothing will be flushed to it
+    os.close(nothing)
+    return _PIPE_CLOSED
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _doors() -> Doors:
+    import os
+
+    from equitr_coder.cli.doors import Doors
+
+    return Doors(connect=_connect, open_prompt=_open_prompt, run_demo=_run_demo, environ=dict(os.environ))
+
+
+def _connect(
+    *, repo: Path, flags: Mapping[str, tuple[object, str]], create_repo: bool
+) -> AbstractAsyncContextManager[RunApi]:
+    import os
+
+    from equitr_coder import app
+
+    return app.open_api(
+        app.Overrides(repo=repo, home=None, environ=dict(os.environ), flags=flags, create_repo=create_repo)
+    )
+
+
+async def _open_prompt(api: RunApi, *, planning: bool) -> int:
+    from equitr_coder.repl import open_prompt
+
+    return await open_prompt(api, planning=planning)
+
+
+def _run_demo(say: Callable[[str], None]) -> Awaitable[int]:
+    from equitr_coder.demo import run_demo
+
+    return run_demo(say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""OpenAI chat completions over httpx: the wire most endpoints speak, without a provider library."""

@@ -1,0 +1,85 @@
+"""The body of a good answer to its chunks: a stream of events, or one JSON text from servers that do not stream."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from equitr_coder.adapters.direct.sse import EventStream
+from equitr_coder.adapters.models.errors import bad_response
+from equitr_coder.adapters.models.providers import Route
+
+if TYPE_CHECKING:
+    import httpx
+
+_DONE = "[DONE]"
+_DRAIN = 0.25
+
+
+class Answer:
+    """Reads one response. The first byte tells the form; content types are not to be relied on."""
+
+    def __init__(self, response: "httpx.Response", route: Route) -> None:
+        self._pieces = response.aiter_bytes()
+        self._route = route
+        self.is_complete = False
+        """The server said it was done: `[DONE]`, or a whole JSON text. A stream may also just end."""
+
+    async def chunks(self) -> AsyncGenerator[Mapping[str, Any], None]:
+        head = b""
+        async for piece in self._pieces:
+            head += piece
+            if head.lstrip()[:1] not in (b"", b"{", b"[", b"<"):
+                break
+        else:
+            self.is_complete = True
+            yield self._whole(head)
+            return
+        events = EventStream()
+        for payload in events.feed(head):
+            if self._ends(payload):
+                break
+            yield self._parse(payload)
+        while not self.is_complete:
+            received = await anext(self._pieces, None)
+            for payload in events.close() if received is None else events.feed(received):
+                if self._ends(payload):
+                    break
+                yield self._parse(payload)
+            if received is None:
+                return
+        await self._drain()
+
+    def _ends(self, payload: str) -> bool:
+        self.is_complete = self.is_complete or payload.strip() == _DONE
+        return self.is_complete
+
+    async def _drain(self) -> None:
+        """Read to the end, which follows at once, so that the connection can be used again; but never wait for it."""
+        try:
+            async with asyncio.timeout(_DRAIN):
+                async for _ in self._pieces:
+                    pass
+        except TimeoutError:
+            return
+
+    def _parse(self, payload: str) -> Mapping[str, Any]:
+        try:
+            chunk = json.loads(payload)
+        except ValueError as error:
+            raise bad_response("a piece of the stream is no JSON; it broke off or is damaged", self._route) from error
+        if not isinstance(chunk, dict):
+            raise bad_response("a piece of the stream is no JSON object", self._route)
+        return chunk
+
+    def _whole(self, body: bytes) -> Mapping[str, Any]:
+        try:
+            answer = json.loads(body)
+        except ValueError as error:
+            if not body.strip() or body.lstrip()[:1] == b"{":
+                raise bad_response("the answer broke off", self._route) from error
+            hint = "Check llm.api_base: it has to lead to an endpoint for OpenAI chat completions."
+            raise bad_response("the answer is a web page", self._route, hint=hint, retryable=False) from error
+        if not isinstance(answer, dict) or not (answer.get("choices") or answer.get("error")):
+            raise bad_response("the answer holds no choices", self._route)
+        return answer

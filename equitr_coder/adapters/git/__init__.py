@@ -1,0 +1,1 @@
+"""`ports.Repository` over the git command: snapshots, worktrees, merges and landings."""

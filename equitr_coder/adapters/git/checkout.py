@@ -1,0 +1,120 @@
+"""A checkout: a folder of files with the git directory behind it. Finds it, reads its state from git's own files."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from equitr_coder.adapters.git.failures import broken_repository, failure
+from equitr_coder.adapters.git.process import GitProcess
+
+_UNFINISHED = (
+    ("MERGE_HEAD", "merge"),
+    ("rebase-merge", "rebase"),
+    ("rebase-apply", "rebase"),
+    ("CHERRY_PICK_HEAD", "cherry-pick"),
+    ("REVERT_HEAD", "revert"),
+    ("BISECT_LOG", "bisect"),
+)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """`git_dir` is this checkout's own; `common_dir` is the repository's, the same for all its worktrees."""
+
+    root: Path
+    git_dir: Path
+    common_dir: Path
+
+    @property
+    def index(self) -> Path:
+        return self.git_dir / "index"
+
+    @property
+    def key(self) -> str:
+        """A name for what we keep about this checkout under the home folder."""
+        return folder_key(self.root)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # Said to git rather than found by it: a `.git` file that an agent rewrote leads nowhere.
+        return {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(self.root)}
+
+    def unfinished(self) -> str:
+        """`merge`, `rebase`, ... when one waits to be finished or aborted; else empty."""
+        return next((word for name, word in _UNFINISHED if (self.git_dir / name).exists()), "")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What git says stands at a folder: nothing (both None), a bare repository, or a checkout."""
+
+    checkout: Checkout | None = None
+    bare_dir: Path | None = None
+
+
+def folder_key(folder: Path) -> str:
+    return sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+
+
+async def find_checkout(process: GitProcess, root: Path) -> Found:
+    """The checkout `root` lies in. A folder that an enclosing repository ignores belongs to none.
+
+    Raises:
+        UserError: there is a repository but git cannot read it, or does not trust it.
+    """
+    here = _folder(root)
+    if here is None:
+        return Found()
+    arguments = (
+        "rev-parse", "--path-format=absolute", "--is-bare-repository", "--is-inside-git-dir", "--git-dir",
+        "--git-common-dir", "--show-toplevel",
+    )  # fmt: skip
+    said = await process.run(*arguments, cwd=root, accept=(0, 128))
+    lines = os.fsdecode(said.stdout).splitlines()
+    if said.code and "true" not in lines[:2]:
+        if b"not a git repository (or any" in said.stderr and not (root / ".git").exists():
+            return Found()
+        raise failure(arguments, said.code, said.stderr, root)
+    git_dir, common = Path(lines[2]), Path(lines[3])
+    if said.code:
+        return Found(bare_dir=git_dir)
+    top = Path(lines[4])
+    if top != here and (root / ".git").exists():
+        raise broken_repository(root, "it has a .git that git does not accept")
+    if top != here and await _is_ignored(process, here):
+        return Found()
+    return Found(Checkout(root=top, git_dir=git_dir, common_dir=common))
+
+
+def _folder(path: Path) -> Path | None:
+    return path.resolve() if path.is_dir() else None
+
+
+async def _is_ignored(process: GitProcess, folder: Path) -> bool:
+    return (await process.run("check-ignore", "-q", ".", cwd=folder, accept=(0, 1))).code == 0
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder)
+
+
+def linked_checkouts(common_dir: Path) -> Iterator[Checkout]:
+    """Every registered linked worktree, whether its folder still stands or not; read from git's own files."""
+    admin = common_dir / "worktrees"
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for git_dir in sorted(admin.iterdir()):
+            with suppress(OSError):
+                pointer = Path(os.fsdecode((git_dir / "gitdir").read_bytes()).rstrip("\n"))
+                yield Checkout(root=(git_dir / pointer).parent, git_dir=git_dir, common_dir=common_dir)
+
+
+def find_linked(common_dir: Path, path: Path) -> Checkout | None:
+    """The registered worktree at `path`."""
+    wanted = path.parent.resolve() / path.name
+    for linked in linked_checkouts(common_dir):
+        if linked.root in (path, wanted) or linked.root.parent.resolve() / linked.root.name == wanted:
+            return Checkout(root=wanted, git_dir=linked.git_dir, common_dir=common_dir)
+    return None

@@ -1,0 +1,41 @@
+"""Who our commits are by: the user where git knows one, else the product itself."""
+
+import re
+from dataclasses import dataclass
+
+from equitr_coder.adapters.git.runner import Git
+
+NAME = "EQUITR Coder"
+EMAIL = "equitrcoder@localhost"
+_SIGNED = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`is_known`: git has a name and an address that somebody configured."""
+
+    is_known: bool
+
+    def environment(self, author: str | None) -> dict[str, str]:
+        """What to tell `git commit-tree`. `author` is `Name <address>`, or a name alone."""
+        told = {} if self.is_known else _as("COMMITTER", NAME, EMAIL) | _as("AUTHOR", NAME, EMAIL)
+        if author is not None:
+            signed = _SIGNED.fullmatch(author.strip())
+            name, email = (signed["name"], signed["email"]) if signed else (author, EMAIL)
+            told |= _as("AUTHOR", _plain(name) or NAME, _plain(email) or EMAIL)
+        return told
+
+
+async def find_identity(git: Git) -> Identity:
+    """Does git know the user without guessing from the machine's name?"""
+    asked = [("user.useConfigOnly", "true")]
+    said = await git.run("var", "GIT_COMMITTER_IDENT", config=asked, accept=(0, 128))
+    return Identity(is_known=said.code == 0)
+
+
+def _as(part: str, name: str, email: str) -> dict[str, str]:
+    return {f"GIT_{part}_NAME": name, f"GIT_{part}_EMAIL": email}
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[<>\x00-\x1f]", "", text).strip()

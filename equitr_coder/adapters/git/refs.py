@@ -1,0 +1,85 @@
+"""Reads and moves refs. Never one that is checked out somewhere: those files are somebody's work."""
+
+import os
+import shlex
+from contextlib import suppress
+
+from equitr_coder.adapters.git.checkout import linked_checkouts
+from equitr_coder.adapters.git.failures import GitError
+from equitr_coder.adapters.git.runner import Git
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.ids import CommitId
+
+
+def full_name(ref: str) -> str:
+    """`main` -> `refs/heads/main`; full names and HEAD stay."""
+    return ref if ref.startswith("refs/") or ref == "HEAD" else f"refs/heads/{ref}"
+
+
+async def resolve(git: Git, ref: str) -> CommitId | None:
+    said = await git.run(
+        "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", accept=(0, 1, 128)
+    )
+    return CommitId(said.line) if said.code == 0 else None
+
+
+async def refs_below(git: Git, prefix: str) -> dict[str, CommitId]:
+    said = await git.run("for-each-ref", "--format=%(objectname) %(refname)", prefix)
+    found = (line.split(" ", 1) for line in os.fsdecode(said.stdout).splitlines())
+    return {name: CommitId(commit) for commit, name in found}
+
+
+async def move_ref(git: Git, ref: str, new: str, *, old: str | None, reason: str = "") -> bool:
+    """Compare-and-swap. False when it was not at `old` (None: when it existed).
+
+    Raises:
+        UserError: it is the branch of a checkout, or git could not write it.
+    """
+    name = full_name(ref)
+    if holder := _checked_out_in(git, name):
+        raise UserError(
+            f"The branch `{name.removeprefix('refs/heads/')}` is checked out in {holder}; moving it would disturb you.",
+            hint=f"Switch to another branch there: git -C {shlex.quote(holder)} switch -",
+        )
+    return await swap(git, name, new, old=old, reason=reason)
+
+
+async def swap(git: Git, name: str, new: str, *, old: str | None, reason: str = "") -> bool:
+    """As `move_ref`, also for a branch that is checked out."""
+    expected = old or (await git.configuration()).null_id
+    logged = ("-m", f"equitrcoder: {reason}") if reason else ()
+    try:
+        await git.run("update-ref", "--no-deref", *logged, name, new, expected)
+    except (GitError, UserError):
+        if await _value(git, name) == old:
+            raise
+        return False
+    return True
+
+
+async def delete_ref(git: Git, ref: str) -> None:
+    """Gone afterwards, whether it existed or not."""
+    await git.run("update-ref", "--no-deref", "-d", full_name(ref))
+
+
+async def branch_at(git: Git, commit: str) -> str:
+    """A branch that points at `commit`, one of ours first; the commit's id when there is none."""
+    said = await git.run("for-each-ref", "--format=%(refname:lstrip=2)", f"--points-at={commit}", "refs/heads/")
+    names = os.fsdecode(said.stdout).splitlines()
+    return next((name for name in names if name.startswith("equitr/")), names[0] if names else commit)
+
+
+async def _value(git: Git, name: str) -> str | None:
+    said = await git.run("rev-parse", "--verify", "--quiet", "--end-of-options", name, accept=(0, 1, 128))
+    return said.line if said.code == 0 else None
+
+
+def _checked_out_in(git: Git, name: str) -> str:
+    common = git.checkout.common_dir
+    heads = [(git.checkout.root, git.checkout.git_dir), (common.parent, common)]
+    heads += [(linked.root, linked.git_dir) for linked in linked_checkouts(common)]
+    for root, git_dir in heads:
+        with suppress(OSError):
+            if (git_dir / "HEAD").read_text(errors="replace").strip() == f"ref: {name}" and root.is_dir():
+                return str(root)
+    return ""

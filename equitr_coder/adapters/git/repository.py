@@ -1,0 +1,189 @@
+"""`ports.Repository` over git: finds the checkout once, then hands each question to the module that answers it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from equitr_coder.adapters.git import inspection, refs, trees
+from equitr_coder.adapters.git.checkout import find_checkout, find_linked, is_inside
+from equitr_coder.adapters.git.creation import create_repository, make_first_commit, open_shadow
+from equitr_coder.adapters.git.files import FileOps
+from equitr_coder.adapters.git.identity import Identity, find_identity
+from equitr_coder.adapters.git.intent import Journal
+from equitr_coder.adapters.git.landing import Landings
+from equitr_coder.adapters.git.process import GitProcess
+from equitr_coder.adapters.git.reversal import take_back
+from equitr_coder.adapters.git.runner import Git
+from equitr_coder.adapters.git.snapshots import Snapshots
+from equitr_coder.adapters.git.worktrees import Worktrees, is_made_by_us
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.ids import CommitId, RunId, TreeId
+from equitr_coder.ports import Landing, MergeForecast, RepoState
+
+
+async def open_repository(root: Path, *, home: Path, store: Journal, shadow_ok: bool) -> "GitRepository":
+    """The repository `root` lies in. With `shadow_ok` a plain folder is served too, from a git directory under `home`:
+    snapshots, differences and `restore_files` work there, and the folder gets no `.git`.
+
+    Raises:
+        UserError: it is broken, bare or not trusted; or a plain folder without `shadow_ok`.
+    """
+    repository = GitRepository(root, home=home, store=store, shadow_ok=shadow_ok)
+    await repository.open()
+    return repository
+
+
+class GitRepository:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        home: Path,
+        store: Journal,
+        git: GitProcess | None = None,
+        files: FileOps | None = None,
+        shadow_ok: bool = False,
+    ) -> None:
+        self._root = root.absolute()
+        self._home = home.resolve()
+        self._process = git or GitProcess()
+        self._files = files or FileOps()
+        self._shadow_ok = shadow_ok
+        self._snapshots = Snapshots(self._home)
+        self._worktrees = Worktrees(self._home)
+        self._landings = Landings(home=self._home, journal=store, files=self._files)
+        self._opened: Git | None = None
+        self._identity = Identity(is_known=False)
+
+    async def open(self) -> Git:
+        """Find the checkout; the same one from then on."""
+        if self._opened is None:
+            self._opened = await self._find()
+        if self._opened is None:
+            if not self._shadow_ok:
+                raise UserError(f"{self._root} is no git repository.", hint=f"Make it one: git init {self._root}")
+            self._opened = await open_shadow(self._process, self._root, home=self._home)
+        return self._opened
+
+    async def inspect(self) -> RepoState:
+        if self._root.is_dir():
+            await inspection.check_version(self._process, self._root)
+        found = await find_checkout(self._process, self._root)
+        if found.bare_dir:
+            return inspection.bare_repository(self._root)
+        if found.checkout is None:
+            return inspection.plain_folder(self._root)
+        self._opened = Git(self._process, found.checkout)
+        return await inspection.inspect(self._opened, hidden=self._home)
+
+    async def ensure(self) -> RepoState:
+        state = await self.inspect()
+        if state.is_bare:
+            raise _bare(self._root)
+        if not state.is_repository:
+            await create_repository(self._process, self._root)
+            state = await self.inspect()
+        if state.has_commits:
+            return state
+        await make_first_commit(await self.open(), self._snapshots)
+        return await self.inspect()
+
+    async def resolve(self, ref: str) -> CommitId | None:
+        return await refs.resolve(await self.open(), ref)
+
+    async def tree_of(self, commit: CommitId) -> TreeId:
+        return await trees.tree_of(await self.open(), commit)
+
+    async def add_worktree(self, path: Path, commit: CommitId) -> None:
+        await self._worktrees.add(await self.open(), path, commit)
+
+    async def remove_worktree(self, path: Path) -> None:
+        await self._worktrees.remove(await self.open(), path)
+
+    async def snapshot(self, root: Path) -> TreeId:
+        git, is_ours = await self._at(root)
+        return await self._snapshots.take(git, is_ours=is_ours)
+
+    async def restore(self, root: Path, tree: TreeId) -> None:
+        git, is_ours = await self._at(root)
+        if not is_ours:
+            raise UserError(f"{root} is no worktree of ours.", hint="Use `restore_files` in the user's checkout.")
+        await self._snapshots.restore(git, tree)
+
+    async def commit_tree(
+        self, tree: TreeId, parents: Sequence[CommitId], message: str, *, author: str | None = None
+    ) -> CommitId:
+        git = await self.open()
+        if not self._identity.is_known:
+            self._identity = await find_identity(git)
+        return await trees.commit_tree(
+            git, tree, parents=parents, message=message, identity=self._identity, author=author
+        )
+
+    async def tree_with(self, base: TreeId, files: Mapping[str, bytes | None]) -> TreeId:
+        return await trees.tree_with(await self.open(), base, files)
+
+    async def forecast(self, ours: CommitId, theirs: CommitId) -> MergeForecast:
+        return await trees.forecast(await self.open(), ours, theirs)
+
+    async def move_ref(self, ref: str, new: CommitId, old: CommitId | None) -> bool:
+        return await refs.move_ref(await self.open(), ref, new, old=old)
+
+    async def delete_ref(self, ref: str) -> None:
+        await refs.delete_ref(await self.open(), ref)
+
+    async def refs(self, prefix: str) -> Mapping[str, CommitId]:
+        return await refs.refs_below(await self.open(), prefix)
+
+    async def changed(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, str]:
+        return await trees.changed(await self.open(), old, new)
+
+    async def diff(self, old: TreeId | CommitId, new: TreeId | CommitId, *, paths: Sequence[str] = ()) -> str:
+        return await trees.diff(await self.open(), old, new, paths=paths)
+
+    async def numstat(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, tuple[int, int]]:
+        return await trees.numstat(await self.open(), old, new)
+
+    async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None:
+        return await trees.show_file(await self.open(), tree, path)
+
+    async def list_tree(self, tree: TreeId | CommitId) -> Sequence[str]:
+        return await trees.list_tree(await self.open(), tree)
+
+    async def status_text(self, root: Path) -> str:
+        git, _ = await self._at(root)
+        return await inspection.status_text(git)
+
+    async def land(self, run: RunId, branch: str, old: CommitId, new: CommitId) -> Landing:
+        return await self._landings.land(await self.open(), run=run, branch=branch, old=old, new=new)
+
+    async def recover_landings(self) -> Sequence[str]:
+        git = await self._find()
+        return await self._landings.recover(git) if git else ()
+
+    async def restore_files(self, from_tree: TreeId, to_tree: TreeId, root: Path) -> Sequence[str]:
+        git, is_ours = await self._at(root)
+        return await take_back(git, self._files, self._snapshots, from_tree=from_tree, to_tree=to_tree, is_ours=is_ours)
+
+    def git_dir(self) -> Path:
+        if self._opened is None:
+            raise UserError(f"{self._root} is not open yet.", hint="Call `inspect` or `ensure` first.")
+        return self._opened.checkout.common_dir
+
+    async def _find(self) -> Git | None:
+        found = await find_checkout(self._process, self._root)
+        if found.bare_dir:
+            raise _bare(self._root)
+        return Git(self._process, found.checkout) if found.checkout else None
+
+    async def _at(self, root: Path) -> tuple[Git, bool]:
+        """Git bound to the checkout at `root`, and whether that is a worktree of ours."""
+        git = await self.open()
+        if linked := find_linked(git.checkout.common_dir, root):
+            return git.at(linked), is_made_by_us(linked)
+        if is_inside(root, git.checkout.root):
+            return git, False
+        raise UserError(f"{root} is no checkout of {git.checkout.root}.", hint="It may have been removed; start again.")
+
+
+def _bare(root: Path) -> UserError:
+    return UserError(f"{root} is a bare repository: it has no files.", hint="Clone it and work in the clone.")

@@ -1,0 +1,259 @@
+"""The content of a folder as a tree, and a worktree made equal to a tree, by an index of our own for each checkout.
+
+The private index lives under the home folder and starts as a copy of the checkout's own, so that an unchanged file
+costs a stat. Plumbing only: `git add` and a plain `git status` would run commands out of the configuration of a
+repository that an agent made inside its worktree.
+"""
+
+import os
+import re
+import stat
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from equitr_coder.adapters.git.entries import SUBMODULE, index_entries, nul_separated, put_entries, unmerged_paths
+from equitr_coder.adapters.git.failures import GitError
+from equitr_coder.adapters.git.file_lock import locked
+from equitr_coder.adapters.git.files import copy_file, make_writable
+from equitr_coder.adapters.git.runner import Git
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.ids import TreeId
+
+LARGE = 50 * 1024 * 1024
+"""An untracked file of the user's above this many bytes is no part of a checkpoint."""
+
+_ATTEMPTS = 3
+_PATTERN_CHARACTERS = re.compile(r"[*?\[\\]")
+_ESCAPED = r"\\\g<0>"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What differs between an index and the files: `others` are in no index, `changed` are (deleted ones included)."""
+
+    others: tuple[str, ...]
+    nested: tuple[str, ...]
+    """Repositories inside the folder."""
+    changed: tuple[str, ...]
+
+
+class Snapshots:
+    """Snapshots of the user's checkout and of worktrees. `home` is where the private indexes live."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def folder(self, git: Git) -> Path:
+        return self._home / "git" / git.checkout.key
+
+    async def take(self, git: Git, *, is_ours: bool) -> TreeId:
+        """Tree of all tracked and all untracked, not ignored files.
+
+        A repository inside a worktree of ours (`is_ours`) is taken as the plain files it holds; inside the user's
+        checkout it is somebody else's history and stays out, and so do huge untracked files.
+        """
+        async with self._index(git) as (index, held):
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    changed = await self._stage(held, index, is_ours=is_ours, is_retry=attempt > 1)
+                    return await self._tree_of_index(held, index, is_unchanged=not changed)
+                except (GitError, UserError):
+                    # A file that vanished or grew while git read it, or an index that names pruned objects.
+                    if attempt == _ATTEMPTS:
+                        raise
+                    _forget(index)
+                    _seed(held, index)
+        raise AssertionError
+
+    async def restore(self, git: Git, tree: str) -> None:
+        """Make the files equal `tree`. Ignored files stay; everything else that is not in it goes."""
+        async with self._index(git) as (index, held):
+            try:
+                index.with_name("tree").unlink(missing_ok=True)
+                await replace_files(held, tree, index=index, clean="-ffdq")
+            except (GitError, UserError):
+                _forget(index)
+                await replace_files(held, tree, index=index, clean="-ffdq")
+
+    @asynccontextmanager
+    async def _index(self, git: Git) -> AsyncIterator[tuple[Path, Git]]:
+        folder = self.folder(git)
+        async with locked(folder / "lock") as descriptor:
+            index = folder / "index"
+            # We hold the lock and every git of ours holds it with us: this one is left from a killed git.
+            index.with_name("index.lock").unlink(missing_ok=True)
+            _seed(git, index)
+            yield index, git.holding(descriptor)
+
+    async def _stage(self, git: Git, index: Path, *, is_ours: bool, is_retry: bool) -> bool:
+        """Put every difference into the index; False when there was none."""
+        listing = await self._differences(git, index)
+        unmerged = await unmerged_paths(git, index) if is_retry else ()
+        others = [path for path in listing.others if is_ours or not _is_large(git.checkout.root / path)]
+        if is_ours:
+            for nested in listing.nested:
+                others += await _files_of_nested(git, nested)
+        changed = tuple(dict.fromkeys((*listing.changed, *unmerged)))
+        fed, gone = await _sort_out(git, index, changed=changed, others=others)
+        if fed or gone:
+            index.with_name("tree").unlink(missing_ok=True)
+        await put_entries(git, index, dict.fromkeys(gone))
+        if fed:
+            await git.run(
+                "update-index", "-z", "--add", "--remove", "--replace", "--stdin", index=index,
+                stdin=nul_separated(fed),
+            )  # fmt: skip
+        return bool(fed or gone)
+
+    async def _differences(self, git: Git, index: Path) -> Listing:
+        arguments = ["ls-files", "-z", "-t", "--others", "--modified", "--exclude-standard"]
+        if self._home.is_relative_to(git.checkout.root):
+            inside = self._home.relative_to(git.checkout.root).as_posix()
+            arguments.append(f"--exclude=/{re.sub(_PATTERN_CHARACTERS, _ESCAPED, inside)}/")
+        others, nested, changed = [], [], []
+        for record in (await git.run(*arguments, index=index)).records:
+            tag, path = record[0], record[2:]
+            if tag != "?":
+                changed.append(path)
+            elif path.endswith("/"):
+                nested.append(path)
+            else:
+                others.append(path)
+        return Listing(tuple(others), tuple(nested), tuple(changed))
+
+    async def _tree_of_index(self, git: Git, index: Path, *, is_unchanged: bool) -> TreeId:
+        remembered = index.with_name("tree")
+        if is_unchanged and (known := _read(remembered)) and _is_loose(git, known):
+            return TreeId(known)
+        tree = (await git.run("write-tree", index=index)).line
+        remembered.write_text(tree)
+        return TreeId(tree)
+
+
+async def replace_files(git: Git, tree: str, *, index: Path | None, clean: str) -> None:
+    """Check `tree` out over whatever is there and remove what is in no index. `clean` are the flags of git-clean.
+
+    Only for worktrees of ours: nothing there is spared.
+    """
+
+    async def once() -> None:
+        # Our trees are complete, also in a repository whose own checkout is sparse.
+        await git.run("read-tree", "--reset", "-u", tree, index=index, config=[("core.sparseCheckout", "false")])
+        await git.run("clean", clean, index=index)
+
+    try:
+        await once()
+    except (GitError, UserError):
+        make_writable(git.checkout.root)
+        await once()
+
+
+def _seed(git: Git, index: Path) -> None:
+    """Copy the checkout's own index when it is another than the one last copied."""
+    source, stamp = git.checkout.index, index.with_name("seed")
+    try:
+        found = source.stat()
+        current = f"{source} {found.st_mtime_ns} {found.st_size} {found.st_ino}"
+    except FileNotFoundError:
+        current = "none"
+    if current == _read(stamp):
+        return
+    _forget(index)
+    if current != "none":
+        copy_file(source, index)
+    stamp.write_text(current)
+
+
+def _forget(index: Path) -> None:
+    for name in ("seed", "tree", "index", "index.lock"):
+        index.with_name(name).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _is_loose(git: Git, object_id: str) -> bool:
+    """The object certainly still exists: a `git prune` of the user's has not taken it."""
+    return (git.checkout.common_dir / "objects" / object_id[:2] / object_id[2:]).exists()
+
+
+def _is_large(path: Path) -> bool:
+    try:
+        return path.lstat().st_size > LARGE
+    except OSError:
+        return False
+
+
+async def _sort_out(
+    git: Git, index: Path, *, changed: Sequence[str], others: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Paths to read from disk, and paths that are gone though something stands there (a device, a link above them).
+
+    Submodules are left as they are recorded: what an agent does in their folder is no change of this repository.
+    """
+    root = git.checkout.root
+    replaced = set(others)
+    suspects = {path for path in changed if not _is_plain(root / path)}
+    if suspects:
+        recorded = await index_entries(git, index)
+        submodules = {path for path in suspects if path in recorded and recorded[path].mode == SUBMODULE}
+    else:
+        submodules = set()
+    fed, gone = list(others), []
+    for path in changed:
+        if path in submodules or any(parent in replaced for parent in _parents(path)):
+            continue  # `--replace` takes out what lies under a new file
+        if _is_beyond_link(root, path) or _is_special(root / path):
+            gone.append(path)
+        else:
+            fed.append(path)
+    return fed, gone
+
+
+def _parents(path: str) -> Iterable[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _is_beyond_link(root: Path, path: str) -> bool:
+    return any((root / parent).is_symlink() for parent in _parents(path))
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return None
+
+
+def _is_plain(path: Path) -> bool:
+    mode = _mode(path)
+    return mode is not None and (stat.S_ISREG(mode) or stat.S_ISLNK(mode))
+
+
+def _is_special(path: Path) -> bool:
+    mode = _mode(path)
+    return mode is not None and not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
+
+
+async def _files_of_nested(git: Git, folder: str) -> list[str]:
+    """Files of a repository inside a worktree that the outer one does not ignore, without its `.git`."""
+    found: list[str] = []
+    for where, folders, names in os.walk(git.checkout.root / folder):
+        folders[:] = [name for name in folders if name != ".git"]
+        inside = Path(where).relative_to(git.checkout.root)
+        links = [name for name in folders if (Path(where) / name).is_symlink()]
+        found += [(inside / name).as_posix() for name in (*names, *links) if name != ".git"]
+    kept = [path for path in found if _is_plain(git.checkout.root / path)]
+    if not kept:
+        return []
+    ignored = await git.run("check-ignore", "-z", "--stdin", "--no-index", stdin=nul_separated(kept), accept=(0, 1))
+    skipped = set(ignored.records)
+    return [path for path in kept if path not in skipped]

@@ -1,0 +1,104 @@
+"""Reads and writes trees and commits without touching any checkout."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from equitr_coder.adapters.git.entries import REGULAR, SUBMODULE, Entry, changes_between, put_entries, tree_entries
+from equitr_coder.adapters.git.identity import Identity
+from equitr_coder.adapters.git.runner import Git
+from equitr_coder.domain.ids import CommitId, TreeId
+from equitr_coder.ports import MergeForecast
+
+_PATCH = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short")
+
+
+async def tree_of(git: Git, commit: str) -> TreeId:
+    return TreeId((await git.run("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")).line)
+
+
+async def commit_tree(
+    git: Git, tree: str, *, parents: Sequence[str], message: str, identity: Identity, author: str | None = None
+) -> CommitId:
+    arguments = ["commit-tree", tree]
+    for parent in parents:
+        arguments += ["-p", parent]
+    said = await git.run(*arguments, stdin=message.encode() + b"\n", env=identity.environment(author))
+    return CommitId(said.line)
+
+
+async def tree_with(git: Git, base: str, files: Mapping[str, bytes | None]) -> TreeId:
+    """`base` with whole files put in or taken out."""
+    before = await tree_entries(git, base, files)
+    with TemporaryDirectory(prefix="equitr-") as folder:
+        blobs = await _write_blobs(git, Path(folder), [content for content in files.values() if content is not None])
+        entries: dict[str, Entry | None] = {}
+        for path, content in files.items():
+            kept = before.get(path)
+            entries[path] = None if content is None else Entry(kept.mode if kept else REGULAR, blobs[content])
+        index = Path(folder) / "index"
+        await git.run("read-tree", base, index=index)
+        # Taking out what is not there is not an error to git, but `update-index` says so.
+        await put_entries(git, index, {path: entry for path, entry in entries.items() if entry or path in before})
+        return TreeId((await git.run("write-tree", index=index)).line)
+
+
+async def _write_blobs(git: Git, folder: Path, contents: Sequence[bytes]) -> dict[bytes, str]:
+    """Content -> blob. The bytes are stored as they are: no filter, no line-end conversion."""
+    distinct = list(dict.fromkeys(contents))
+    if not distinct:
+        return {}
+    names = [folder / f"blob-{number}" for number in range(len(distinct))]
+    for name, content in zip(names, distinct, strict=True):
+        name.write_bytes(content)
+    listed = "".join(f"{name}\n" for name in names).encode()
+    said = await git.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listed)
+    return dict(zip(distinct, said.line.split("\n"), strict=True))
+
+
+async def forecast(git: Git, ours: str, theirs: str) -> MergeForecast:
+    """What merging the two commits gives; nothing is checked out and no ref moves."""
+    said = await git.run(
+        "merge-tree", "--write-tree", "--name-only", "-z", "--no-messages", ours, theirs, accept=(0, 1)
+    )
+    tree, *conflicts = said.records
+    if said.code == 0:
+        return MergeForecast(tree=TreeId(tree))
+    return MergeForecast(tree=None, conflicts=tuple(dict.fromkeys(conflicts)))
+
+
+async def changed(git: Git, old: str, new: str) -> dict[str, str]:
+    def word(is_old: bool, is_new: bool) -> str:
+        return "modified" if is_old and is_new else "created" if is_new else "deleted"
+
+    found = await changes_between(git, old, new)
+    return {path: word(change.old is not None, change.new is not None) for path, change in found.items()}
+
+
+async def diff(git: Git, old: str, new: str, *, paths: Sequence[str]) -> str:
+    said = await git.run("diff-tree", "-p", "-r", "-M", *_PATCH, old, new, "--", *paths)
+    return said.stdout.decode("utf-8", "replace")
+
+
+async def numstat(git: Git, old: str, new: str) -> dict[str, tuple[int, int]]:
+    said = await git.run("diff-tree", "-r", "-z", "--numstat", "--no-renames", *_PATCH[:2], old, new)
+    found: dict[str, tuple[int, int]] = {}
+    for record in said.records:
+        added, removed, path = record.split("\t", 2)
+        found[path] = (0, 0) if added == "-" else (int(added), int(removed))
+    return found
+
+
+async def show_file(git: Git, tree: str, path: str) -> bytes | None:
+    """Bytes as stored; None for a path that is no file of the tree."""
+    said = await git.run("cat-file", "blob", f"{tree}:{path}", accept=(0, 128))
+    if said.code == 0:
+        return said.stdout
+    entry = (await tree_entries(git, tree, (path,))).get(path)
+    if entry is None or entry.mode == SUBMODULE:
+        return None
+    return (await git.run("cat-file", "blob", entry.blob)).stdout
+
+
+async def list_tree(git: Git, tree: str) -> list[str]:
+    return [path for path, entry in (await tree_entries(git, tree)).items() if entry.mode != SUBMODULE]

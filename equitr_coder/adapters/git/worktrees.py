@@ -1,0 +1,119 @@
+"""Worktrees of ours: add or reset, and remove. Git's own bookkeeping is changed by one task at a time.
+
+`git worktree remove` is not used: it looks into repositories an agent may have made there, and runs what their
+configuration says.
+"""
+
+import asyncio
+import shutil
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+
+from equitr_coder.adapters.git.checkout import Checkout, find_linked, folder_key
+from equitr_coder.adapters.git.failures import GitError
+from equitr_coder.adapters.git.file_lock import locked
+from equitr_coder.adapters.git.files import remove_folder
+from equitr_coder.adapters.git.runner import Git
+from equitr_coder.adapters.git.snapshots import replace_files
+from equitr_coder.domain.errors import UserError
+
+_MARK = "equitrcoder"
+"""File in git's folder for a worktree: we made it."""
+_LEFTOVERS = (
+    "index.lock", "HEAD.lock", "MERGE_HEAD", "MERGE_MODE", "MERGE_MSG", "AUTO_MERGE", "CHERRY_PICK_HEAD", "REVERT_HEAD",
+    "BISECT_LOG", "rebase-merge", "rebase-apply", "sequencer", "locked",
+)  # fmt: skip
+
+
+class Worktrees:
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    async def add(self, git: Git, path: Path, commit: str) -> None:
+        """A worktree at `path` with exactly the files of `commit`, ignored ones gone too; HEAD detached there."""
+        checkout = await self._register(git, path, commit)
+        # Different worktrees are filled at the same time; the lock above is for git's bookkeeping only.
+        try:
+            await _fill(git.at(checkout), commit)
+        except (GitError, UserError):
+            # Its metadata was damaged (a killed git, an agent outside the sandbox): make it anew, once.
+            await self.remove(git, path)
+            await _fill(git.at(await self._register(git, path, commit)), commit)
+
+    async def remove(self, git: Git, path: Path) -> None:
+        """The folder, what git knows of it and what we keep of it. Commits stay. Nothing there is fine."""
+        async with self._bookkeeping(git):
+            linked = find_linked(git.checkout.common_dir, path)
+            self._refuse_foreign(git, path, linked)
+            await asyncio.to_thread(remove_folder, path)
+            if linked:
+                _forget(linked)
+        shutil.rmtree(self._home / "git" / folder_key(path), ignore_errors=True)
+
+    async def _register(self, git: Git, path: Path, commit: str) -> Checkout:
+        async with self._bookkeeping(git) as descriptor:
+            linked = find_linked(git.checkout.common_dir, path)
+            self._refuse_foreign(git, path, linked)
+            if linked and _stands(linked):
+                _repair(linked)
+                return linked
+            if linked:
+                _forget(linked)
+            await asyncio.to_thread(_clear, path)
+            held = git.holding(descriptor)
+            await held.run("worktree", "add", "--detach", "--no-checkout", "--quiet", "--", str(path), commit)
+            added = find_linked(git.checkout.common_dir, path)
+            assert added, "git registered the worktree"
+            (added.git_dir / _MARK).touch()
+            return added
+
+    def _bookkeeping(self, git: Git) -> AbstractAsyncContextManager[int]:
+        return locked(self._home / "git" / folder_key(git.checkout.common_dir) / "worktrees.lock")
+
+    def _refuse_foreign(self, git: Git, path: Path, linked: Checkout | None) -> None:
+        """Only an empty folder, a worktree we made or something under our home may be cleared."""
+        if path.resolve() in (git.checkout.root, git.checkout.common_dir):
+            raise UserError(f"{path} is the repository itself.", hint="Choose another folder for worktrees.")
+        if linked and is_made_by_us(linked):
+            return
+        if path.parent.resolve().is_relative_to(self._home.resolve()):
+            return
+        if path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise UserError(f"{path} is not empty and no worktree of ours.", hint="Move it away, or remove it.")
+
+
+def is_made_by_us(linked: Checkout) -> bool:
+    return (linked.git_dir / _MARK).exists()
+
+
+async def _fill(git: Git, commit: str) -> None:
+    await git.run("update-ref", "--no-deref", "HEAD", commit)
+    await replace_files(git, commit, index=None, clean="-ffdxq")
+
+
+def _stands(linked: Checkout) -> bool:
+    return linked.root.is_dir() and not linked.root.is_symlink() and (linked.git_dir / "HEAD").is_file()
+
+
+def _clear(path: Path) -> None:
+    remove_folder(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _repair(linked: Checkout) -> None:
+    """Take away what a killed git or a command left unfinished, and lead `.git` home."""
+    for name in _LEFTOVERS:
+        remove_folder(linked.git_dir / name)
+    pointer, expected = linked.root / ".git", f"gitdir: {linked.git_dir}\n"
+    with suppress(OSError, UnicodeDecodeError):
+        if not pointer.is_symlink() and pointer.read_text() == expected:
+            return
+    remove_folder(pointer)
+    pointer.write_text(expected)
+
+
+def _forget(linked: Checkout) -> None:
+    """What `git worktree prune` does, for this one alone and also when it is locked."""
+    remove_folder(linked.git_dir)
+    with suppress(OSError):
+        linked.git_dir.parent.rmdir()

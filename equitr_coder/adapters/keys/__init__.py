@@ -1,0 +1,1 @@
+"""Where provider keys are found."""

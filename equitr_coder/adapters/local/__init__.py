@@ -1,0 +1,1 @@
+"""This machine: files of a checkout, processes, the clock."""

@@ -1,0 +1,215 @@
+"""One process and everything it started: run, watched, and killed whole.
+
+Each runs in a session of its own. Whatever way the run ends (exit, time-out, cancellation), its group is gone before
+the caller goes on.
+"""
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from equitr_coder.adapters.local.capture import OUTPUT_CAP, Capture
+from equitr_coder.ports import CommandResult
+
+GRACE = 1.0
+"""Seconds between SIGTERM and SIGKILL."""
+_CHUNK = 65_536
+_DRAIN = 1.0
+"""Seconds to wait for the end of the output once the group is gone; only an escaped process can hold it open."""
+_CANNOT_START = 126
+
+Sink = Callable[[bytes], None]
+
+
+async def run_process(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float,
+    on_output: Sink | None = None,
+    on_errors: Sink | None = None,
+    cap: int = OUTPUT_CAP,
+    pass_fds: Sequence[int] = (),
+    is_nested: bool = False,
+) -> CommandResult:
+    """Run `argv` without a terminal or input. Stderr joins stdout unless `on_errors` takes it.
+
+    `is_nested` says that the process only waits for a session it opened itself (bubblewrap): signals then go to that
+    one. Never raises for what the process does; one that cannot be started has exit code 126.
+    """
+    started = time.monotonic()
+    capture = Capture(cap)
+
+    def keep(data: bytes) -> None:
+        capture.add(data)
+        if on_output is not None:
+            on_output(data)
+
+    try:
+        # Not in a thread: bubblewrap dies with the *thread* that started it.
+        process = _start(argv, cwd=cwd, env=env, pass_fds=pass_fds, joins_stderr=on_errors is None)
+    except (OSError, ValueError) as error:
+        return CommandResult(exit_code=_CANNOT_START, output=f"cannot start {argv[0]}: {error}\n".encode())
+    leader = _Leader(process, is_nested=is_nested)
+    timed_out = False
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            pumps = [tasks.create_task(_pump(process.stdout, keep))]
+            if on_errors is not None:
+                pumps.append(tasks.create_task(_pump(process.stderr, on_errors)))
+            try:
+                async with asyncio.timeout(timeout):
+                    await leader.exited()
+            except TimeoutError:
+                timed_out = True
+            finally:
+                await leader.end(pumps)
+            await asyncio.wait(pumps, timeout=_DRAIN)
+            for pump in pumps:
+                pump.cancel()
+    finally:
+        leader.close()
+    return CommandResult(
+        exit_code=-1 if timed_out else _shell_code(process.returncode),
+        output=capture.output(),
+        timed_out=timed_out,
+        truncated=capture.is_truncated,
+        duration_ms=round((time.monotonic() - started) * 1000),
+    )
+
+
+def _start(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], pass_fds: Sequence[int], joins_stderr: bool
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if joins_stderr else subprocess.PIPE,
+        start_new_session=True,
+        pass_fds=pass_fds,
+    )
+
+
+async def _pump(pipe: IO[bytes] | None, sink: Sink) -> None:
+    assert pipe is not None
+    reader = asyncio.StreamReader(limit=_CHUNK)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+    try:
+        while data := await reader.read(_CHUNK):
+            sink(data)
+    finally:
+        transport.close()
+
+
+class _Leader:
+    """The started process, first of its group.
+
+    It is reaped last of all: while it is a zombie its id cannot be given to another process, so that no signal meant
+    for its group can hit a stranger.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], *, is_nested: bool) -> None:
+        self._process = process
+        self._is_nested = is_nested
+        self._pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
+
+    async def exited(self) -> None:
+        if self._pidfd is None:  # not Linux
+            await asyncio.to_thread(self._process.wait)
+            return
+        loop = asyncio.get_running_loop()
+        gone: asyncio.Future[None] = loop.create_future()
+
+        def tell() -> None:
+            if not gone.done():
+                gone.set_result(None)
+
+        loop.add_reader(self._pidfd, tell)
+        try:
+            await gone
+        finally:
+            loop.remove_reader(self._pidfd)
+
+    async def end(self, pumps: Sequence[asyncio.Task[None]]) -> None:
+        """Leave no process of the group. A second cancellation cuts the grace short, never the kill."""
+        try:
+            if not self._has_exited():
+                self._signal(signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GRACE):
+                        await self.exited()
+            elif not self._is_nested:
+                await self._end_leftovers(pumps)
+        finally:
+            self._kill()
+
+    async def _end_leftovers(self, pumps: Sequence[asyncio.Task[None]]) -> None:
+        """The leader is gone; what it left in the background may still hold the output open."""
+        _, still_open = await asyncio.wait(pumps, timeout=0.02)
+        if still_open:
+            self._signal(signal.SIGTERM)
+            await asyncio.wait(still_open, timeout=GRACE)
+
+    def _has_exited(self) -> bool:
+        if self._pidfd is None:
+            return self._process.poll() is not None
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._is_nested:
+            for child in _children(self._process.pid):
+                _send(child, number)
+        else:
+            _send(self._process.pid, number)
+
+    def _kill(self) -> None:
+        """Kill and reap: a matter of milliseconds. The limits are for a process stuck in the kernel."""
+        self._signal(signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self._is_nested and not self._has_exited():
+                # bubblewrap ends by itself once the last process of its pid namespace is gone.
+                self._process.wait(timeout=2)
+        if self._process.returncode is None:
+            _send(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=5)
+
+    def close(self) -> None:
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def _send(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (OSError, ValueError):
+        return []
+
+
+def _shell_code(returncode: int | None) -> int:
+    if returncode is None:
+        return 128 + signal.SIGKILL
+    return returncode if returncode >= 0 else 128 - returncode

@@ -1,0 +1,109 @@
+"""Picks the adapter for every call by the model's name, and answers what a configured model means.
+
+Importing this loads neither httpx nor litellm; each comes with the first call that needs it.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+
+from equitr_coder.adapters.models.providers import Route, require_key, resolve
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.models import Delta, ModelInfo, ModelRequest, ModelSpec, Reply
+from equitr_coder.ports import KeyStore, ModelClient, PriceBook
+
+
+class ModelRouter:
+    """A `ports.ModelClient` and `ports.ModelCatalog` over all adapters.
+
+    `scripted` serves the models called `scripted/...`; `prices` completes what an endpoint does not say of its
+    models; `timeout` is the longest silence of a provider, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: KeyStore,
+        scripted: ModelClient | None = None,
+        timeout: float = 120.0,
+        prices: PriceBook | None = None,
+    ) -> None:
+        self._keys = keys
+        self._scripted = scripted
+        self._timeout = timeout
+        self._prices = prices
+        self._clients: dict[str, ModelClient] = {}
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | Reply, None]:
+        route = self._resolve(request.model)
+        require_key(route)
+        answer = self._client(route).stream(request)
+        try:
+            async for part in answer:
+                yield part
+        finally:
+            if isinstance(answer, AsyncGenerator):
+                await answer.aclose()
+
+    async def close(self) -> None:
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.close()
+
+    async def discover(self, spec: ModelSpec) -> Sequence[ModelInfo]:
+        route = self._resolve(spec)
+        if route.via == "scripted":
+            return [ModelInfo(name=spec.name, tools=True)]
+        require_key(route)
+        from equitr_coder.adapters.direct.transport import Connections
+        from equitr_coder.adapters.models.catalog import EndpointCatalog
+
+        connections = Connections(timeout=self._timeout)
+        try:
+            found = await EndpointCatalog(connections=connections, timeout=self._timeout).discover(spec, route)
+        finally:
+            await connections.close()
+        return [self._complete(info) for info in found]
+
+    def provider(self, spec: ModelSpec) -> str:
+        return self._resolve(spec).name
+
+    def endpoint(self, spec: ModelSpec) -> str:
+        route = self._resolve(spec)
+        if route.via == "scripted":
+            return "in process"
+        return route.base or "chosen by litellm"
+
+    def key_variable(self, spec: ModelSpec) -> str | None:
+        return self._resolve(spec).key_variable
+
+    def _resolve(self, spec: ModelSpec) -> Route:
+        return resolve(spec, self._keys)
+
+    def _client(self, route: Route) -> ModelClient:
+        if route.via == "scripted":
+            if self._scripted is None:
+                hint = "Set llm.script to the file with its answers, or choose a real model with llm.model."
+                raise UserError(f"model scripted/{route.model}: there is no script", hint=hint)
+            return self._scripted
+        if route.via not in self._clients:
+            self._clients[route.via] = self._open(route)
+        return self._clients[route.via]
+
+    def _open(self, route: Route) -> ModelClient:
+        if route.via == "direct":
+            from equitr_coder.adapters.direct.client import DirectClient
+
+            return DirectClient(resolve=self._resolve, timeout=self._timeout)
+        from equitr_coder.adapters.litellm.client import LiteLLMClient
+
+        return LiteLLMClient(resolve=self._resolve, timeout=self._timeout)
+
+    def _complete(self, info: ModelInfo) -> ModelInfo:
+        known = self._prices.info(info.name) if self._prices is not None else None
+        if known is None:
+            return info
+        return ModelInfo(
+            name=info.name,
+            tools=known.tools if info.tools is None else info.tools,
+            context_window=info.context_window or known.context_window,
+            max_output=info.max_output or known.max_output,
+        )

@@ -1,0 +1,85 @@
+"""Implements `ports.PriceBook`. An unknown price is None, never 0. Reads files; asks no network, imports no litellm."""
+
+import importlib.metadata
+import importlib.util
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from equitr_coder.adapters.prices.entries import Entry, entry_info, entry_price
+from equitr_coder.domain.models import ModelInfo
+from equitr_coder.domain.money import Price
+
+_FILE = "model_prices_and_context_window_backup.json"
+_ALIASES = {"ollama_chat": "ollama"}
+"""Prefixes under which the file has nothing of its own."""
+
+
+class DataFile:
+    """The price table of one installed version of litellm. Parsed at the first question."""
+
+    def __init__(self, path: Path | None, *, source: str) -> None:
+        self._path = path
+        self.source = source
+        """Shown beside every figure: `litellm 1.2.3 price table`; empty when there is no table."""
+
+    @classmethod
+    def installed(cls) -> Self:
+        """Finds litellm's folder without running any of its code."""
+        spec = importlib.util.find_spec("litellm")
+        for folder in (spec.submodule_search_locations if spec is not None else None) or ():
+            path = Path(folder) / _FILE
+            if path.is_file():
+                return cls(path, source=f"litellm {importlib.metadata.version('litellm')} price table")
+        return cls(None, source="")
+
+    def entry(self, model: str) -> Entry | None:
+        """By the full name; else by the name without its prefix, when the entry is of that provider."""
+        found = self._entries.get(model)
+        prefix, slash, rest = model.partition("/")
+        if found is None and slash:
+            found = self._entries.get(f"{_ALIASES[prefix]}/{rest}") if prefix in _ALIASES else None
+        if found is None and slash:
+            candidate = self._entries.get(rest)
+            if candidate is not None and _is_of(prefix, str(candidate.get("litellm_provider", ""))):
+                found = candidate
+        return found
+
+    @cached_property
+    def _entries(self) -> Mapping[str, Entry]:
+        if self._path is None:
+            return {}
+        entries: dict[str, Entry] = json.loads(self._path.read_text(encoding="utf-8"), parse_float=Decimal)
+        return entries
+
+
+class DataFilePrices:
+    """`overrides` are prices from the configuration, by full name or by name without its prefix; they come first."""
+
+    def __init__(self, overrides: Mapping[str, Price], *, data_file: DataFile | None = None) -> None:
+        self._overrides = overrides
+        self._data_file = data_file
+
+    @cached_property
+    def data_file(self) -> DataFile:
+        return self._data_file or DataFile.installed()
+
+    def price(self, model: str) -> Price | None:
+        for name in (model, model.partition("/")[2]):
+            if name in self._overrides:
+                price = self._overrides[name]
+                return price if price.source else price.model_copy(update={"source": "config llm.prices"})
+        entry = self.data_file.entry(model)
+        return None if entry is None else entry_price(entry, self.data_file.source)
+
+    def info(self, model: str) -> ModelInfo | None:
+        entry = self.data_file.entry(model)
+        return None if entry is None else entry_info(model, entry)
+
+
+def _is_of(prefix: str, provider: str) -> bool:
+    """`vertex_ai` also has `vertex_ai-language-models`, `bedrock` also `bedrock_converse`."""
+    return provider == prefix or provider.startswith((f"{prefix}-", f"{prefix}_"))

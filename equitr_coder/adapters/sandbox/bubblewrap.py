@@ -1,0 +1,146 @@
+"""Commands in bubblewrap: only the tree is writable, home and network are gone, the tree stands for the checkout."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from equitr_coder.adapters.local.processes import run_process
+from equitr_coder.adapters.sandbox.environment import environment_digest
+from equitr_coder.adapters.sandbox.interpreters import PRINT_EXECUTABLE, interpreter_facts
+from equitr_coder.adapters.sandbox.limits import Limits, counts_processes_per_sandbox, limited_shell
+from equitr_coder.adapters.sandbox.mount_points import MountPoints
+from equitr_coder.adapters.sandbox.mounts import Mount
+from equitr_coder.adapters.sandbox.sight import Sight, real
+from equitr_coder.domain.errors import UserError
+from equitr_coder.ports import CommandResult, Confinement, Place
+
+_ISOLATION = (
+    "--unshare-all",
+    "--die-with-parent",
+    "--new-session",
+    # Root keeps its capabilities otherwise, and with them can make every mount writable again.
+    "--cap-drop",
+    "ALL",
+)
+_KERNEL_SWITCHES = ("sys", "sysrq-trigger", "fs", "acpi", "scsi", "mtrr")
+"""Below /proc: what root may write even without capabilities, and what then acts on the whole machine."""
+_OPTIONS = {"hide": "--tmpfs", "empty": "--tmpfs", "read": "--ro-bind", "write": "--bind", "link": "--symlink"}
+_INTERPRETER_SECONDS = 20.0
+
+
+def bubblewrap(program: str, options: Sequence[str] = ()) -> list[str]:
+    """The command line up to the command: the host read-only, everything else its own."""
+    guarded = [f"/proc/{name}" for name in _KERNEL_SWITCHES] if os.geteuid() == 0 else []
+    kernel = [word for path in guarded if Path(path).exists() for word in ("--ro-bind", path, path)]
+    return [program, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *kernel, *options, *_ISOLATION, "--"]
+
+
+class BubblewrapExecutor:
+    """A `ports.Executor`. Files, links and programs outside the place are read-only or out of sight."""
+
+    def __init__(
+        self,
+        *,
+        program: str,
+        version: str,
+        home: Path,
+        readable: Sequence[Path],
+        environ: Mapping[str, str],
+        limits: Limits | None = None,
+    ) -> None:
+        self._program = program
+        self._confinement = Confinement("bubblewrap", version)
+        self._sight = Sight(environ=environ, equitr_home=home, readable=readable)
+        self._limits = limits or Limits()
+        self._counts_processes = counts_processes_per_sandbox()
+        self._points = MountPoints()
+        self._interpreters: dict[tuple[str, ...], str] = {}
+
+    @property
+    def confinement(self) -> Confinement:
+        return self._confinement
+
+    async def run(
+        self,
+        command: str,
+        place: Place,
+        *,
+        timeout: float,
+        clean: bool = False,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> CommandResult:
+        """See `ports.Executor`.
+
+        Raises:
+            UserError: the sandbox could not be set up; the command was not started.
+        """
+        await self._sight.look()
+        arrangement = self._sight.arrangement(place)
+        with self._points.folders(arrangement.points), _options(arrangement.mounts) as (options, fds):
+            result = await run_process(
+                [
+                    *bubblewrap(self._program, [*options, "--chdir", str(real(place).root)]),
+                    *limited_shell(command, self._limits, counts_processes=self._counts_processes),
+                ],
+                cwd=Path("/"),
+                env=self._sight.environment(real(place), clean=clean),
+                timeout=timeout,
+                on_output=on_output,
+                pass_fds=fds,
+                is_nested=True,
+            )
+        if result.exit_code == 1 and result.output.startswith(b"bwrap: "):
+            raise UserError(
+                f"The sandbox could not be set up: {result.output.decode(errors='replace').strip()}",
+                hint="See `equitrcoder doctor`; with sandbox.mode set to off each command asks instead.",
+            )
+        return result
+
+    async def interpreter(self, place: Place) -> str:
+        await self._sight.look()
+        facts = (str(place.root), *self._facts(place))
+        if facts not in self._interpreters:
+            answer = await self.run(PRINT_EXECUTABLE, place, timeout=_INTERPRETER_SECONDS, clean=True)
+            found = answer.output.decode(errors="replace").strip() if answer.exit_code == 0 else ""
+            self._interpreters[facts] = found
+        return self._interpreters[facts]
+
+    def environment_hash(self, place: Place) -> str:
+        return environment_digest(self._sight.environment(real(place), clean=True), *self._facts(place))
+
+    def leads_back(self, place: Place) -> str:
+        """Always empty: in here what leads to the checkout leads to the tree."""
+        del place
+        return ""
+
+    def _facts(self, place: Place) -> tuple[str, ...]:
+        return interpreter_facts(place.root, self._sight.environment(real(place), clean=True))
+
+
+@contextlib.contextmanager
+def _options(mounts: Sequence[Mount]) -> Iterator[tuple[list[str], list[int]]]:
+    """Mounts as options; the texts among them are read from open files."""
+    options: list[str] = []
+    fds: list[int] = []
+    try:
+        for mount in mounts[1:]:  # the first is the root, which is there already
+            if mount.kind == "text":
+                fds.append(_file_holding(mount.source))
+                options += ["--ro-bind-data", str(fds[-1]), mount.at]
+            elif mount.kind in ("hide", "empty"):
+                options += [_OPTIONS[mount.kind], mount.at]
+                options += ["--remount-ro", mount.at] if mount.kind == "empty" else []
+            else:
+                options += [_OPTIONS[mount.kind], mount.source, mount.at]
+        yield options, fds
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _file_holding(text: str) -> int:
+    fd = os.memfd_create("equitr")
+    os.write(fd, text.encode("utf-8", "surrogateescape"))
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

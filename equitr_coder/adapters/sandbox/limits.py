@@ -1,0 +1,37 @@
+"""Limits that a shell sets on itself before it becomes the command."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Generous by default: they stop a runaway, not a large build."""
+
+    processes: int | None = 8192
+    """At a time, in one command; set only where the kernel counts per sandbox."""
+    memory_kb: int | None = None
+    """Of one process. Unset: sanitizers and language runtimes reserve far more than they use, so instead the command
+    is the first to go when the machine runs out of memory."""
+
+
+def limited_shell(command: str, limits: Limits, *, counts_processes: bool) -> Sequence[str]:
+    """`sh -c command` under the limits."""
+    steps = ["ulimit -c 0", "echo 500 2>/dev/null >/proc/self/oom_score_adj"]
+    if limits.processes is not None and counts_processes:
+        # bash says -u, dash says -p.
+        steps.append(f"ulimit -u {limits.processes} 2>/dev/null || ulimit -p {limits.processes} 2>/dev/null")
+    if limits.memory_kb is not None:
+        steps.append(f"ulimit -d {limits.memory_kb}")
+    steps.append('exec /bin/sh -c "$1"')
+    return ("/bin/sh", "-c", "; ".join(steps), "sh", command)
+
+
+def counts_processes_per_sandbox() -> bool:
+    """Since Linux 5.14 the limit counts within a user namespace; before, all processes of the user."""
+    system = os.uname()
+    if system.sysname != "Linux":
+        return False
+    numbers = system.release.split("-")[0].split(".")[:2]
+    return tuple(int(number) if number.isdigit() else 0 for number in numbers) >= (5, 14)

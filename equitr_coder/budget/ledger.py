@@ -1,0 +1,299 @@
+"""The budget of one run: an account tree run -> task -> agent in which money is held, settled and released.
+
+Every call holds its worst case before it is sent, on every account above it, so that parallel calls can never pass a
+limit together while usage stays within what was held. Belongs to one event loop; stores nothing: the event log does.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, Decimal
+
+from equitr_coder.budget.estimate import Estimate
+from equitr_coder.domain.errors import BudgetRefused, UserError
+from equitr_coder.domain.events import BudgetWarned, Event
+from equitr_coder.domain.ids import CallId, RunId, SessionId, TaskId, new_id
+from equitr_coder.domain.models import ModelRequest
+from equitr_coder.domain.money import ZERO, Price, Usage
+from equitr_coder.domain.run_view import LedgerRow
+from equitr_coder.ports import Account, PriceBook, Reservation, TokenCounter
+
+_WARN_AT = Decimal("0.8")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """US dollars; None means no limit. `each_task` and `each_agent` hold for every task and every session alike."""
+
+    run: Decimal | None
+    each_task: Decimal | None = None
+    each_agent: Decimal | None = None
+
+
+class Ledger:
+    """Implements `ports.BudgetGate`.
+
+    A call that does not fit what is *settled* first gets a tighter bound of its input, then less output (down to
+    `min_output` tokens), and is refused only then. A call that only others' holds keep out waits its turn: first
+    come, first served among calls that want the same account. Whoever waits must hold nothing itself.
+    """
+
+    def __init__(
+        self,
+        run: RunId,
+        *,
+        limits: Limits,
+        prices: PriceBook,
+        counter: TokenCounter,
+        min_output: int = 512,
+        opening: Iterable[LedgerRow] = (),
+        warned: Collection[str] = (),
+    ) -> None:
+        """`opening` and `warned` are what the run's log says after a restart (`RunView.ledger`, `RunView.warned`);
+        a row that is still open is spent at its reservation.
+        """
+        self._run = _Node("run", limits.run)
+        self._limits = limits
+        self._prices = prices
+        self._counter = counter
+        self._min_output = min_output
+        self._warned = set(warned)
+        self._tasks: dict[TaskId, _Node] = {}
+        self._agents: dict[SessionId, _Node] = {}
+        self._open: dict[CallId, tuple[_Node, ...]] = {}
+        self._closed: dict[CallId, Decimal] = {}
+        self._queue: list[_Claim] = []
+        self._warnings: list[Event] = []
+        for row in opening:
+            for node in self._path(Account(run, row.task, row.session)):
+                node.spent += row.reserved if row.is_open else row.usd
+
+    @property
+    def limit(self) -> Decimal | None:
+        return self._run.limit
+
+    @property
+    def spent(self) -> Decimal:
+        return self._run.spent
+
+    @property
+    def held(self) -> Decimal:
+        return self._run.held
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for others' holds."""
+        return len(self._queue)
+
+    async def reserve(self, account: Account, request: ModelRequest) -> Reservation:
+        path = self._path(account)
+        price = self._prices.price(request.model.name)
+        if price is None and any(node.limit is not None for node in path):
+            raise _unpriced(request.model.name)
+        claim = _Claim(account, path, request, price)
+        claim.bound_by(self._counter.upper_bound(request))
+        self._queue.append(claim)
+        try:
+            self._serve()
+            if not claim.outcome.done():
+                tighter = await asyncio.to_thread(self._counter.tighter_bound, request)
+                claim.bound_by(min(claim.input_bound, tighter))
+                claim.is_tight = True
+                self._serve()
+            outcome = await claim.outcome
+        except BaseException:
+            self._withdraw(claim)
+            raise
+        if isinstance(outcome, BudgetRefused):
+            raise outcome
+        return outcome
+
+    def settle(self, reservation: Reservation, usage: Usage) -> tuple[Decimal, Sequence[Event]]:
+        """Raises LookupError when the call is not open: it would be counted twice."""
+        cost = ZERO if reservation.price is None else reservation.price.cost(usage)
+        self._close(reservation, cost)
+        warnings, self._warnings = self._warnings, []
+        return cost, warnings
+
+    def charge(self, reservation: Reservation) -> Decimal:
+        """For a call that was closed before, the amount that was counted then."""
+        if reservation.call in self._open:
+            self._close(reservation, reservation.usd)
+        return self._closed.get(reservation.call, ZERO)
+
+    def release(self, reservation: Reservation) -> None:
+        if reservation.call in self._open:
+            self._close(reservation, ZERO)
+
+    def _path(self, account: Account) -> tuple["_Node", ...]:
+        task = () if account.task is None else (self._task(account.task),)
+        agent = self._agents.get(account.session)
+        if agent is None:
+            agent = self._agents[account.session] = _Node(f"agent {account.session}", self._limits.each_agent)
+        return (self._run, *task, agent)
+
+    def _task(self, task: TaskId) -> "_Node":
+        if task not in self._tasks:
+            self._tasks[task] = _Node(f"task {task}", self._limits.each_task)
+        return self._tasks[task]
+
+    def _close(self, reservation: Reservation, cost: Decimal) -> None:
+        try:
+            path = self._open.pop(reservation.call)
+        except KeyError as error:
+            raise LookupError(f"model call {reservation.call} is not open") from error
+        self._closed[reservation.call] = cost
+        for node in path:
+            node.held -= reservation.usd
+            node.spent += cost
+            if node.is_nearly_empty and node.name not in self._warned:
+                assert node.limit is not None
+                self._warned.add(node.name)
+                self._warnings.append(BudgetWarned(account=node.name, usd=node.spent, limit=node.limit))
+        self._serve()
+
+    def _serve(self) -> None:
+        """Grant and refuse whatever can be decided now, in order of arrival.
+
+        A claim that must wait keeps the accounts that are too full for it from everybody behind it, so that a stream
+        of small calls cannot starve a large one; accounts that do not hold it up stay open to others.
+        """
+        kept: set[_Node] = set()
+        for claim in list(self._queue):
+            if claim.outcome.done():
+                continue  # cancelled, and not yet withdrawn
+            offer = claim.offer(self._min_output)
+            if offer is None and claim.is_tight:
+                self._finish(claim, claim.refusal(self._min_output))
+            elif offer is None:
+                kept.update(claim.path)
+            elif kept.isdisjoint(claim.path) and not any(claim.too_full(offer)):
+                self._finish(claim, self._hold(claim, offer))
+            else:
+                kept.update(claim.too_full(offer))
+
+    def _finish(self, claim: "_Claim", outcome: Reservation | BudgetRefused) -> None:
+        self._queue.remove(claim)
+        claim.outcome.set_result(outcome)
+
+    def _hold(self, claim: "_Claim", offer: "_Offer") -> Reservation:
+        call = CallId(new_id("call"))
+        self._open[call] = claim.path
+        for node in claim.path:
+            node.held += offer.usd
+        return Reservation(
+            call=call,
+            account=claim.account,
+            model=claim.request.model.name,
+            usd=offer.usd,
+            input_bound=claim.input_bound,
+            max_tokens=offer.max_tokens,
+            price=claim.price,
+        )
+
+    def _withdraw(self, claim: "_Claim") -> None:
+        """Whoever asked has gone: nothing may stay behind, whatever had been decided."""
+        if claim in self._queue:
+            self._queue.remove(claim)
+            self._serve()
+        elif claim.outcome.done() and not claim.outcome.cancelled():
+            outcome = claim.outcome.result()
+            if isinstance(outcome, Reservation):
+                self.release(outcome)
+
+
+@dataclass(eq=False)
+class _Node:
+    """One account."""
+
+    name: str
+    limit: Decimal | None
+    spent: Decimal = ZERO
+    held: Decimal = ZERO
+
+    @property
+    def is_nearly_empty(self) -> bool:
+        return self.limit is not None and self.spent > 0 and self.spent >= self.limit * _WARN_AT
+
+
+@dataclass(frozen=True)
+class _Offer:
+    usd: Decimal
+    max_tokens: int
+
+
+@dataclass(eq=False)
+class _Claim:
+    """A call that asks for its money."""
+
+    account: Account
+    path: tuple[_Node, ...]
+    request: ModelRequest
+    price: Price | None
+    input_bound: int = 0
+    is_tight: bool = False
+    estimate: Estimate = field(default_factory=Estimate.nothing)
+    outcome: "asyncio.Future[Reservation | BudgetRefused]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def bound_by(self, tokens: int) -> None:
+        """Say how many input tokens there can be."""
+        self.input_bound = tokens
+        if self.price is not None:
+            self.estimate = Estimate.of(self.price, input_bound=tokens)
+
+    def offer(self, min_output: int) -> _Offer | None:
+        """What to hold, looking at settled money alone; None when it does not fit.
+
+        Output shrinks only when the input's bound is as tight as it gets.
+        """
+        wanted = self.request.max_tokens
+        headroom = self._tightest()
+        most = None if headroom is None else self.estimate.affordable(headroom[0])
+        if most is not None and most < wanted:
+            if not self.is_tight or most < min_output:
+                return None
+            wanted = most
+        return _Offer(self.estimate.worst_case(wanted), wanted)
+
+    def too_full(self, offer: _Offer) -> Iterator[_Node]:
+        """Accounts where others' holds are in the way."""
+        return (
+            node for node in self.path if node.limit is not None and offer.usd > node.limit - node.spent - node.held
+        )
+
+    def refusal(self, min_output: int) -> BudgetRefused:
+        headroom = self._tightest()
+        assert headroom is not None
+        node = headroom[1]
+        assert node.limit is not None
+        least = min(min_output, self.request.max_tokens)
+        needed = self.estimate.worst_case(least)
+        enough = (node.spent + needed).quantize(Decimal("0.01"), rounding=ROUND_CEILING)
+        return BudgetRefused(
+            f"the budget of {node.name} is ${node.limit}; ${_short(node.spent)} are spent, and this call of "
+            f"{self.request.model.name} can cost ${_short(needed)} with as little as {least} tokens of output",
+            account=node.name,
+            hint=f"give it more and go on: at least ${enough} (equitrcoder resume --budget {enough})"
+            if node.name == "run"
+            else f"raise the limit of {node.name} to at least ${enough}",
+        )
+
+    def _tightest(self) -> tuple[Decimal, _Node] | None:
+        """The least that any limit leaves beside settled money, and where."""
+        left = [(node.limit - node.spent, node) for node in self.path if node.limit is not None]
+        return min(left, key=lambda pair: pair[0], default=None)
+
+
+def _short(usd: Decimal) -> str:
+    """Rounded up to a hundredth of a cent, so that no cost is shown as nothing."""
+    return str(usd.quantize(Decimal("0.0001"), rounding=ROUND_CEILING))
+
+
+def _unpriced(model: str) -> UserError:
+    return UserError(
+        f"the price of {model} is unknown, and with a budget no call of unknown cost is made",
+        hint=f'add under llm.prices, in US dollars per million tokens (0 for a local model): "{model}": '
+        "{input: 0, output: 0}",
+    )

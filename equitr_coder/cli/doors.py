@@ -1,0 +1,60 @@
+"""What the command line is handed by `__main__`: ways into the product and the streams to talk through."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from equitr_coder.ports import RunApi
+
+Flags = dict[str, tuple[object, str]]
+"""Configuration key -> value and the flag that gave it."""
+
+
+class Connect(Protocol):
+    def __call__(
+        self, *, repo: Path, flags: Mapping[str, tuple[object, str]], create_repo: bool
+    ) -> AbstractAsyncContextManager[RunApi]:
+        """The door to one workspace, open while the context is.
+
+        Raises:
+            UserError: the folder is missing (and `create_repo` is False), or its configuration cannot be used.
+        """
+        ...
+
+
+class OpenPrompt(Protocol):
+    async def __call__(self, api: RunApi, *, planning: bool) -> int:
+        """The interactive prompt; `planning` opens it with the planning conversation. Returns the exit code."""
+        ...
+
+
+@dataclass(frozen=True)
+class Streams:
+    stdin: TextIO = field(default_factory=lambda: sys.stdin)
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+
+
+@dataclass(frozen=True)
+class Doors:
+    connect: Connect
+    open_prompt: OpenPrompt
+    run_demo: Callable[[Callable[[str], None]], Awaitable[int]]
+    """Plays the scripted demo; is given what prints one line. Returns the exit code."""
+    environ: Mapping[str, str]
+    streams: Streams = field(default_factory=Streams)
+
+
+@dataclass
+class Invocation:
+    """One call of the program: the doors, and the common options found so far, before or after the subcommand."""
+
+    doors: Doors
+    given: dict[str, Any] = field(default_factory=dict)

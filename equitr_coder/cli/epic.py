@@ -1,0 +1,139 @@
+"""`epic create`, `run`, `status` and `list`: planning apart from building."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from equitr_coder.cli.doors import Flags, Invocation
+from equitr_coder.cli.options import connect, output_option, yes_option
+from equitr_coder.cli.program import CommonGroup, usage_error
+from equitr_coder.domain.errors import UserError
+
+if TYPE_CHECKING:
+    from equitr_coder.domain.run_view import RunView
+    from equitr_coder.ports import RunApi
+
+
+_IMPLIED: Flags = {"orchestrator.use_multi_agent": (True, "--multi-agent")}
+"""An epic is the work of supervisor and workers, whatever the configuration says of `chat`."""
+
+
+@click.group(cls=CommonGroup, no_args_is_help=False)
+def epic() -> None:
+    """Plan, approve, run and follow epics."""
+
+
+@epic.command()
+@click.argument("description", nargs=-1, required=True)
+@output_option()
+@click.pass_obj
+def create(invocation: Invocation, description: tuple[str, ...], output: str) -> object:
+    """Plan DESCRIPTION with the supervisor, and stop there."""
+    request = " ".join(description)
+    if not request.strip():
+        raise usage_error("there is nothing to plan")
+    return _create(invocation, request, output)
+
+
+@epic.command()
+@click.argument("name", metavar="EPIC")
+@yes_option()
+@output_option()
+@click.pass_obj
+def run(invocation: Invocation, name: str, yes: bool, output: str) -> object:
+    """Approve the plan of EPIC and execute it."""
+    return _run(invocation, name, yes, output)
+
+
+@epic.command()
+@click.argument("name", metavar="EPIC")
+@output_option("text", "json")
+@click.pass_obj
+def status(invocation: Invocation, name: str, output: str) -> object:
+    """Show the tasks of EPIC: agents, states, dependencies, sync points."""
+    return _status(invocation, name, output)
+
+
+@epic.command("list")
+@output_option("text", "json")
+@click.pass_obj
+def list_epics(invocation: Invocation, output: str) -> object:
+    """List the epics of this workspace."""
+    return _list(invocation, output)
+
+
+async def _create(invocation: Invocation, request: str, output: str) -> int:
+    from equitr_coder.cli.door import can_ask, watch
+    from equitr_coder.domain.commands import StartRun
+    from equitr_coder.domain.runs import PlanMode, RunKind
+
+    async with connect(invocation, create_repo=True, extra=_IMPLIED) as api:
+        command = StartRun(
+            kind=RunKind.EPIC,
+            request=request,
+            plan=PlanMode.ALWAYS,
+            budget=invocation.given.get("budget"),
+            max_workers=invocation.given.get("max_workers"),
+            can_ask=can_ask(invocation, output),
+            plan_only=True,
+        )
+        return await watch(invocation, api, output).follow(command)
+
+
+async def _run(invocation: Invocation, name: str, yes: bool, output: str) -> int:
+    from equitr_coder.cli.door import can_ask, watch
+    from equitr_coder.domain.commands import ResumeRun
+
+    async with connect(invocation, extra=_IMPLIED) as api:
+        view = await _find(api, name)
+        if view.state.is_final:
+            raise UserError(
+                f"{name} is {view.state.value} already",
+                hint=f"`equitrcoder epic status {name}` shows it; `equitrcoder epic create` plans another",
+            )
+        command = ResumeRun(
+            run=view.run,
+            approve=True,
+            budget=invocation.given.get("budget"),
+            yes=yes,
+            can_ask=can_ask(invocation, output),
+        )
+        return await watch(invocation, api, output).follow(command)
+
+
+async def _status(invocation: Invocation, name: str, output: str) -> int:
+    from equitr_coder.cli.door import console
+    from equitr_coder.presentation.listings import epic_lines
+    from equitr_coder.presentation.outcome import epic_status
+
+    async with connect(invocation) as api:
+        view = await _find(api, name)
+    if output == "json":
+        console(invocation).data(epic_status(view))
+    else:
+        console(invocation).say(epic_lines(view))
+    return 0
+
+
+async def _list(invocation: Invocation, output: str) -> int:
+    from equitr_coder.cli.door import console
+    from equitr_coder.presentation.listings import epics_lines
+    from equitr_coder.presentation.outcome import epic_status
+
+    async with connect(invocation) as api:
+        views = [view for view in await api.runs() if view.epic is not None]
+    screen = console(invocation)
+    if output == "json":
+        screen.data({"epics": [epic_status(view) for view in views]})
+    else:
+        screen.say(epics_lines(views, width=screen.width))
+    return 0
+
+
+async def _find(api: RunApi, name: str) -> RunView:
+    for view in await api.runs():
+        if name in (view.epic, view.run):
+            return view
+    raise UserError(f"there is no epic {name!r} in this workspace", hint="`equitrcoder epic list` lists them")

@@ -1,0 +1,100 @@
+"""The options that stand before or after any subcommand, and what they mean for the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from equitr_coder.cli.doors import Flags, Invocation
+
+if TYPE_CHECKING:
+    from equitr_coder.ports import RunApi
+
+_KEYS = {
+    "model": "llm.model",
+    "supervisor_model": "llm.models.supervisor.model",
+    "worker_model": "llm.models.worker.model",
+    "budget": "llm.budget",
+    "max_workers": "orchestrator.max_workers",
+    "multi_agent": "orchestrator.use_multi_agent",
+}
+
+OUTPUTS = ("text", "json", "stream-json")
+
+
+class Dollars(click.ParamType[Decimal]):
+    """An amount of US dollars, exact."""
+
+    name = "USD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        if isinstance(value, Decimal):
+            return value
+        try:
+            amount = Decimal(str(value).removeprefix("$"))
+        except InvalidOperation:
+            self.fail(f"{value!r} is not an amount of US dollars such as 2.50", param, ctx)
+        if not amount.is_finite() or amount < 0:
+            self.fail(f"{value!r} is not an amount of US dollars of at least 0", param, ctx)
+        return amount
+
+
+def common_options() -> list[click.Option]:
+    """Fresh copies of the common options, for the program or one of its commands."""
+
+    def option(*names: str, help_text: str, **settings: Any) -> click.Option:
+        return click.Option(names, help=help_text, expose_value=False, callback=_remember, default=None, **settings)
+
+    count = click.IntRange(min=1)
+    return [
+        option("--repo", help_text="Repository to work on [default: here].", metavar="PATH"),
+        option("--model", help_text="Model to use, as provider/model.", metavar="NAME"),
+        option("--supervisor-model", help_text="Model that plans, advises and reviews.", metavar="NAME"),
+        option("--worker-model", help_text="Model that does the tasks.", metavar="NAME"),
+        option("--budget", help_text="Hard limit of this run in US dollars.", type=Dollars()),
+        option("--max-workers", help_text="Workers at one time.", type=count, metavar="N"),
+        option("--multi-agent", "-M", help_text="A supervisor plans, workers build in parallel.", is_flag=True),
+        option("--verbose", help_text="One line for each model and tool call, on stderr.", is_flag=True),
+        option("--debug", help_text="Show the traceback of an internal error.", is_flag=True),
+        option("--inline", help_text="Interactive use as a prompt, in the terminal's own scrollback.", is_flag=True),
+    ]
+
+
+def yes_option() -> Callable[[Any], Any]:
+    text = "Approve the plan, and what the policy asks inside sandbox, footprint and budget."
+    return click.option("--yes", "-y", is_flag=True, help=text)
+
+
+def output_option(*choices: str) -> Callable[[Any], Any]:
+    return click.option("--output", type=click.Choice(choices or OUTPUTS), default="text", help="Form of the output.")
+
+
+def flags(invocation: Invocation) -> Flags:
+    """The common options that set configuration keys."""
+    return {
+        key: (invocation.given[name], f"--{name.replace('_', '-')}")
+        for name, key in _KEYS.items()
+        if name in invocation.given
+    }
+
+
+def repo(invocation: Invocation) -> Path:
+    return Path(invocation.given.get("repo", ".")).expanduser()
+
+
+def connect(
+    invocation: Invocation, *, create_repo: bool = False, extra: Flags | None = None
+) -> AbstractAsyncContextManager[RunApi]:
+    """The door to the workspace that the options name. `extra` is what the command itself implies."""
+    given = {**(extra or {}), **flags(invocation)}
+    return invocation.doors.connect(repo=repo(invocation), flags=given, create_repo=create_repo)
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    if value is not None and not ctx.resilient_parsing:
+        ctx.find_root().obj.given[param.name] = value

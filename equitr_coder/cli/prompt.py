@@ -1,0 +1,51 @@
+"""Opens the interactive session, after a first configuration where there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from equitr_coder.cli.doors import Invocation
+from equitr_coder.cli.options import connect
+from equitr_coder.domain.errors import UserError
+
+if TYPE_CHECKING:
+    from equitr_coder.domain.queries import ProposalAnswer
+    from equitr_coder.ports import RunApi
+
+
+async def open_session(invocation: Invocation, *, planning: bool) -> int:
+    """The prompt when a terminal is there.
+
+    Raises:
+        UserError: there is none; names the command that needs none.
+    """
+    from equitr_coder.cli.door import can_ask, console
+    from equitr_coder.cli.first_run import first_run, first_run_text
+    from equitr_coder.cli.terminal import Terminal
+
+    if not can_ask(invocation):
+        async with connect(invocation) as api:
+            answer = await _proposal(api)
+        if not answer.configured:
+            console(invocation).aside(first_run_text(answer))
+        raise UserError(
+            "the interactive session needs a terminal on standard input and output",
+            hint='without one use `equitrcoder chat "TEXT"`, or pipe the text into `equitrcoder chat`',
+        )
+    async with connect(invocation, create_repo=True) as api:
+        answer = await _proposal(api)
+        if answer.configured:
+            return await invocation.doors.open_prompt(api, planning=planning)
+        written = await first_run(api, answer, Terminal(invocation.doors.streams))
+    if not written:
+        return 2
+    async with connect(invocation, create_repo=True) as api:
+        return await invocation.doors.open_prompt(api, planning=planning)
+
+
+async def _proposal(api: RunApi) -> ProposalAnswer:
+    from equitr_coder.domain.queries import ProposalAnswer, ProposalQuery
+
+    answer = await api.query(ProposalQuery())
+    assert isinstance(answer, ProposalAnswer)
+    return answer

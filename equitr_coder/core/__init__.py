@@ -1,0 +1,1 @@
+"""The programmatic door: load a configuration, run a request, get a mapping. Thin, over `app`."""

@@ -1,0 +1,265 @@
+"""What agents of an epic are told first: the worker, the supervisor who advises, the reviewer. Pure: values to text.
+
+What repeats in many messages comes first and in the same bytes, so that provider caches hit: the planning documents
+open the message of every worker. (The planner is briefed by `planning`.)
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from equitr_coder.domain.epic import Plan, Task
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.ids import TaskId
+from equitr_coder.domain.receipts import CheckResult
+
+_DOCUMENT = 20_000
+_OUTLINE = 6_000
+_NOTE = 4_000
+_NOTES = 3
+_DIFF = 60_000
+_FILE = 16_000
+_FILES = 48_000
+_TREE = 200
+_CHECK_OUTPUT = 2_000
+
+HAND_IN_NUDGE = (
+    "You answered in plain text, and the task is still open: only hand_in ends it. Go on with the work, or call "
+    "hand_in now with a summary of what is done and what is open. Another plain answer ends this attempt as failed."
+)
+REVIEW_NUDGE = (
+    "You gave no verdict. Call review now, with approve, or with reject and concrete reasons. Without a verdict the "
+    "change counts as rejected."
+)
+
+_REASONS: Mapping[StopReason, str] = {
+    StopReason.CHECK_FAILED: "the check failed",
+    StopReason.CHECK_TIMEOUT: "the check took too long",
+    StopReason.CHECK_UNPROVEN: "the check proved nothing about these files",
+    StopReason.REVIEW_REJECTED: "the review rejected it",
+    StopReason.MERGE_CONFLICT: "it clashed with what others have finished",
+    StopReason.NO_HAND_IN: "it ended without hand_in",
+    StopReason.NO_CHANGE: "no file was changed",
+    StopReason.NO_PROGRESS: "it repeated itself without progress",
+    StopReason.MAX_ITERATIONS: "it used up its model calls",
+    StopReason.WORKER_TIMEOUT: "it used up its time",
+    StopReason.CONTEXT_OVERFLOW: "the conversation grew too long",
+    StopReason.MODEL_ERROR: "the model failed",
+}
+
+
+@dataclass(frozen=True)
+class AttemptNote:
+    """What became of an earlier attempt at a task."""
+
+    number: int
+    reason: StopReason | None
+    detail: str
+
+
+def worker_message(
+    *,
+    plan: Plan,
+    task: Task,
+    documents: Mapping[str, str],
+    request: str = "",
+    previous: Sequence[AttemptNote] = (),
+    guidance: str | None = None,
+    check_commands: Sequence[str] = (),
+    others_holding: Mapping[TaskId, Sequence[str]] | None = None,
+    documents_at: str = "docs",
+) -> str:
+    """The first message of a worker.
+
+    With `documents` (name -> content) they open the message, the same bytes for every task of the plan. Without, the
+    task is direct: its request stands first, verbatim, with no plan around it.
+    """
+    checks = tuple(dict.fromkeys([*([task.check] if task.check else []), *check_commands]))
+    if documents:
+        parts = [_documents_block(plan, documents, documents_at), _task_block(plan, task)]
+    else:
+        parts = [request or task.description or task.title]
+    parts += [
+        _checks_block(checks),
+        _holders_block(others_holding or {}),
+        _attempts_block(previous),
+        f"# Guidance of the supervisor\n\n{guidance.strip()}" if guidance and guidance.strip() else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def failure_question(task: Task, previous: Sequence[AttemptNote]) -> str:
+    """What the host asks the supervisor before the last attempt at a task."""
+    return "\n\n".join(
+        [
+            f"The attempts at task {task.id} ({task.title}) have failed: {len(previous)} so far, and one more is left. "
+            "Find the cause in the worker's files, which are as the last attempt left them, and tell the worker what "
+            "to do differently. If the task or its check is wrong, say so.",
+            _attempts(previous),
+        ]
+    )
+
+
+def advice_message(*, task: Task, question: str, files: Mapping[str, str], tree: Sequence[str], git_status: str) -> str:
+    """The first message of a supervisor's session that answers a worker: the question first, verbatim."""
+    left = _FILES
+    shown: list[str] = []
+    for path, content in files.items():
+        text = (
+            _capped(content, min(_FILE, left), f"read_file opens all of {path}")
+            if left > 0
+            else "[left out: read_file]"
+        )
+        left -= len(text)
+        shown.append(f'<file path="{path}">\n{text}\n</file>')
+    parts = [
+        question.strip(),
+        f"# The worker's task: {task.id} {task.title}\n\n{_about(task)}",
+        "# Files it chose\n\n" + "\n".join(shown) if shown else "",
+        f"# Files of the repository\n\n{tree_text(tree)}",
+        f"# git status\n\n{_capped(git_status.strip(), 4_000, 'cut') or 'clean'}",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def review_message(*, task: Task, diff: str, results: Sequence[CheckResult], requirements: str) -> str:
+    """The first message of a reviewer."""
+    cut = "the rest of the diff is left out; read the files"
+    parts = [
+        f"# Task {task.id}: {task.title}\n\n{_about(task)}",
+        f"# Requirements\n\n<document>\n{_capped(requirements, _DOCUMENT, 'the rest is left out')}\n</document>"
+        if requirements.strip()
+        else "",
+        "# Checks on the merged result\n\n" + ("\n\n".join(_result(result) for result in results) or "None were run."),
+        f"# The change\n\n<diff>\n{_capped(diff, _DIFF, cut) or 'No file was changed.'}\n</diff>",
+        "Give your verdict with review.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def tree_text(paths: Sequence[str]) -> str:
+    """The paths, or when they are many, how many there are in each folder."""
+    if not paths:
+        return "No files."
+    if len(paths) <= _TREE:
+        return "\n".join(paths)
+    counts = Counter("/".join(path.split("/")[:-1][:2]) or "." for path in paths)
+    rows = [f"{folder}/: {count}" for folder, count in sorted(counts.items())]
+    more = [f"[and {len(rows) - _TREE} more folders]"] if len(rows) > _TREE else []
+    return "\n".join([f"[{len(paths)} files; per folder:]", *rows[:_TREE], *more])
+
+
+def _documents_block(plan: Plan, documents: Mapping[str, str], folder: str) -> str:
+    parts = [f"# Planning documents of the whole project ({plan.title})"]
+    for name in ("requirements", "design"):
+        if content := documents.get(name, "").strip():
+            path = f"{folder}/{name}.md"
+            parts.append(_document(path, _capped(content, _DOCUMENT, f"read_file opens all of {path}")))
+    parts.append(
+        _document(f"{folder}/todos.md", _capped(_outline(plan), _OUTLINE, f"the rest is in {folder}/todos.md"))
+    )
+    return "\n\n".join(parts)
+
+
+def _document(path: str, content: str) -> str:
+    return f'<document path="{path}">\n{content}\n</document>'
+
+
+def _outline(plan: Plan) -> str:
+    """Ids, titles and needs only: another task's todos are not this worker's business."""
+    rows = [
+        f"- {task.id}: {task.title}" + (f" (needs {', '.join(task.needs)})" if task.needs else "")
+        for task in plan.tasks
+    ]
+    rows += [
+        f"- sync point {point.id} ({point.type}): {point.producer} promises {', '.join(point.consumers) or 'others'} "
+        f"{point.description}".rstrip()
+        for point in plan.sync_points
+    ]
+    return "\n".join(["All tasks, in outline:", *rows])
+
+
+def _task_block(plan: Plan, task: Task) -> str:
+    numbers = plan.todo_numbers.get(task.id, ())
+    todos = [f"{number}. {todo}" for number, todo in zip(numbers, task.todos, strict=False)]
+    parts = [
+        f"# Your task: {task.id} {task.title}",
+        task.description,
+        "Todos (tick each by its number):\n" + "\n".join(todos) if todos else "",
+        "Footprint (the files to touch):\n" + "\n".join(f"- {path}" for path in task.files) if task.files else "",
+    ]
+    return "\n\n".join(part for part in parts if part.strip())
+
+
+def _checks_block(checks: Sequence[str]) -> str:
+    if not checks:
+        return "Check: none is set. Prove your work with what the project has, and say in the summary what you ran."
+    if len(checks) == 1:
+        return f"Check (run on the merged result; must exit 0):\n{checks[0]}"
+    return "Checks (run on the merged result; each must exit 0):\n" + "\n".join(f"- {check}" for check in checks)
+
+
+def _holders_block(holding: Mapping[TaskId, Sequence[str]]) -> str:
+    rows = [f"- {task}: {', '.join(files)}" for task, files in holding.items() if files]
+    return "Files that other workers are changing now; leave them alone:\n" + "\n".join(rows) if rows else ""
+
+
+def _attempts_block(previous: Sequence[AttemptNote]) -> str:
+    if not previous:
+        return ""
+    clashed = previous[-1].reason is StopReason.MERGE_CONFLICT
+    start = "Your files are as the last attempt left them, merged with what others have finished since."
+    if clashed:
+        start += (
+            " Where the two clashed the files hold conflict markers (<<<<<<<, =======, >>>>>>>): keep what both sides "
+            "meant, remove every marker, and run the check."
+        )
+    return (
+        f"# Earlier attempts at this task\n\n{start} Mend what was wrong; do not start over.\n\n{_attempts(previous)}"
+    )
+
+
+def _attempts(previous: Sequence[AttemptNote]) -> str:
+    """The last attempts in full; the reasons alone of those before."""
+    rows: list[str] = []
+    for index, note in enumerate(previous):
+        reason = _REASONS.get(note.reason, note.reason.value) if note.reason is not None else "it was interrupted"
+        row = f"Attempt {note.number}: {reason}."
+        if index >= len(previous) - _NOTES and note.detail.strip():
+            row += f"\n{_ends(note.detail.strip(), _NOTE)}"
+        rows.append(row)
+    return "\n\n".join(rows)
+
+
+def _about(task: Task) -> str:
+    parts = [
+        task.description,
+        "Todos:\n" + "\n".join(f"- {todo}" for todo in task.todos) if task.todos else "",
+        f"Files: {', '.join(task.files)}" if task.files else "",
+        f"Check: {task.check}" if task.check else "",
+    ]
+    return "\n\n".join(part for part in parts if part.strip()) or "No description."
+
+
+def _result(result: CheckResult) -> str:
+    ended = "timed out" if result.timed_out else f"exit {result.exit_code}"
+    tail = result.output_tail.strip()
+    shown = f"\n{tail[-_CHECK_OUTPUT:]}" if tail else ""
+    return f"`{result.command}`: {ended}{shown}"
+
+
+def _capped(text: str, limit: int, cut: str) -> str:
+    """The beginning, cut at a line's end, with a line that says so."""
+    if len(text) <= limit:
+        return text
+    kept = text[:limit]
+    kept = kept[: kept.rfind("\n")] if "\n" in kept else kept
+    return f"{kept}\n[... {len(text) - len(kept)} more characters; {cut} ...]"
+
+
+def _ends(text: str, limit: int) -> str:
+    """Beginning and end: what failed stands first in one report, last in another."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"

@@ -1,0 +1,1 @@
+"""The planning phase: conversation, documents, and the rules a plan must pass. Drives an agent through ports only."""

@@ -1,0 +1,259 @@
+"""The planning documents while they are drafts: kept as events, checked, rendered. Talks to no agent.
+
+All state is folded from the event log, so a restart goes on where the log ends; the only memory of its own is which
+document is being revised.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+from equitr_coder.domain.epic import Plan
+from equitr_coder.domain.errors import RunStopped, StopReason, ToolFailure, UserError
+from equitr_coder.domain.events import DocumentWritten, Event, PlanSubmitted
+from equitr_coder.domain.ids import SessionId
+from equitr_coder.domain.models import ToolMessage, UserMessage
+from equitr_coder.domain.run_view import RunView
+from equitr_coder.planning import messages
+from equitr_coder.planning.documents import parse_todos, render_todos
+from equitr_coder.planning.gaps import find_gaps
+from equitr_coder.planning.placeholders import NOT_WRITTEN, render_design, render_requirements
+from equitr_coder.planning.plan_rules import PlanRules, tidy_todo, validate
+from equitr_coder.planning.structure import design_problems, requirements_problems
+from equitr_coder.ports import EventSink
+
+DocumentName = Literal["requirements", "design", "todos"]
+PLANNER = SessionId("planner")
+MOST_REFUSALS = 3
+"""Refused submissions in a row that are answered; the next one ends planning."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What planning starts from. `listing` is the repository's files as text, one to a line, uncapped."""
+
+    request: str
+    root: Path
+    listing: str = ""
+
+
+@dataclass(frozen=True)
+class PlanningOptions:
+    rules: PlanRules = field(default_factory=PlanRules)
+    default_check: str | None = None
+    """`checks.default`."""
+    can_ask: bool = True
+    """Whether a person is there to answer."""
+    max_iterations: int = 100
+    """Model calls of the planner's whole session, revisions included."""
+    profile: str = "planner"
+
+
+class DraftBook:
+    """Implements `ports.Drafts`, and `ports.Guard` over its refusals; takes the user's own edits too."""
+
+    def __init__(self, *, sink: EventSink, facts: Facts, options: PlanningOptions) -> None:
+        self._sink = sink
+        self._facts = facts
+        self._options = options
+        self._target: DocumentName | None = None
+        self._excused = 0
+
+    @property
+    def documents(self) -> Mapping[str, DocumentWritten]:
+        return self._sink.view.documents
+
+    @property
+    def refusals(self) -> int:
+        """Submissions refused in a row, malformed ones included, since somebody spoke to the planner."""
+        count = _refused_submissions(self._sink.view)
+        self._excused = min(self._excused, count)
+        return count - self._excused
+
+    def excuse(self) -> None:
+        """Give a planner that used up its tries new ones: somebody asked it again. Its last call may still be open."""
+        count = _refused_submissions(self._sink.view)
+        self._excused = count if count >= MOST_REFUSALS else 0
+
+    def check(self, iterations: int) -> None:
+        """Stop a planner whose submissions are too malformed to arrive here."""
+        del iterations  # counted are refusals, not calls
+        if self.refusals > MOST_REFUSALS:
+            raise _no_usable_plan("the arguments of submit_plan were malformed")
+
+    @contextlib.contextmanager
+    def only(self, name: DocumentName) -> Iterator[None]:
+        """While open, the planner can change this document alone."""
+        self._target = name
+        try:
+            yield
+        finally:
+            self._target = None
+
+    async def write(self, name: str, content: str) -> str:
+        """Keep what the planner wrote, complete or not.
+
+        Raises:
+            ToolFailure: nothing was stored; says why.
+        """
+        document = document_name(name)
+        if document is None:
+            raise ToolFailure(f"There is no document named {name!r}. Write `requirements` or `design`.")
+        if document == "todos":
+            return messages.TODOS_ARE_RENDERED
+        self._refuse_after_approval()
+        if self._target not in (None, document):
+            raise ToolFailure(messages.only_one_is_revised(self._target, document))
+        if not content.strip():
+            raise ToolFailure(f"Nothing was stored: the content of {document} is empty. Give the whole document.")
+        written = await self._keep(document, content, by="planner")
+        return messages.document_kept(document, written.revision, written.problems)
+
+    async def submit(self, plan: Plan) -> str | None:
+        """Take the plan if it is sound; a refused one costs one of the planner's few tries.
+
+        Raises:
+            ToolFailure: no plan can be submitted now.
+            RunStopped: too many submissions in a row were refused (`bad_plan`).
+        """
+        self._refuse_after_approval()
+        accepted, problems = validate(plan, self._options.rules)
+        if problems:
+            if self.refusals >= MOST_REFUSALS:
+                raise _no_usable_plan(problems[0])
+            return messages.plan_refused(problems)
+        if accepted == self._sink.view.plan:
+            return None
+        if self._target not in (None, "todos"):
+            raise ToolFailure(messages.only_one_is_revised(self._target, "todos"))
+        await self._submit(accepted, todos=render_todos(accepted), by="host")
+        return None
+
+    async def edit(self, name: str, content: str) -> None:
+        """Keep the user's own text; todos become the plan.
+
+        Raises:
+            UserError: the document or the plan cannot be taken; nothing was stored.
+        """
+        document = document_name(name)
+        if document is None:
+            raise UserError(f"there is no document named {name!r}", hint="edit requirements, design or todos")
+        if self._sink.view.is_approved:
+            raise UserError("the plan is approved and fixed", hint="start another epic for further changes")
+        if not content.strip():
+            raise UserError(f"{document}.md would be empty", hint="give the whole document")
+        if document != "todos":
+            await self._keep(document, content, by="user")
+            return
+        await self._edit_todos(content)
+
+    async def _edit_todos(self, content: str) -> None:
+        current = self._sink.view.plan
+        if current is None:
+            raise UserError("there is no plan yet", hint="let the planner finish; then edit its todos")
+        parsed, ticked = parse_todos(content, current)
+        plan, problems = validate(parsed, self._options.rules)
+        if problems:
+            raise UserError(f"todos.md: {'; '.join(problems)}", hint="correct this and save the document again")
+        kept = {
+            (task.id, tidy_todo(todo).casefold())
+            for task in parsed.tasks
+            for number, todo in zip(parsed.todo_numbers[task.id], task.todos, strict=True)
+            if number in ticked
+        }
+        ticked_now = {
+            number
+            for task in plan.tasks
+            for number, todo in zip(plan.todo_numbers[task.id], task.todos, strict=True)
+            if (task.id, todo.casefold()) in kept
+        }
+        todos = render_todos(plan, ticked_now)
+        if plan != current or todos != self.documents["todos"].content:
+            await self._submit(plan, todos=todos, by="user")
+
+    async def _keep(self, name: DocumentName, content: str, *, by: str) -> DocumentWritten:
+        """Store a revision, unless it says what the last one said; gaps of a submitted plan follow."""
+        last = self.documents.get(name)
+        if last is not None and last.content.rstrip() == content.rstrip():
+            return last
+        written = self._document(name, content, by=by)
+        events: list[Event] = [written]
+        view = self._sink.view
+        if view.plan is not None:
+            gaps = self._gaps(view.plan, {**self.documents, name: written})
+            if gaps != view.gaps:
+                events.append(PlanSubmitted(plan=view.plan, gaps=gaps))
+        await self._sink.record(*events)
+        return written
+
+    async def _submit(self, plan: Plan, *, todos: str, by: str) -> None:
+        """The plan, its rendered todos and the documents nobody wrote, as one transaction."""
+        written = [self._document("todos", todos, by=by)]
+        if "requirements" not in self.documents:
+            written.append(self._document("requirements", render_requirements(self._facts.request, plan), by="host"))
+        if "design" not in self.documents:
+            written.append(self._document("design", render_design(plan), by="host"))
+        gaps = self._gaps(plan, {**self.documents, **{document.name: document for document in written}})
+        await self._sink.record(*written, PlanSubmitted(plan=plan, gaps=gaps))
+
+    def _document(self, name: DocumentName, content: str, *, by: str) -> DocumentWritten:
+        last = self.documents.get(name)
+        if by == "host" and name != "todos":
+            problems: tuple[str, ...] = (f"{name}.md {NOT_WRITTEN}",)
+        else:
+            problems = {"requirements": requirements_problems, "design": design_problems}.get(name, _no_problems)(
+                content
+            )
+        revision = last.revision + 1 if last is not None else 1
+        return DocumentWritten(name=name, content=content, revision=revision, by=by, problems=problems)
+
+    def _gaps(self, plan: Plan, documents: Mapping[str, DocumentWritten]) -> tuple[str, ...]:
+        of_documents = [problem for name in ("requirements", "design") for problem in documents[name].problems]
+        texts = {
+            name: documents[name].content if documents[name].by != "host" else "" for name in ("requirements", "design")
+        }
+        of_plan = find_gaps(
+            plan,
+            requirements=texts["requirements"],
+            design=texts["design"],
+            rules=self._options.rules,
+            has_default_check=self._options.default_check is not None,
+        )
+        return (*of_documents, *of_plan)
+
+    def _refuse_after_approval(self) -> None:
+        if self._sink.view.is_approved:
+            raise ToolFailure("Nothing was stored: the plan is approved and fixed.")
+
+
+def document_name(name: str) -> DocumentName | None:
+    """`requirements`, `Design.md` and `docs/todos.md` name documents; anything else does not."""
+    stem = name.strip().lower().replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".md")
+    return cast("DocumentName", stem) if stem in ("requirements", "design", "todos") else None
+
+
+def _refused_submissions(view: RunView) -> int:
+    session = view.sessions.get(PLANNER)
+    count = 0
+    for message in reversed(session.messages if session is not None else []):
+        if isinstance(message, UserMessage):
+            break
+        if isinstance(message, ToolMessage) and message.name == "submit_plan":
+            if not message.is_error:
+                break
+            count += 1
+    return count
+
+
+def _no_usable_plan(problem: str) -> RunStopped:
+    return RunStopped(
+        StopReason.BAD_PLAN,
+        f"the planner submitted no usable plan in {MOST_REFUSALS + 1} tries: {problem}",
+        hint="say more in the request, try another supervisor model, or use --plan never for one direct task",
+    )
+
+
+def _no_problems(_: str) -> tuple[str, ...]:
+    return ()

@@ -1,0 +1,179 @@
+"""Answers to queries as lines: runs, epics, models, configuration, doctor, trust, a first configuration."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from equitr_coder.domain.epic import TaskState, agent_names
+from equitr_coder.domain.queries import (
+    ConfigAnswer,
+    ConfiguredModel,
+    DoctorAnswer,
+    ModelsAnswer,
+    ProposalAnswer,
+    RunSummary,
+    TrustAnswer,
+)
+from equitr_coder.domain.run_view import RunView
+from equitr_coder.presentation.figures import dollars, limit, price, since
+from equitr_coder.presentation.states import run_state, run_tone, sync_state, task_state, task_tone, waits_for
+from equitr_coder.presentation.tables import table
+from equitr_coder.presentation.text import Line, Tone, prose
+
+_FINDINGS = {"ok": ("+", Tone.GOOD), "warn": ("!", Tone.WARN), "bad": ("x", Tone.BAD)}
+
+
+def runs_lines(runs: Sequence[RunSummary], *, now: datetime, width: int | None = None) -> list[Line]:
+    """One row per run, newest first."""
+    if not runs:
+        return [Line('No runs here yet. Start one with: equitrcoder chat "..."')]
+    header = ("run", "epic", "state", "tasks", "cost", "last", "title")
+    rows = [
+        (
+            run.run,
+            run.epic or "-",
+            run_state(run.state, run.phase) + (" (alive)" if run.alive else ""),
+            f"{run.done}/{run.tasks}" if run.tasks else "-",
+            f"{dollars(run.usd)} of {limit(run.budget)}",
+            since(now - run.last),
+            prose(run.title),
+        )
+        for run in runs
+    ]
+    head, *body = table(rows, header=header, width=width)
+    return [
+        Line(head, Tone.DIM),
+        *(Line(text, run_tone(run.state)) for text, run in zip(body, runs, strict=True)),
+    ]
+
+
+def epics_lines(views: Sequence[RunView], *, width: int | None = None) -> list[Line]:
+    if not views:
+        return [Line('No epics here yet. Plan one with: equitrcoder epic create "..."')]
+    rows = [
+        (
+            view.epic or "-",
+            run_state(view.state, view.phase),
+            f"{view.count(TaskState.DONE)}/{len(view.tasks)}",
+            dollars(view.spent),
+            prose(view.plan.title if view.plan is not None else view.request),
+        )
+        for view in views
+    ]
+    head, *body = table(rows, header=("epic", "state", "tasks", "cost", "title"), width=width)
+    return [Line(head, Tone.DIM), *(Line(text) for text in body)]
+
+
+def epic_lines(view: RunView) -> list[Line]:
+    """Title, done of total, each task with agent and state, what waiting ones depend on, sync points with state."""
+    plan = view.plan
+    if plan is None:
+        return [Line(f"{view.epic}: {prose(view.request)}", Tone.STRONG), Line(f"Status: {view.phase}, no plan yet")]
+    names = agent_names(plan)
+    done, total = view.count(TaskState.DONE), len(view.tasks)
+    lines = [
+        Line(f"{view.epic}: {prose(plan.title)}", Tone.STRONG),
+        Line(
+            f"Status: {view.phase}, {done}/{total} tasks done ({100 * done / total:.1f}%), {dollars(view.spent)} spent"
+        ),
+        Line("Tasks:"),
+    ]
+    for task in view.tasks.values():
+        entry = plan.task(task.id)
+        reason = f" ({task.reason.value})" if task.reason and task.state is not TaskState.DONE else ""
+        text = f"  {task.id} {prose(entry.title)} ({task.agent or names[task.id]}) - {task_state(task.state)}{reason}"
+        lines.append(Line(text, task_tone(task.state)))
+        waiting = waits_for(plan, view, task)
+        if waiting:
+            lines.append(Line(f"      depends on: {', '.join(prose(title) for title in waiting)}"))
+    if plan.sync_points:
+        lines.append(Line("Sync points:"))
+    for point in plan.sync_points:
+        words = prose(point.description) or f"{point.type.value} from {point.producer}"
+        consumers = ", ".join(point.consumers) or "nobody"
+        lines.append(Line(f"  {point.id} {words} ({point.producer} -> {consumers}) - {sync_state(point, view)}"))
+    return lines
+
+
+def models_lines(answer: ModelsAnswer, *, width: int | None = None) -> list[Line]:
+    lines = []
+    for model in answer.configured:
+        lines += _configured(model)
+    if not answer.discovered:
+        return lines
+    words = {True: "yes", False: "no", None: "unknown"}
+    rows = [
+        (model.name, words[model.tools], str(model.context_window or "?"), str(model.max_output or "?"))
+        for model in answer.discovered
+    ]
+    head, *body = table(rows, header=("model", "tool calls", "context", "max output"), width=width, elastic=0)
+    found = Line(f"{len(rows)} offered by {answer.endpoint or 'the endpoint'}", Tone.STRONG)
+    return [*lines, found, Line(head, Tone.DIM), *(Line(text) for text in body)]
+
+
+def config_lines(answer: ConfigAnswer, *, width: int | None = None) -> list[Line]:
+    """Every key with its value and where that value comes from."""
+    rows = [
+        (entry.key, prose(entry.value), f"{entry.source}{f' ({entry.note})' if entry.note else ''}")
+        for entry in answer.entries
+    ]
+    head, *body = table(rows, header=("key", "value", "from"), width=width)
+    warnings = [Line(f"! {prose(warning)}", Tone.WARN) for warning in answer.warnings]
+    return [Line(head, Tone.DIM), *(Line(text) for text in body), *warnings]
+
+
+def is_multi_agent(answer: ConfigAnswer) -> bool:
+    """Whether the configuration in force asks for a supervisor with workers."""
+    in_force = (entry for entry in answer.entries if not entry.source.startswith("ignored"))
+    return any(entry.key == "orchestrator.use_multi_agent" and entry.value == "true" for entry in in_force)
+
+
+def doctor_lines(answer: DoctorAnswer) -> list[Line]:
+    lines = []
+    for finding in answer.findings:
+        glyph, tone = _FINDINGS[finding.state]
+        lines.append(Line(f"{glyph} {finding.state:<4}  {finding.name}: {prose(finding.detail)}", tone))
+        if finding.fix:
+            lines.append(Line(f"        fix: {prose(finding.fix)}"))
+    return lines
+
+
+def trust_lines(answer: TrustAnswer) -> list[Line]:
+    if not answer.present:
+        return [Line("This workspace has no .equitr folder: there is nothing to trust.")]
+    files = [Line(f"  {prose(name)}") for name in answer.files]
+    if answer.trusted:
+        return [Line(f".equitr is trusted as it is now ({answer.content_hash[:12]})", Tone.GOOD), *files]
+    why = "its content has changed since it was trusted" if answer.changed else "nobody has trusted it"
+    return [Line(f".equitr is ignored: {why} ({answer.content_hash[:12]})", Tone.WARN), *files]
+
+
+def proposal_lines(answer: ProposalAnswer) -> list[Line]:
+    """What a first configuration could be, from the keys that are there."""
+    if not answer.proposals:
+        return [
+            Line("No model is configured and no provider key is set."),
+            Line(f"Looked for: {', '.join(answer.looked_for)}"),
+        ]
+    lines = [Line("No model is configured. With the keys in your environment you could use:")]
+    for number, offer in enumerate(answer.proposals, 1):
+        lines.append(
+            Line(f"  {number}  {offer.preset} ({offer.key or 'no key needed'}, prices of {offer.date})", Tone.STRONG)
+        )
+        lines.append(Line(f"       supervisor {offer.supervisor}: {price(offer.supervisor_price)} per million tokens"))
+        lines.append(Line(f"       worker     {offer.worker}: {price(offer.worker_price)} per million tokens"))
+        lines.append(Line(f"       budget     {limit(offer.budget)} a run"))
+    return lines
+
+
+def _configured(model: ConfiguredModel) -> list[Line]:
+    note = f" ({model.note})" if model.note else ""
+    if model.name is None:
+        return [Line(f"{model.role:<10}  none{note}", Tone.WARN)]
+    rest = [part for part in (model.provider, model.endpoint, model.key) if part]
+    cost = f"price {price(model.price)}" + (" per million tokens" if model.price is not None else "")
+    source = f" [{model.price.source}]" if model.price is not None and model.price.source else ""
+    tone = Tone.PLAIN if model.price is not None else Tone.WARN
+    return [
+        Line(f"{model.role:<10}  {model.name}{note}", Tone.STRONG),
+        Line(f"            {', '.join([*rest, cost])}{source}", tone),
+    ]

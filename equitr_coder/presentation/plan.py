@@ -1,0 +1,46 @@
+"""A plan for review: its tasks with count, order, checks and footprints, its sync points and its gaps."""
+
+from collections.abc import Sequence
+
+from equitr_coder.domain.epic import Plan, Task, agent_names
+from equitr_coder.presentation.tables import table
+from equitr_coder.presentation.text import Line, Tone, plural, prose
+
+
+def plan_lines(plan: Plan, *, gaps: Sequence[str] = (), width: int | None = None) -> list[Line]:
+    """The overview: one row per task, sync points, and what review should look at."""
+    names = agent_names(plan)
+    header = ("task", "title", "priority", "agent", "needs", "check")
+    rows = [
+        (task.id, prose(task.title), task.priority.value, names[task.id], _needs(task), prose(task.check or "none"))
+        for task in plan.tasks
+    ]
+    head, *body = table(rows, header=header, width=width)
+    lines = [
+        Line(f"Plan: {prose(plan.title)}", Tone.STRONG),
+        Line(f"Created {plural(len(plan.tasks), 'task')}"),
+        Line(head, Tone.DIM),
+        *(Line(row) for row in body),
+    ]
+    for point in plan.sync_points:
+        consumers = ", ".join(point.consumers) or "nobody"
+        words = f": {prose(point.description)}" if point.description else ""
+        lines.append(Line(f"  sync {point.id} ({point.type.value}) {point.producer} -> {consumers}{words}"))
+    lines += [Line(f"! look at: {prose(gap)}", Tone.WARN) for gap in gaps]
+    return lines
+
+
+def task_lines(plan: Plan, task: Task) -> list[Line]:
+    """One task in full, with the continuous numbers of its todos."""
+    numbers = plan.todo_numbers[task.id]
+    lines = [Line(f"{task.id} {prose(task.title)} ({task.priority.value}, {task.type})", Tone.STRONG)]
+    lines += [Line(f"  {text}") for text in prose(task.description).splitlines()]
+    lines.append(Line(f"  needs  {_needs(task)}"))
+    lines.append(Line(f"  files  {', '.join(task.files) or 'not said'}"))
+    lines.append(Line(f"  check  {prose(task.check or 'none')}"))
+    lines += [Line(f"  {number:>3}. {prose(todo)}") for number, todo in zip(numbers, task.todos, strict=True)]
+    return lines
+
+
+def _needs(task: Task) -> str:
+    return ", ".join(task.needs) or "-"

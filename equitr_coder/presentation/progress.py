@@ -1,0 +1,286 @@
+"""One event as lines of progress. A closed match: a new event does not type-check until somebody says how it looks."""
+
+from typing import assert_never
+
+from equitr_coder.domain import events as e
+from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.ids import TaskId
+from equitr_coder.domain.models import AssistantMessage
+from equitr_coder.domain.receipts import Receipt
+from equitr_coder.domain.run_view import RunView, TaskView
+from equitr_coder.domain.runs import RunKind
+from equitr_coder.presentation.figures import dollars, duration, limit, tokens
+from equitr_coder.presentation.plan import plan_lines
+from equitr_coder.presentation.states import is_proven, task_glyph, task_tone
+from equitr_coder.presentation.text import Line, Tone, first_line, plural, prose, shorten, visible
+
+_SHORT_ID = 10
+_MAX_BULLETS = 8
+
+
+def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -> list[Line]:
+    """What a person following the run reads when `event` happens; often nothing. `view` already contains the event."""
+    match event:
+        case e.RunStarted() | e.RunResumed():
+            lines = _opening(event, view)
+        case e.QuestionAsked() | e.QuestionAnswered() | e.DocumentWritten() | e.PlanSubmitted() | e.PlanApproved():
+            lines = _planning(event, view, width)
+        case e.TaskChanged():
+            lines = _task(event, view)
+        case e.MessageAdded() | e.ToolReturned():
+            lines = _conversation(event, view)
+        case e.ApprovalRequested() | e.ApprovalResolved():
+            lines = _approval(event)
+        case e.EscalationAsked() | e.EscalationAnswered() | e.ReviewGiven():
+            lines = _supervision(event)
+        case e.MergeLanded() | e.MergeRejected() | e.ReceiptStored():
+            lines = _merge(event, view)
+        case e.BudgetWarned() | e.BudgetReached() | e.ModelCallFailed():
+            lines = _money_and_models(event)
+        case e.ModelCallReserved() | e.ModelCallSettled() | e.CheckpointTaken() | e.ToolCalled():
+            lines = []
+        case e.FileChanged() | e.MergeQueued():
+            lines = []
+        case e.RunPaused() | e.RunFinished():
+            lines = []  # the summary says it
+        case _ as unreachable:
+            assert_never(unreachable)
+    return lines
+
+
+def call_lines(event: e.Event) -> list[str]:
+    """One line for each model call and each tool call: what `--verbose` adds. Never an argument, a header or a key."""
+    match event:
+        case e.ModelCallSettled():
+            figures = f"{tokens(event.usage)}, {dollars(event.usd)}, {duration(event.latency_ms / 1000)}"
+            return [visible(f"model {event.model} {_who(event)} {event.purpose.value}: {figures}")]
+        case e.ModelCallFailed():
+            return [visible(f"model {event.model} {_who(event)} {event.purpose.value}: failed ({event.kind.value})")]
+        case e.ToolReturned():
+            outcome = "error" if event.is_error else "ok"
+            words = f", {first_line(event.summary)}" if event.summary else ""
+            return [visible(f"tool {event.name} {_who(event)}: {outcome}, {duration(event.duration_ms / 1000)}{words}")]
+        case _:
+            return []
+
+
+def receipt_lines(receipt: Receipt) -> list[str]:
+    """`` `pytest -q` exit 0, 1.2 s, commit 4f1c2ab ``, one for each check."""
+    commit = receipt.commit[:_SHORT_ID]
+    return [
+        f"`{visible(check.command)}` exit {check.exit_code}, {duration(check.duration_ms / 1000)}, commit {commit}"
+        for check in receipt.checks
+    ]
+
+
+def question_lines(asked: e.QuestionAsked) -> list[Line]:
+    options = [Line(f"  {number}  {prose(text)}") for number, text in enumerate(asked.options, 1)]
+    return [Line(f"{asked.agent} asks: {prose(asked.text)}", Tone.STRONG), *options]
+
+
+def _opening(event: e.RunStarted | e.RunResumed, view: RunView) -> list[Line]:
+    verb = "Run" if isinstance(event, e.RunStarted) else "Resumed run"
+    name = f"{event.run} ({view.epic})" if view.epic else event.run
+    if view.kind is RunKind.CHAT:
+        models = f"model {view.worker_model or view.supervisor_model or 'none'}"
+    else:
+        models = f"supervisor {view.supervisor_model or 'none'}, workers {view.worker_model or 'none'}"
+    lines = [Line(f"{verb} {name}: {models}, budget {limit(view.options.budget)}", Tone.STRONG)]
+    if isinstance(event, e.RunStarted) and event.unseen:
+        shown = ", ".join(event.unseen[:5]) + (", ..." if len(event.unseen) > 5 else "")
+        lines.append(Line(f"! {plural(len(event.unseen), 'uncommitted file')} not seen by workers: {shown}", Tone.WARN))
+    return lines
+
+
+def _planning(
+    event: e.QuestionAsked | e.QuestionAnswered | e.DocumentWritten | e.PlanSubmitted | e.PlanApproved,
+    view: RunView,
+    width: int | None,
+) -> list[Line]:
+    match event:
+        case e.QuestionAsked():
+            return question_lines(event)
+        case e.QuestionAnswered():
+            return [Line(f"answered: {prose(event.answer)}", Tone.DIM)]
+        case e.DocumentWritten():
+            return _document(event, view)
+        case e.PlanSubmitted():
+            return plan_lines(event.plan, gaps=event.gaps, width=width)
+        case e.PlanApproved():
+            return _approved(event, view)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _document(event: e.DocumentWritten, view: RunView) -> list[Line]:
+    if view.is_approved:
+        return []  # ticks by the host
+    is_first = event.revision == 1 and len(view.documents) == 1
+    lines = [Line("Planning conversation complete!", Tone.GOOD)] if is_first else []
+    length = plural(len(event.content.splitlines()), "line")
+    verb = "You changed" if event.by == "user" else "Wrote"
+    revision = f", revision {event.revision}" if event.revision > 1 else ""
+    lines.append(Line(f"{verb} {event.name} ({length}{revision})"))
+    return lines + [Line(f"! {event.name}: {prose(problem)}", Tone.WARN) for problem in event.problems]
+
+
+def _approved(event: e.PlanApproved, view: RunView) -> list[Line]:
+    lines = []
+    if event.by == "direct":
+        lines.append(Line(f"Created {plural(len(event.plan.tasks), 'task')}: {prose(event.plan.title)}"))
+    else:
+        by = "you" if event.by == "user" else "--yes"
+        documents = f", documents in {event.documents_at}/" if event.documents_at else ""
+        lines.append(Line(f"Plan approved by {by}: branch {event.branch}{documents}", Tone.GOOD))
+    workers = min(view.options.max_workers, len(event.plan.tasks))
+    lines.append(Line(f"Spawning workers: {workers} at a time, each in its own worktree"))
+    return lines
+
+
+def _task(event: e.TaskChanged, view: RunView) -> list[Line]:
+    task, tone, glyph = view.tasks[event.task], task_tone(event.state), task_glyph(event.state)
+    name = f"{event.task} {_title(view, event.task)}"
+    why = _why(event)
+    match event.state:
+        case TaskState.WAITING | TaskState.READY:
+            return [Line(f"~ {name}: sent back after attempt {task.attempt}{why}", Tone.WARN)] if event.reason else []
+        case TaskState.WORKING:
+            again = f", attempt {task.attempt}" if task.attempt > 1 else ""
+            return [Line(f"{glyph} {name}: {task.agent or 'a worker'} starts{again}{why}", tone)]
+        case TaskState.REVIEW:
+            return [Line(f"{glyph} {name}: handed in by {task.agent or 'its worker'}, being checked", tone)]
+        case TaskState.DONE:
+            return [
+                Line(f"Agent: {task.agent or 'worker'}", Tone.STRONG),
+                Line(f"{glyph} {name}: done", tone),
+                *_bullets(view, task),
+            ]
+        case TaskState.FAILED:
+            tries = plural(task.attempt, "attempt")
+            who = f" by {task.agent}" if task.agent else ""
+            return [Line(f"{glyph} {name}: failed after {tries}{who}{why}", tone)]
+        case TaskState.BLOCKED | TaskState.CANCELLED:
+            return [Line(f"{glyph} {name}: {event.state.value}{why}", tone)]
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _bullets(view: RunView, task: TaskView) -> list[Line]:
+    """What was done: the todos, without any the worker's summary; last the receipt or its absence."""
+    todos = view.plan.task(task.id).todos if view.plan is not None else ()
+    said = [line.strip().removeprefix("- ") for line in prose(task.detail).splitlines() if line.strip()]
+    points = [prose(todo) for todo in todos] or [shorten(line, 160) for line in said]
+    lines = [Line(f"  - {point}") for point in points[:_MAX_BULLETS]]
+    if len(points) > _MAX_BULLETS:
+        lines.append(Line(f"  - and {len(points) - _MAX_BULLETS} more"))
+    if task.receipt is not None and is_proven(task):
+        return lines + [Line(f"  - receipt: {text}", Tone.GOOD) for text in receipt_lines(task.receipt)]
+    return [*lines, Line("  - unchecked: no check proved it", Tone.WARN)]
+
+
+def _conversation(event: e.MessageAdded | e.ToolReturned, view: RunView) -> list[Line]:
+    if view.kind is not RunKind.CHAT:
+        return []
+    match event:
+        case e.MessageAdded():
+            text = event.message.text if isinstance(event.message, AssistantMessage) else ""
+            return [Line(line) for line in prose(text).strip().splitlines()]
+        case e.ToolReturned():
+            mark, tone = ("!", Tone.WARN) if event.is_error else ("-", Tone.DIM)
+            words = (
+                first_line(prose(event.summary)) or first_line(prose(event.text)) if event.is_error else event.summary
+            )
+            return [Line(f"  {mark} {event.name}: {words}" if words else f"  {mark} {event.name}", tone)]
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _approval(event: e.ApprovalRequested | e.ApprovalResolved) -> list[Line]:
+    match event:
+        case e.ApprovalRequested():
+            asked = event.approval
+            who = f"{asked.agent} {asked.task}" if asked.task else asked.agent
+            return [Line(f"? {who} asks for permission ({asked.tool}): {first_line(visible(asked.what))}", Tone.WARN)]
+        case e.ApprovalResolved():
+            answer = event.answer
+            by = {"user": "you", "yes_flag": "--yes", "policy": "the policy"}[answer.by]
+            if answer.allowed:
+                return [Line(f"  allowed ({answer.scope.value}) by {by}", Tone.DIM)]
+            note = f": {prose(answer.note)}" if answer.note else ""
+            return [Line(f"  refused by {by}{note}", Tone.DIM)]
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _supervision(event: e.EscalationAsked | e.EscalationAnswered | e.ReviewGiven) -> list[Line]:
+    match event:
+        case e.EscalationAsked():
+            verb = "goes to the supervisor" if event.automatic else "asks the supervisor"
+            return [Line(f"^ {_who(event)} {verb}: {first_line(prose(event.question))}")]
+        case e.EscalationAnswered():
+            answer = first_line(prose(event.answer))
+            return [Line(f"^ supervisor answers {_who(event)} ({dollars(event.usd)}): {answer}")]
+        case e.ReviewGiven():
+            if event.approved:
+                return [Line(f"^ {_who(event)} approves the change", Tone.GOOD)]
+            reasons = "; ".join(prose(reason) for reason in event.reasons)
+            return [Line(f"^ {_who(event)} rejects the change: {reasons}", Tone.WARN)]
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _merge(event: e.MergeLanded | e.MergeRejected | e.ReceiptStored, view: RunView) -> list[Line]:
+    match event:
+        case e.MergeLanded():
+            if event.task is None and event.target == view.branch:
+                return [Line(f"Ticked the todos of done tasks on {event.target}", Tone.DIM)]
+            what = f"Merged {event.task} into" if event.task else "Landed on"
+            return [Line(f"{what} {event.target} ({event.commit[:_SHORT_ID]})", Tone.GOOD)]
+        case e.MergeRejected():
+            if event.task is not None:
+                return []  # the task's own change says it
+            paths = f" [{', '.join(event.paths)}]" if event.paths else ""
+            return [Line(f"~ Not landed ({event.reason.value}): {first_line(prose(event.detail))}{paths}", Tone.WARN)]
+        case e.ReceiptStored():
+            if view.tasks[event.task].state is not TaskState.DONE:
+                return []  # the task's own block will show it
+            return [Line(f"  {event.task} receipt: {text}", Tone.GOOD) for text in receipt_lines(event.receipt)]
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _money_and_models(event: e.BudgetWarned | e.BudgetReached | e.ModelCallFailed) -> list[Line]:
+    match event:
+        case e.BudgetWarned():
+            figures = f"{dollars(event.usd)} of {limit(event.limit)}"
+            return [Line(f"! budget of {event.account}: {figures} used", Tone.WARN)]
+        case e.BudgetReached():
+            detail = f": {prose(event.detail)}" if event.detail else ""
+            figures = f"{dollars(event.usd)} of {limit(event.limit)}"
+            return [Line(f"x budget of {event.account} reached, {figures}{detail}", Tone.BAD)]
+        case e.ModelCallFailed():
+            charged = f", {dollars(event.usd)} charged" if event.usd else ""
+            message = first_line(prose(event.message))
+            words = f"{event.agent}: {event.model} failed ({event.kind.value}): {message}{charged}"
+            if event.retry_in is None:
+                return [Line(f"x {words}", Tone.BAD)]
+            return [Line(f"~ {words}; next try in {duration(event.retry_in)}", Tone.WARN)]
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _title(view: RunView, task: TaskId) -> str:
+    if view.plan is None:
+        return ""
+    return next((prose(entry.title) for entry in view.plan.tasks if entry.id == task), "")
+
+
+def _why(event: e.TaskChanged) -> str:
+    if event.reason is None:
+        return f": {first_line(prose(event.detail))}" if event.detail and event.state.is_final else ""
+    detail = f": {first_line(prose(event.detail))}" if event.detail else ""
+    return f" ({event.reason.value}){detail}"
+
+
+def _who(event: e.AgentEvent) -> str:
+    return f"{event.agent} {event.task}" if event.task else event.agent

@@ -1,0 +1,74 @@
+"""A glyph and a word for every state. The word alone is enough; no colour, no emoji, one column wide."""
+
+from equitr_coder.domain.epic import Plan, SyncPoint, TaskState
+from equitr_coder.domain.run_view import RunView, TaskView
+from equitr_coder.domain.runs import RunState
+from equitr_coder.presentation.text import Tone
+
+_TASKS: dict[TaskState, tuple[str, Tone]] = {
+    TaskState.WAITING: (".", Tone.DIM),
+    TaskState.READY: ("o", Tone.PLAIN),
+    TaskState.WORKING: (">", Tone.PLAIN),
+    TaskState.REVIEW: ("?", Tone.PLAIN),
+    TaskState.DONE: ("+", Tone.GOOD),
+    TaskState.FAILED: ("x", Tone.BAD),
+    TaskState.BLOCKED: ("!", Tone.WARN),
+    TaskState.CANCELLED: ("-", Tone.DIM),
+}
+
+_RUNS: dict[RunState, tuple[str, Tone]] = {
+    RunState.INITIALIZING: (".", Tone.DIM),
+    RunState.RUNNING: (">", Tone.PLAIN),
+    RunState.AGGREGATING: (">", Tone.PLAIN),
+    RunState.COMPLETED: ("+", Tone.GOOD),
+    RunState.FAILED: ("x", Tone.BAD),
+    RunState.CANCELLED: ("-", Tone.DIM),
+    RunState.PAUSED: ("=", Tone.WARN),
+}
+
+
+def task_glyph(state: TaskState) -> str:
+    return _TASKS[state][0]
+
+
+def task_tone(state: TaskState) -> Tone:
+    return _TASKS[state][1]
+
+
+def task_state(state: TaskState) -> str:
+    """`+ done`."""
+    return f"{task_glyph(state)} {state.value}"
+
+
+def run_tone(state: RunState) -> Tone:
+    return _RUNS[state][1]
+
+
+def run_state(state: RunState, phase: str | None = None) -> str:
+    """`= paused`, or with a phase `= awaiting approval`."""
+    return f"{_RUNS[state][0]} {phase or state.value}"
+
+
+def is_proven(task: TaskView) -> bool:
+    """Whether the harness itself ran a check on the merged tree and it passed. Anything less is *unchecked*."""
+    checks = task.receipt.checks if task.receipt is not None else ()
+    return bool(checks) and all(check.passed for check in checks)
+
+
+def waits_for(plan: Plan, view: RunView, task: TaskView) -> tuple[str, ...]:
+    """Titles of the unfinished tasks that a waiting task needs."""
+    if task.state is not TaskState.WAITING:
+        return ()
+    return tuple(
+        plan.task(need).title
+        for need in plan.task(task.id).needs
+        if need not in view.tasks or view.tasks[need].state is not TaskState.DONE
+    )
+
+
+def sync_state(point: SyncPoint, view: RunView) -> str:
+    """`pending`, `produced` once its producer is done, `consumed` once every consumer is done too."""
+    done = {task.id for task in view.tasks.values() if task.state is TaskState.DONE}
+    if point.producer not in done:
+        return "pending"
+    return "consumed" if point.consumers and set(point.consumers) <= done else "produced"

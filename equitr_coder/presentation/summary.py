@@ -1,0 +1,141 @@
+"""The end of a run in words: what is done and what is not, what landed or how to take it, money, time, how to go on."""
+
+from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.run_view import RunView, TaskView
+from equitr_coder.domain.runs import RunKind, RunState
+from equitr_coder.presentation.cost import run_cost_lines
+from equitr_coder.presentation.figures import duration
+from equitr_coder.presentation.states import is_proven, task_glyph, task_tone
+from equitr_coder.presentation.tally import Tally
+from equitr_coder.presentation.text import Line, Tone, plural, prose
+
+_NEXT = {
+    StopReason.BUDGET_EXCEEDED: "raise the cap: `equitrcoder resume {run} --budget USD`",
+    StopReason.MAX_ITERATIONS: "allow more model calls (`orchestrator.max_iterations`) or split the task",
+    StopReason.WORKER_TIMEOUT: "allow more time (`orchestrator.worker_timeout`) or split the task",
+    StopReason.CHECK_FAILED: "run the check on the kept branch and read its output, then ask again with what it says",
+    StopReason.CHECK_TIMEOUT: "allow the check more time (`checks.timeout`) or name a faster one",
+    StopReason.CHECK_UNPROVEN: "make the check use the code of its own checkout, then run it again",
+    StopReason.REVIEW_REJECTED: "read the reviewer's reasons above and ask again with an answer to them",
+    StopReason.MERGE_CONFLICT: "merge the kept attempt by hand, or ask again now that the other change is in",
+    StopReason.MODEL_ERROR: "see `equitrcoder doctor`, then `equitrcoder resume {run}`",
+    StopReason.CONTEXT_OVERFLOW: "split the task, or use a model with a larger context window",
+    StopReason.APPROVAL_NEEDED: "answer at a terminal with `equitrcoder resume {run}`, or add --yes",
+    StopReason.PREREQUISITE_FAILED: "mend the task it needs first",
+}
+
+
+def summary_lines(view: RunView, tally: Tally) -> list[Line]:
+    """Everything a person needs once the run has ended or stopped; ends with the run's id and how to go on."""
+    lines = _outcome(view, tally) if view.kind is RunKind.CHAT else [*_tasks(view), *_outcome(view, tally)]
+    lines += run_cost_lines(view)
+    lines += _time(tally)
+    return [*lines, *_ending(view)]
+
+
+def awaits_approval(view: RunView) -> bool:
+    """Whether the run stopped because its plan waits for a person, and for no other reason."""
+    return view.reason is StopReason.APPROVAL_NEEDED and view.plan is not None and not view.is_approved
+
+
+def trouble(view: RunView) -> tuple[str, str] | None:
+    """Message and hint when the run stopped for an error rather than with failed tasks; None when nothing is wrong."""
+    if view.state is RunState.PAUSED:
+        if view.reason is StopReason.INTERRUPTED or (awaits_approval(view) and view.options.plan_only):
+            return None
+        return view.detail or str(view.reason), view.hint or next_step(view, view.reason)
+    tasks_tell = any(task.state in (TaskState.FAILED, TaskState.BLOCKED) for task in view.tasks.values())
+    if view.state is not RunState.FAILED or tasks_tell:
+        return None
+    return view.content or str(view.reason), view.hint or next_step(view, view.reason)
+
+
+def next_step(view: RunView, reason: StopReason | None) -> str:
+    """What the person can do about a task or run that stopped for `reason`."""
+    return _NEXT[reason].format(run=view.run) if reason in _NEXT else ""
+
+
+def counts(view: RunView) -> str:
+    """`5 done, 1 failed, 1 blocked`; done and failed are always named."""
+    parts = [f"{view.count(TaskState.DONE)} done", f"{view.count(TaskState.FAILED)} failed"]
+    for state in (TaskState.BLOCKED, TaskState.CANCELLED):
+        if view.count(state):
+            parts.append(f"{view.count(state)} {state.value}")
+    unfinished = sum(not task.state.is_final for task in view.tasks.values())
+    return ", ".join([*parts, f"{unfinished} not finished"] if unfinished else parts)
+
+
+def _tasks(view: RunView) -> list[Line]:
+    if not view.tasks or not view.is_approved:
+        return []
+    everything_done = all(task.state is TaskState.DONE for task in view.tasks.values())
+    lines = [Line(f"Summary: {counts(view)}", Tone.GOOD if everything_done else Tone.WARN)]
+    unchecked = [task.id for task in view.tasks.values() if task.state is TaskState.DONE and not is_proven(task)]
+    if unchecked:
+        lines.append(Line(f"  unchecked (no check proved them): {', '.join(unchecked)}", Tone.WARN))
+    for task in view.tasks.values():
+        if task.state in (TaskState.FAILED, TaskState.BLOCKED):
+            lines += _fate(view, task)
+    return lines
+
+
+def _fate(view: RunView, task: TaskView) -> list[Line]:
+    title = view.plan.task(task.id).title if view.plan is not None else ""
+    tries = f" after {plural(task.attempt, 'attempt')}" if task.attempt else ""
+    who = f" by {task.agent}" if task.agent else ""
+    reason = f" ({task.reason.value})" if task.reason else ""
+    detail = f": {prose(task.detail).strip()}" if task.detail else ""
+    head = f"  {task_glyph(task.state)} {task.id} {prose(title)}: {task.state.value}{tries}{who}{reason}{detail}"
+    advice = next_step(view, task.reason)
+    return [Line(head, task_tone(task.state)), *([Line(f"    next: {advice}")] if advice else [])]
+
+
+def _outcome(view: RunView, tally: Tally) -> list[Line]:
+    lines = []
+    if view.kind is not RunKind.CHAT and view.state.is_final:
+        lines += [Line(text) for text in prose(view.content).strip().splitlines()]
+    for path, (change, added, removed) in sorted(tally.files.items()):
+        lines.append(Line(f"  {change} {path} (+{added} -{removed})"))
+    if view.landed:
+        where = view.base_branch or "your branch"
+        commit = f" (now at {tally.landing.commit[:10]})" if tally.landing is not None else ""
+        lines.append(Line(f"Landed on {where}{commit}", Tone.GOOD))
+    elif view.landed is False:
+        kept = f"what is done is on {view.branch}" if view.hint else "nothing was merged"
+        lines.append(Line(f"Your branch is untouched; {kept}", Tone.WARN))
+        if view.hint:
+            lines.append(Line(f"Take it with: {prose(view.hint)}"))
+    return lines
+
+
+def _time(tally: Tally) -> list[Line]:
+    wall, work = tally.wall_time.total_seconds(), tally.task_time.total_seconds()
+    if not work:
+        return []
+    ratio = f" ({work / wall:.1f} times the clock)" if wall else ""
+    return [Line(f"Time: {duration(wall)} on the clock, {duration(work)} of task time{ratio}")]
+
+
+def _ending(view: RunView) -> list[Line]:
+    if view.state is RunState.PAUSED:
+        return _pause(view)
+    reason = f" ({view.reason.value})" if view.reason else ""
+    tone = {RunState.COMPLETED: Tone.DIM, RunState.FAILED: Tone.BAD}.get(view.state, Tone.WARN)
+    return [Line(f"Run {view.run}: {view.state.value}{reason}", tone)]
+
+
+def _pause(view: RunView) -> list[Line]:
+    if awaits_approval(view):
+        name = view.epic or view.run
+        title = f": {prose(view.plan.title)} ({plural(len(view.plan.tasks), 'task')})" if view.plan else ""
+        return [
+            Line(f"{name} awaits approval{title}", Tone.STRONG),
+            Line(f"Approve and run it with: equitrcoder epic run {name}"),
+        ]
+    reason = view.reason.value if view.reason else "stopped"
+    more = " --budget USD" if view.reason is StopReason.BUDGET_EXCEEDED else ""
+    return [
+        Line(f"Paused ({reason}); everything is kept", Tone.WARN),
+        Line(f"Go on with: equitrcoder resume {view.run}{more}"),
+    ]

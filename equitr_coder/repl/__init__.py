@@ -1,0 +1,1 @@
+"""The inline prompt: prompt-toolkit's line editing over the terminal's own scrollback."""

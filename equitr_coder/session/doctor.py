@@ -1,0 +1,135 @@
+"""What `doctor` says: what is there, what is missing, and what to do about it. Makes no model call."""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.models import ModelSpec
+from equitr_coder.domain.queries import DoctorAnswer, Finding, TrustAnswer
+from equitr_coder.ports import Executor, KeyStore, ModelCatalog, PriceBook, Repository
+
+_OLDEST_GIT = (2, 38)
+
+
+@dataclass(frozen=True)
+class Doctor:
+    home: Path
+    executor: Executor
+    repository: Repository
+    catalog: ModelCatalog
+    keys: KeyStore
+    prices: PriceBook
+    models: tuple[ModelSpec, ...]
+    trust: TrustAnswer
+    version_of: Callable[[str], Awaitable[str | None]]
+    """First line of `PROGRAM --version`, or None."""
+
+    async def examine(self) -> DoctorAnswer:
+        findings = [
+            Finding(name="python", state="ok", detail=f"{sys.version.split()[0]} at {sys.executable}"),
+            await self._git(),
+            self._sandbox(),
+            await self._search(),
+            self._home(),
+            *await self._workspace(),
+            self._trust(),
+            *self._models(),
+        ]
+        return DoctorAnswer(findings=tuple(findings))
+
+    async def _git(self) -> Finding:
+        found = await self.version_of("git")
+        if found is None:
+            return Finding(name="git", state="bad", detail="not found", fix="install git 2.38 or newer")
+        numbers = tuple(int(part) for part in found.split()[-1].split(".")[:2] if part.isdigit())
+        if numbers < _OLDEST_GIT:
+            return Finding(name="git", state="bad", detail=found, fix="install git 2.38 or newer: merges need it")
+        return Finding(name="git", state="ok", detail=found)
+
+    def _sandbox(self) -> Finding:
+        confinement = self.executor.confinement
+        if confinement.is_confined:
+            return Finding(name="sandbox", state="ok", detail=f"{confinement.kind}: {confinement.reason}")
+        return Finding(
+            name="sandbox",
+            state="warn",
+            detail=f"none, so every command asks: {confinement.reason}",
+            fix="install bubblewrap (Debian, Ubuntu: apt-get install bubblewrap)",
+        )
+
+    async def _search(self) -> Finding:
+        found = await self.version_of("rg")
+        if found is None:
+            return Finding(name="ripgrep", state="ok", detail="not found; git grep is used instead")
+        return Finding(name="ripgrep", state="ok", detail=found)
+
+    def _home(self) -> Finding:
+        place = next(path for path in (self.home, *self.home.parents) if path.exists())
+        if os.access(place, os.W_OK):
+            return Finding(name="home", state="ok", detail=str(self.home))
+        return Finding(
+            name="home",
+            state="bad",
+            detail=f"{self.home} cannot be written",
+            fix="make it writable, or set EQUITR_HOME to a folder that is",
+        )
+
+    async def _workspace(self) -> list[Finding]:
+        try:
+            state = await self.repository.inspect()
+        except UserError as error:
+            return [Finding(name="workspace", state="bad", detail=str(error), fix=error.hint)]
+        if not state.is_repository:
+            detail = f"{state.root} is a plain folder; it becomes a repository when a plan is approved"
+            return [Finding(name="workspace", state="ok", detail=detail)]
+        branch = state.branch or "detached HEAD: finished work stays on its branch"
+        findings = [Finding(name="workspace", state="ok" if state.branch else "warn", detail=f"{state.root}, {branch}")]
+        if state.in_progress:
+            detail = f"a {state.in_progress} is unfinished"
+            findings.append(Finding(name="workspace", state="bad", detail=detail, fix="finish or abort it"))
+        if state.dirty:
+            detail = (
+                f"{len(state.dirty)} tracked files have uncommitted changes: worktrees start from HEAD without them"
+            )
+            findings.append(Finding(name="workspace", state="warn", detail=detail, fix="commit or stash them"))
+        if state.submodules:
+            detail = f"submodules are empty in worktrees: {', '.join(state.submodules)}"
+            findings.append(Finding(name="submodules", state="warn", detail=detail))
+        if not state.has_identity:
+            detail = "git has no user.name and user.email; our own identity is used for our commits"
+            findings.append(Finding(name="identity", state="ok", detail=detail))
+        return findings
+
+    def _trust(self) -> Finding:
+        trust = self.trust
+        if not trust.present:
+            return Finding(name="project settings", state="ok", detail="this workspace has no .equitr/")
+        if trust.trusted:
+            return Finding(name="project settings", state="ok", detail="trusted")
+        why = "changed since they were trusted" if trust.changed else "not trusted, so they do not count"
+        return Finding(
+            name="project settings", state="warn", detail=why, fix="look at .equitr/, then: equitrcoder trust"
+        )
+
+    def _models(self) -> list[Finding]:
+        if not self.models:
+            fix = "equitrcoder models --discover, --model NAME, or llm.model in config.yaml"
+            return [Finding(name="models", state="bad", detail="no model is configured", fix=fix)]
+        return [self._model(spec) for spec in dict.fromkeys(self.models)]
+
+    def _model(self, spec: ModelSpec) -> Finding:
+        try:
+            variable = self.catalog.key_variable(spec)
+        except UserError as error:
+            return Finding(name="model", state="bad", detail=str(error), fix=error.hint)
+        if variable is not None and not self.keys.get(variable):
+            return Finding(
+                name="model", state="bad", detail=f"{spec.name}: {variable} is not set", fix=f"export {variable}=..."
+            )
+        if self.prices.price(spec.name) is None:
+            fix = f'llm.prices: {{"{spec.name}": {{input: 0, output: 0}}}}  (USD per million tokens; 0 for a local one)'
+            return Finding(name="model", state="warn", detail=f"{spec.name}: its price is unknown", fix=fix)
+        return Finding(name="model", state="ok", detail=f"{spec.name} at {self.catalog.endpoint(spec)}")

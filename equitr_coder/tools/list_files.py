@@ -1,0 +1,57 @@
+"""Which files there are; for large trees, how many in which folder."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from equitr_coder.domain.approvals import Touches
+from equitr_coder.ports import ToolContext, ToolResult, Workspace
+from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+
+_SHOWN = 300
+_COUNTED = 20_000
+_FOLDERS = 80
+
+
+class ListFilesArguments(Arguments):
+    path: str = Field(default=".", description="Folder; the whole workspace when left out")
+    glob: str | None = Field(default=None, description="Such as *.py or src/**/*.ts")
+
+
+class ListFiles:
+    spec = tool_spec("list_files", ListFilesArguments)
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def parse(self, arguments: Mapping[str, Any]) -> ListFilesArguments:
+        return parse_arguments("list_files", ListFilesArguments, arguments)
+
+    def touches(self, arguments: ListFilesArguments) -> Touches:
+        return Touches(reads=(self._workspace.relative(arguments.path or "."),))
+
+    async def run(self, arguments: ListFilesArguments, _context: ToolContext) -> ToolResult:
+        folder = self._workspace.relative(arguments.path or ".")
+        files = await self._workspace.list(folder, arguments.glob or None, limit=_COUNTED)
+        what = f"{folder} {arguments.glob}" if arguments.glob else folder
+        for_user = f"listed {what}: {len(files)} {'file' if len(files) == 1 else 'files'}"
+        if not files:
+            matching = f" matching {arguments.glob}" if arguments.glob else ""
+            return ToolResult(for_model=f"No files{matching} under {folder}.", for_user=for_user)
+        return ToolResult(for_model="\n".join(_listing(folder, files)), for_user=for_user)
+
+
+def _listing(folder: str, files: Sequence[str]) -> list[str]:
+    if len(files) <= _SHOWN:
+        return list(files)
+    prefix = "" if folder in (".", "") else f"{folder}/"
+    below = [file.removeprefix(prefix).split("/") for file in files]
+    counts = Counter(prefix + "/".join(parts[: min(2, len(parts) - 1)]) for parts in below)
+    rows = [f"{name.rstrip('/') or '.'}/: {count}" for name, count in sorted(counts.items())]
+    total = f"at least {len(files)}" if len(files) == _COUNTED else str(len(files))
+    head = f"[{total} files: too many to list. Files per folder; give path or glob to see names.]"
+    if len(rows) > _FOLDERS:
+        rows = [*rows[:_FOLDERS], f"[and {len(rows) - _FOLDERS} more folders]"]
+    return [head, *rows]

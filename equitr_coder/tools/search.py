@@ -1,0 +1,59 @@
+"""Finding text in files."""
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+from pydantic import Field
+
+from equitr_coder.domain.approvals import Touches
+from equitr_coder.ports import SearchResult, ToolContext, ToolResult, Workspace
+from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+
+_HITS = 100
+_LINE = 300
+_FILES = 30
+
+
+class SearchArguments(Arguments):
+    pattern: str = Field(min_length=1, description="Regular expression")
+    path: str = Field(default=".", description="Folder or file; the whole workspace when left out")
+    glob: str | None = Field(default=None, description="Only files such as *.py")
+
+
+class Search:
+    spec = tool_spec("search", SearchArguments)
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def parse(self, arguments: Mapping[str, Any]) -> SearchArguments:
+        return parse_arguments("search", SearchArguments, arguments)
+
+    def touches(self, arguments: SearchArguments) -> Touches:
+        return Touches(reads=(self._workspace.relative(arguments.path or "."),))
+
+    async def run(self, arguments: SearchArguments, _context: ToolContext) -> ToolResult:
+        path = self._workspace.relative(arguments.path or ".")
+        found = await self._workspace.search(arguments.pattern, path, arguments.glob or None, limit=_HITS)
+        total = sum(found.per_file.values())
+        for_user = f"searched {arguments.pattern}: {total} {'hit' if total == 1 else 'hits'}"
+        if not found.hits:
+            within = f"{path} ({arguments.glob})" if arguments.glob else path
+            text = f"No line under {within} matches {arguments.pattern}. Try a shorter pattern or a wider path."
+            return ToolResult(for_model=text, for_user=for_user)
+        return ToolResult(for_model="\n".join(_report(found)), for_user=for_user)
+
+
+def _report(found: SearchResult) -> list[str]:
+    rows: list[str] = []
+    for path, hits in groupby(found.hits, key=lambda hit: hit.path):
+        rows.append(path)
+        rows += [f"{hit.line:>5}\t{hit.text if len(hit.text) <= _LINE else hit.text[:_LINE] + '…'}" for hit in hits]
+    if found.is_complete:
+        return rows
+    files = sorted(found.per_file.items(), key=lambda item: (-item[1], item[0]))
+    counts = ", ".join(f"{path} {count}" for path, count in files[:_FILES])
+    more = f", and {len(files) - _FILES} more files" if len(files) > _FILES else ""
+    rows.append(f"[only the first {len(found.hits)} hits are shown. Hits per file: {counts}{more}. Narrow the search.]")
+    return rows

@@ -1,0 +1,53 @@
+"""Writing a whole file: a new one, or one that this session has read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from equitr_coder.domain.approvals import Touches
+from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
+from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.excerpt import lines_of
+from equitr_coder.tools.known_file import read_known, with_plain_ends
+from equitr_coder.tools.syntax import syntax_note
+
+
+class WriteFileArguments(Arguments):
+    path: str = Field(min_length=1, description="File to create or replace")
+    content: str = Field(description="The whole new content")
+
+
+class WriteFile:
+    spec = tool_spec("write_file", WriteFileArguments)
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def parse(self, arguments: Mapping[str, Any]) -> WriteFileArguments:
+        return parse_arguments("write_file", WriteFileArguments, arguments)
+
+    def touches(self, arguments: WriteFileArguments) -> Touches:
+        return Touches(writes=(self._workspace.relative(arguments.path),))
+
+    async def run(self, arguments: WriteFileArguments, context: ToolContext) -> ToolResult:
+        path = self._workspace.relative(arguments.path)
+        content = with_plain_ends(arguments.content)
+        before: FileText | None = None
+        if await self._workspace.digest(path) is not None:
+            before = await read_known(self._workspace, path, context.seen)
+            if before.text == content:
+                return ToolResult(for_model=f"{path} holds exactly this already; nothing was written.")
+        windows_ends = "\r\n" in arguments.content and arguments.content.count("\n") == arguments.content.count("\r\n")
+        fresh = FileText(path=path, text="", digest="", newline="\r\n" if windows_ends else "\n")
+        digest = await self._workspace.write(
+            path, content, expected=before.digest if before else None, like=before or fresh
+        )
+        count = len(lines_of(content))
+        done = f"{'Replaced' if before else 'Created'} {path}, {count} {'line' if count == 1 else 'lines'}."
+        note = syntax_note(path, content)
+        return ToolResult(
+            for_model=f"{done}\n{note}" if note else done,
+            for_user=done[0].lower() + done[1:-1],
+            seen={path: digest},
+        )

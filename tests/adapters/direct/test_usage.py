@@ -1,0 +1,130 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equitr_coder.adapters.direct.usage import estimate_usage, read_usage
+from equitr_coder.domain.ids import CallId
+from equitr_coder.domain.models import AssistantMessage, ToolCall
+from equitr_coder.domain.money import Usage
+
+SHAPES: dict[str, tuple[dict[str, Any], Usage]] = {
+    "openai": (
+        {
+            "prompt_tokens": 1000,
+            "completion_tokens": 50,
+            "total_tokens": 1050,
+            "prompt_tokens_details": {"cached_tokens": 900, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 20},
+        },
+        Usage(input=100, cache_read=900, output=50, reasoning=20),
+    ),
+    "deepseek": (
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 5,
+            "prompt_cache_hit_tokens": 64,
+            "prompt_cache_miss_tokens": 36,
+        },
+        Usage(input=36, cache_read=64, output=5),
+    ),
+    "openrouter with cache writes": (
+        {
+            "prompt_tokens": 1000,
+            "completion_tokens": 5,
+            "prompt_tokens_details": {"cached_tokens": 600, "cache_write_tokens": 300},
+        },
+        Usage(input=100, cache_read=600, cache_write=300, output=5),
+    ),
+    "reasoning beside the completion": (
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "total_tokens": 115,
+            "completion_tokens_details": {"reasoning_tokens": 100},
+        },
+        Usage(input=10, output=105, reasoning=100),
+    ),
+    "litellm for anthropic": (
+        {
+            "prompt_tokens": 2312,
+            "completion_tokens": 42,
+            "total_tokens": 2354,
+            "prompt_tokens_details": {
+                "cached_tokens": 2000,
+                "cache_creation_tokens": 300,
+                "cache_creation_token_details": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+            },
+            "cache_creation_input_tokens": 300,
+            "cache_read_input_tokens": 2000,
+        },
+        Usage(input=12, cache_read=2000, cache_write=100, cache_write_1h=200, output=42),
+    ),
+    "anthropic": (
+        {
+            "input_tokens": 12,
+            "output_tokens": 42,
+            "cache_creation_input_tokens": 300,
+            "cache_read_input_tokens": 2000,
+            "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+        },
+        Usage(input=12, cache_read=2000, cache_write=100, cache_write_1h=200, output=42),
+    ),
+    "a prompt counted without its cached part": (
+        {"prompt_tokens": 12, "completion_tokens": 1, "cache_read_input_tokens": 2000},
+        Usage(input=12, cache_read=2000, output=1),
+    ),
+    "nulls and nonsense": (
+        {
+            "prompt_tokens": 7,
+            "completion_tokens": None,
+            "prompt_tokens_details": None,
+            "total_tokens": "many",
+            "completion_tokens_details": {"reasoning_tokens": float("inf")},
+        },
+        Usage(input=7),
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_of_report_becomes_disjoint_classes(shape: str) -> None:
+    report, usage = SHAPES[shape]
+
+    assert read_usage(report) == usage
+
+
+@pytest.mark.parametrize("report", [None, {}, {"prompt_tokens": 0, "completion_tokens": 0}, {"prompt_tokens": None}])
+def test_a_report_that_says_nothing_is_none(report: dict[str, Any] | None) -> None:
+    assert read_usage(report) is None
+
+
+@given(
+    prompt=st.integers(0, 10**7),
+    cached=st.integers(0, 10**7),
+    written=st.integers(0, 10**7),
+    output=st.integers(1, 10**6),
+)
+def test_no_token_of_a_sound_report_is_lost_or_counted_twice(
+    prompt: int, cached: int, written: int, output: int
+) -> None:
+    total = prompt + cached + written
+    usage = read_usage(
+        {
+            "prompt_tokens": total,
+            "completion_tokens": output,
+            "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
+        }
+    )
+
+    assert usage == Usage(input=prompt, cache_read=cached, cache_write=written, output=output)
+
+
+def test_an_estimate_counts_four_bytes_a_token_and_says_that_it_is_one() -> None:
+    body = {"messages": [{"role": "user", "content": "ü" * 100}], "tools": [], "model": "not counted"}
+    calls = (ToolCall(id=CallId("c"), name="read", arguments='{"a": 1}'),)
+
+    usage = estimate_usage(body, AssistantMessage(text="12345", calls=calls), "123456")
+
+    assert usage == Usage(input=59, output=5 + 2, reasoning=2, estimated=True)

@@ -1,0 +1,158 @@
+"""The product as a process: its own HOME, a real repository, a real store; only the model's server is scripted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from equitr_coder.testing.script import Rule, Script, ScriptedReply
+from equitr_coder.testing.server import ScriptedServer, serve_in_thread
+
+PRICES = {
+    "stub/strong": {"input": 10, "output": 30, "cache_read": 1},
+    "stub/weak": {"input": 1, "output": 3, "cache_read": "0.1"},
+}
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Of `--output stream-json`."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """Of `--output json`."""
+        loaded = json.loads(self.out)
+        assert isinstance(loaded, dict)
+        return loaded
+
+    def kinds(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+
+@dataclass
+class Stage:
+    """One user: a home, a repository and a scripted provider."""
+
+    home: Path
+    repo: Path
+    server: ScriptedServer
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def equitr_home(self) -> Path:
+        return self.home / ".equitr"
+
+    def configure(self, changes: Mapping[str, Any] | None = None) -> None:
+        """Write the user's config: both tiers on the scripted server, priced; `changes` are deep-merged."""
+        config: dict[str, Any] = {
+            "llm": {
+                "api_base": self.server.url,
+                "models": {"supervisor": "stub/strong", "worker": "stub/weak"},
+                "prices": PRICES,
+            }
+        }
+        _merge(config, changes or {})
+        self.equitr_home.mkdir(parents=True, exist_ok=True)
+        (self.equitr_home / "config.yaml").write_text(yaml.safe_dump(config))
+
+    def start(
+        self, *arguments: str, cwd: Path | None = None, stdin: Any = subprocess.DEVNULL
+    ) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "equitr_coder", *arguments],
+            cwd=cwd or self.repo,
+            env=self.environ,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, stdin: str | None = None, cwd: Path | None = None, timeout: float = 60) -> Ended:
+        process = self.start(*arguments, cwd=cwd, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL)
+        try:
+            out, err = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+            raise AssertionError(f"did not end within {timeout} s\n--- stdout\n{out}\n--- stderr\n{err}") from None
+        return Ended(process.returncode, out, err)
+
+    def git(self, *arguments: str) -> str:
+        ran = subprocess.run(
+            ["git", *arguments], cwd=self.repo, env=self.environ, capture_output=True, text=True, check=True
+        )
+        return ran.stdout.rstrip("\n")
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for name, content in files.items():
+            path = self.repo / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+
+    def commit(self, files: Mapping[str, str], message: str = "start") -> str:
+        self.write(files)
+        self.git("add", "-A")
+        self.git("commit", "-qm", message)
+        return self.git("rev-parse", "HEAD")
+
+    def asked(self, model: str) -> list[Any]:
+        """Requests that the server saw for a model, as it was named on the wire."""
+        return [request for request in self.server.requests if request.model == model]
+
+
+OpenStage = Callable[..., Stage]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[OpenStage]:
+    """`stage(script, config={...}, repo=True)` opens a scripted server and a fresh user."""
+    with ExitStack() as stack:
+
+        def open_stage(
+            script: Script | Sequence[Rule] | Sequence[ScriptedReply],
+            *,
+            config: Mapping[str, Any] | None = None,
+            repo: bool = True,
+        ) -> Stage:
+            server = stack.enter_context(serve_in_thread(script))
+            home, folder = tmp_path / "home", tmp_path / "repo"
+            home.mkdir()
+            folder.mkdir()
+            environ = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+            environ |= {"HOME": str(home), "PYTHONWARNINGS": "error::ResourceWarning"}
+            made = Stage(home, folder, server, environ)
+            made.configure(config)
+            if repo:
+                made.git("init", "-q", "-b", "main")
+                made.git("config", "user.name", "A User")
+                made.git("config", "user.email", "user@example.invalid")
+                made.commit({"README.md": "# Shop\n"})
+            return made
+
+        yield open_stage
+
+
+def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value

@@ -1,0 +1,121 @@
+from decimal import Decimal
+from typing import Any
+
+from equitr_coder.domain import events as e
+from equitr_coder.domain.epic import Plan, SyncPoint, Task, TaskState
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, SessionId, TaskId
+from equitr_coder.domain.models import Purpose, Tier
+from equitr_coder.domain.money import Usage
+from equitr_coder.domain.run_view import RunView, fold
+from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+from equitr_coder.presentation.cost import by_model, dearest
+from equitr_coder.presentation.outcome import epic_status, outcome
+from equitr_coder.presentation.states import sync_state
+from equitr_coder.presentation.summary import next_step, trouble
+
+A, B, C, D = (TaskId(name) for name in "ABCD")
+PLAN = Plan(
+    title="Four",
+    tasks=(
+        Task(id=A, title="Schema"),
+        Task(id=B, title="Api", needs=(A,)),
+        Task(id=C, title="Forms", needs=(B,)),
+        Task(id=D, title="Tests", needs=(B, C)),
+    ),
+    sync_points=(SyncPoint(id="types", producer=A, consumers=(B, C)),),
+)
+COMMIT = CommitId("c" * 40)
+
+
+def epic(*states: TaskState) -> RunView:
+    return fold(
+        [
+            e.RunStarted(
+                kind=RunKind.EPIC, request="four", workspace="/w", options=RunOptions(), epic=EpicId("epic-002")
+            ),
+            e.PlanApproved(plan=PLAN, by="user", branch="b", base=COMMIT, commit=COMMIT),
+            *(e.TaskChanged(task=task, state=state) for task, state in zip((A, B, C, D), states, strict=False)),
+        ]
+    )
+
+
+def priced(number: int, model: str, agent: str, usd: str | None) -> list[e.Event]:
+    common: dict[str, Any] = {
+        "session": SessionId(agent),
+        "agent": AgentName(agent),
+        "call": CallId(str(number)),
+        "model": model,
+        "tier": Tier.WEAK,
+        "purpose": Purpose.WORK,
+    }
+    reserved = e.ModelCallReserved(**common, usd=Decimal(9), input_bound=1, max_tokens=1)
+    if usd is None:
+        return [reserved]
+    return [reserved, e.ModelCallSettled(**common, usage=Usage(output=1), usd=Decimal(usd))]
+
+
+def test_two_done_of_four_is_half() -> None:
+    shown = epic_status(epic(TaskState.DONE, TaskState.DONE, TaskState.WORKING))
+
+    assert (shown["done"], shown["total"], shown["progress"]) == (2, 4, 50.0)
+    assert [task["waits_for"] for task in shown["tasks"]] == [[], [], [], ["Forms"]]
+
+
+def test_sync_point_follows_its_tasks() -> None:
+    (point,) = PLAN.sync_points
+
+    assert sync_state(point, epic(TaskState.WORKING)) == "pending"
+    assert sync_state(point, epic(TaskState.DONE, TaskState.DONE)) == "produced"
+    assert sync_state(point, epic(TaskState.DONE, TaskState.DONE, TaskState.DONE)) == "consumed"
+
+
+def test_money_by_model_adds_up_to_the_total_and_open_calls_are_held_not_spent() -> None:
+    view = fold(
+        [
+            *priced(1, "m1", "a", "0.10"),
+            *priced(2, "m2", "a", "0.25"),
+            *priced(3, "m1", "b", "0.05"),
+            *priced(4, "m1", "b", None),
+        ]
+    )
+
+    assert [(row.name, row.usd, row.calls) for row in by_model(view)] == [
+        ("m2", Decimal("0.25"), 1),
+        ("m1", Decimal("0.15"), 2),
+    ]
+    assert sum(row.usd for row in by_model(view)) == view.spent
+    assert outcome(view)["cost"] == {"total": "0.40", "by_model": {"m2": "0.25", "m1": "0.15"}}
+
+
+def test_dearest_uses_are_three_and_free_ones_are_none() -> None:
+    view = fold(
+        [
+            event
+            for number, usd in enumerate(("1", "3", "2", "0.5", "0"))
+            for event in priced(number, "m", str(number), usd)
+        ]
+    )
+
+    assert [row.name for row in dearest(view)] == ["m / 1 / work", "m / 2 / work", "m / 0 / work"]
+    assert [row.name for row in dearest(fold(priced(1, "m", "a", "0")))] == []
+
+
+def test_failed_tasks_tell_their_own_trouble() -> None:
+    view = epic(TaskState.DONE, TaskState.FAILED)
+    end = e.RunFinished(state=RunState.FAILED, reason=StopReason.CHECK_FAILED, content="x")
+
+    assert trouble(fold([end], view)) is None
+
+
+def test_unusable_plan_is_trouble() -> None:
+    end = e.RunFinished(state=RunState.FAILED, reason=StopReason.BAD_PLAN, content="no plan", hint="say more")
+
+    assert trouble(fold([end])) == ("no plan", "say more")
+
+
+def test_budget_stop_names_the_command_that_goes_on() -> None:
+    view = RunView(run=e.RunId("run-1"))
+
+    assert next_step(view, StopReason.BUDGET_EXCEEDED) == "raise the cap: `equitrcoder resume run-1 --budget USD`"
+    assert next_step(view, None) == ""
