@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from equitr_coder.cli.doors import Doors
     from equitr_coder.ports import RunApi
+    from equitr_coder.presentation.person import Person
 
 _VERSION_CALLS = (["--version"], ["version"])
 _INTERRUPTED, _INTERNAL, _PIPE_CLOSED = 130, 70, 141
@@ -194,9 +195,18 @@ def _connect(
 
 
 async def _open_prompt(api: RunApi, *, planning: bool) -> int:
-    from equitr_coder.repl import open_prompt
+    import os
 
-    return await open_prompt(api, planning=planning)
+    from equitr_coder.cli.answers import Answers
+    from equitr_coder.cli.review import Review
+    from equitr_coder.repl.prompt import open_prompt
+    from equitr_coder.settings.home import equitr_home
+
+    def attendants(door: RunApi, person: Person) -> list[Answers | Review]:
+        return [Answers(door, person), Review(door, person)]
+
+    history = equitr_home(os.environ) / "history"
+    return await open_prompt(api, planning=planning, attendants=attendants, history=history)
 
 
 def _run_demo(say: Callable[[str], None]) -> Awaitable[int]:

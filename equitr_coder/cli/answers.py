@@ -1,6 +1,5 @@
 """What a run asks of the person: questions and permissions. Enter alone never answers, and never means yes."""
 
-from equitr_coder.cli.terminal import Terminal
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Scope
 from equitr_coder.domain.commands import AnswerQuestion, Command, Interrupt, RejectPlan, ResolveApproval
 from equitr_coder.domain.errors import UserError
@@ -9,6 +8,7 @@ from equitr_coder.domain.ids import RequestId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.ports import RunApi
+from equitr_coder.presentation.person import Person
 from equitr_coder.presentation.progress import question_lines
 from equitr_coder.presentation.text import Line, Tone, prose, visible
 
@@ -22,10 +22,10 @@ _WORDS = {
 class Answers:
     """Asks the person whatever the run waits for, one thing at a time."""
 
-    def __init__(self, api: RunApi, terminal: Terminal, *, told: int = 0) -> None:
+    def __init__(self, api: RunApi, person: Person, *, told: int = 0) -> None:
         """`told` is the number of the last event that this process does not print: a question before it is shown."""
         self._api = api
-        self._terminal = terminal
+        self._person = person
         self._told = told
         self._asked: set[RequestId] = set()
 
@@ -44,9 +44,9 @@ class Answers:
 
     async def _question(self, view: RunView, question: QuestionAsked) -> None:
         if question.seq <= self._told:
-            self._terminal.show(question_lines(question))
+            self._person.show(question_lines(question))
         while True:
-            answer = await self._terminal.ask("your answer> ")
+            answer = await self._person.ask("your answer> ")
             if answer is None:
                 return None
             if answer == "/quit":
@@ -54,14 +54,14 @@ class Answers:
             if answer:
                 chosen = _choice(question.options, answer)
                 return await self._send(AnswerQuestion(run=view.run, question=question.question, answer=chosen))
-            self._terminal.show(
+            self._person.show(
                 [Line("Type an answer" + (" or its number" if question.options else "") + "; /quit ends it.")]
             )
 
     async def _approval(self, view: RunView, approval: Approval) -> None:
         lines = approval_lines(approval)
         while True:
-            typed = await self._terminal.ask("allow> ", lines=lines, fresh=True)
+            typed = await self._person.ask("allow> ", lines=lines, fresh=True)
             if typed is None:
                 return None
             answer = parse_approval(typed, has_task=approval.task is not None)
@@ -73,7 +73,7 @@ class Answers:
         try:
             await self._api.submit(command)
         except UserError as error:  # somebody else was faster, or the run has gone on
-            self._terminal.show([Line(f"{error}: {error.hint}", Tone.WARN)])
+            self._person.show([Line(f"{error}: {error.hint}", Tone.WARN)])
 
 
 def approval_lines(approval: Approval) -> list[Line]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from equitr_coder.cli.doors import Flags, Invocation
+from equitr_coder.cli.doors import Invocation
 from equitr_coder.cli.options import connect, output_option, yes_option
 from equitr_coder.cli.program import CommonGroup, usage_error
 from equitr_coder.domain.errors import UserError
@@ -14,10 +14,6 @@ from equitr_coder.domain.errors import UserError
 if TYPE_CHECKING:
     from equitr_coder.domain.run_view import RunView
     from equitr_coder.ports import RunApi
-
-
-_IMPLIED: Flags = {"orchestrator.use_multi_agent": (True, "--multi-agent")}
-"""An epic is the work of supervisor and workers, whatever the configuration says of `chat`."""
 
 
 @click.group(cls=CommonGroup, no_args_is_help=False)
@@ -69,11 +65,12 @@ async def _create(invocation: Invocation, request: str, output: str) -> int:
     from equitr_coder.domain.commands import StartRun
     from equitr_coder.domain.runs import PlanMode, RunKind
 
-    async with connect(invocation, create_repo=True, extra=_IMPLIED) as api:
+    async with connect(invocation, create_repo=True) as api:
         command = StartRun(
             kind=RunKind.EPIC,
             request=request,
             plan=PlanMode.ALWAYS,
+            multi_agent=True,
             budget=invocation.given.get("budget"),
             max_workers=invocation.given.get("max_workers"),
             can_ask=can_ask(invocation, output),
@@ -86,7 +83,7 @@ async def _run(invocation: Invocation, name: str, yes: bool, output: str) -> int
     from equitr_coder.cli.door import can_ask, watch
     from equitr_coder.domain.commands import ResumeRun
 
-    async with connect(invocation, extra=_IMPLIED) as api:
+    async with connect(invocation) as api:
         view = await _find(api, name)
         if view.state.is_final:
             raise UserError(

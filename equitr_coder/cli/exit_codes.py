@@ -42,6 +42,8 @@ def exit_code(view: RunView) -> ExitCode:
     if view.state is RunState.COMPLETED:
         unfinished = any(task.state is not TaskState.DONE for task in view.tasks.values())
         return ExitCode.UNFINISHED if unfinished else ExitCode.DONE
+    if view.state is RunState.FAILED and view.tasks and view.reason is not StopReason.INTERNAL_ERROR:
+        return ExitCode.UNFINISHED
     if view.state.is_final or view.state is RunState.PAUSED:
         return reason_code(view.reason)
     return ExitCode.UNFINISHED

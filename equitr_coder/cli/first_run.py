@@ -1,11 +1,11 @@
 """The first configuration: proposed from the keys that are there, tried with a priced call, written after a yes."""
 
-from equitr_coder.cli.terminal import Terminal
 from equitr_coder.domain.errors import ModelError, UserError
 from equitr_coder.domain.queries import ProbeAnswer, ProbeModel, Proposal, ProposalAnswer, WriteConfig, Written
 from equitr_coder.ports import RunApi
 from equitr_coder.presentation.figures import dollars, duration
 from equitr_coder.presentation.listings import proposal_lines
+from equitr_coder.presentation.person import Person
 from equitr_coder.presentation.text import Line, Tone, prose
 
 _FILE = '"${EQUITR_HOME:-$HOME/.equitr}/config.yaml"'
@@ -18,26 +18,26 @@ _NO_KEY = (
 )
 
 
-async def first_run(api: RunApi, answer: ProposalAnswer, terminal: Terminal) -> bool:
+async def first_run(api: RunApi, answer: ProposalAnswer, person: Person) -> bool:
     """Whether a configuration was written."""
-    terminal.show(proposal_lines(answer))
+    person.show(proposal_lines(answer))
     if not answer.proposals:
-        terminal.show(_NO_KEY)
+        person.show(_NO_KEY)
         return False
-    chosen = await _choose(answer.proposals, terminal)
+    chosen = await _choose(answer.proposals, person)
     if chosen is None:
-        terminal.show([Line("Nothing was written.")])
+        person.show([Line("Nothing was written.")])
         return False
     for model in dict.fromkeys((chosen.supervisor, chosen.worker)):
-        if await _says_yes(terminal, f"Make one small priced test call to {model}? (yes/no) "):
-            terminal.show(await _probe(api, model))
-    terminal.show([Line("This would be your configuration:", Tone.STRONG), *_indented(chosen.yaml)])
-    if not await _says_yes(terminal, "Write it? (yes/no) "):
-        terminal.show([Line("Nothing was written.")])
+        if await _says_yes(person, f"Make one small priced test call to {model}? (yes/no) "):
+            person.show(await _probe(api, model))
+    person.show([Line("This would be your configuration:", Tone.STRONG), *_indented(chosen.yaml)])
+    if not await _says_yes(person, "Write it? (yes/no) "):
+        person.show([Line("Nothing was written.")])
         return False
     written = await api.query(WriteConfig(text=chosen.yaml))
     assert isinstance(written, Written)
-    terminal.show([Line(f"Wrote {written.path}", Tone.GOOD)])
+    person.show([Line(f"Wrote {written.path}", Tone.GOOD)])
     return True
 
 
@@ -51,20 +51,20 @@ def first_run_text(answer: ProposalAnswer) -> list[Line]:
     return [*lines, Line("To use the first, type:"), *(Line(text) for text in script), Line("equitrcoder doctor")]
 
 
-async def _choose(proposals: tuple[Proposal, ...], terminal: Terminal) -> Proposal | None:
+async def _choose(proposals: tuple[Proposal, ...], person: Person) -> Proposal | None:
     numbers = {str(number): proposal for number, proposal in enumerate(proposals, 1)}
     while True:
-        typed = await terminal.ask(f"Use which? ({', '.join(numbers)}, or no) ")
+        typed = await person.ask(f"Use which? ({', '.join(numbers)}, or no) ")
         if typed is None or typed.lower() in ("no", "n"):
             return None
         if typed in numbers:
             return numbers[typed]
 
 
-async def _says_yes(terminal: Terminal, prompt: str) -> bool:
+async def _says_yes(person: Person, prompt: str) -> bool:
     """Enter alone asks again."""
     while True:
-        typed = await terminal.ask(prompt, fresh=True)
+        typed = await person.ask(prompt, fresh=True)
         if typed is None or typed.lower() in ("no", "n"):
             return False
         if typed.lower() in ("yes", "y"):

@@ -87,12 +87,9 @@ def repo(invocation: Invocation) -> Path:
     return Path(invocation.given.get("repo", ".")).expanduser()
 
 
-def connect(
-    invocation: Invocation, *, create_repo: bool = False, extra: Flags | None = None
-) -> AbstractAsyncContextManager[RunApi]:
-    """The door to the workspace that the options name. `extra` is what the command itself implies."""
-    given = {**(extra or {}), **flags(invocation)}
-    return invocation.doors.connect(repo=repo(invocation), flags=given, create_repo=create_repo)
+def connect(invocation: Invocation, *, create_repo: bool = False) -> AbstractAsyncContextManager[RunApi]:
+    """The door to the workspace that the options name."""
+    return invocation.doors.connect(repo=repo(invocation), flags=flags(invocation), create_repo=create_repo)
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:

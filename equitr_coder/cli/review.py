@@ -5,12 +5,12 @@ from typing import Literal
 
 import click
 
-from equitr_coder.cli.terminal import Terminal
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.ports import RunApi
+from equitr_coder.presentation.person import Person
 from equitr_coder.presentation.plan import plan_lines, task_lines
 from equitr_coder.presentation.text import Line, Tone, prose
 
@@ -28,10 +28,10 @@ _HELP = (
 class Review:
     """Asks about each plan once, and again after it has changed."""
 
-    def __init__(self, api: RunApi, terminal: Terminal, *, is_resumed: bool = False) -> None:
+    def __init__(self, api: RunApi, person: Person, *, is_resumed: bool = False) -> None:
         """In a resumed run the plan was printed long ago: it is shown again."""
         self._api = api
-        self._terminal = terminal
+        self._person = person
         self._shows_plan = is_resumed
         self._seen: tuple[object, ...] | None = None
 
@@ -44,16 +44,16 @@ class Review:
             return
         self._seen = self._form(view)
         if self._shows_plan and view.plan is not None:
-            self._terminal.show(plan_lines(view.plan, gaps=view.gaps))
+            self._person.show(plan_lines(view.plan, gaps=view.gaps))
         self._shows_plan = False
-        self._terminal.show([Line("Review the plan:", Tone.STRONG), *_HELP])
+        self._person.show([Line("Review the plan:", Tone.STRONG), *_HELP])
         while not await self._step(view):
             view = await self._api.view(known.run)
             self._seen = self._form(view)
 
     async def _step(self, view: RunView) -> bool:
         """One answer; True when the review is over for now."""
-        typed = await self._terminal.ask("review> ", fresh=True)
+        typed = await self._person.ask("review> ", fresh=True)
         if typed is None:
             return True
         word, _, rest = typed.partition(" ")
@@ -72,25 +72,25 @@ class Review:
                 case "edit" | "e":
                     await self._edit_document(view, rest.strip())
                 case _:
-                    self._terminal.show(_HELP)
+                    self._person.show(_HELP)
         except UserError as error:
-            self._terminal.show([Line(f"error: {error}", Tone.BAD), Line(f"hint: {error.hint}")])
+            self._person.show([Line(f"error: {error}", Tone.BAD), Line(f"hint: {error.hint}")])
         return False
 
     def _show(self, view: RunView, name: str) -> None:
         assert view.plan is not None
         task = next((task for task in view.plan.tasks if task.id.lower() == name.lower()), None)
         if task is not None:
-            self._terminal.show(task_lines(view.plan, task))
+            self._person.show(task_lines(view.plan, task))
         elif name in ("", "plan"):
-            self._terminal.show(plan_lines(view.plan))
+            self._person.show(plan_lines(view.plan))
         else:
-            self._terminal.show([Line(text) for text in prose(_content(view, _document(name))).splitlines()])
+            self._person.show([Line(text) for text in prose(_content(view, _document(name))).splitlines()])
 
     async def _revise(self, view: RunView, rest: str) -> bool:
         name, _, words = rest.partition(" ")
         document = _document(name)
-        request = words.strip() or await self._terminal.ask(f"what should change in {document}> ")
+        request = words.strip() or await self._person.ask(f"what should change in {document}> ")
         if not request:
             return False
         await self._api.submit(ReviseDocument(run=view.run, name=document, request=request))
@@ -102,21 +102,21 @@ class Review:
         while True:
             edited = await asyncio.to_thread(edit_text, text)
             if edited is None or edited == _content(view, document):
-                self._terminal.show([Line(f"{document} is unchanged.")])
+                self._person.show([Line(f"{document} is unchanged.")])
                 return
             try:
                 await self._api.submit(EditDocument(run=view.run, name=document, content=edited))
             except UserError as error:
-                self._terminal.show([Line(f"error: {error}", Tone.BAD), Line(f"hint: {error.hint}")])
-                again = await self._terminal.ask("edit again, with your text kept (yes/no)> ", fresh=True)
+                self._person.show([Line(f"error: {error}", Tone.BAD), Line(f"hint: {error.hint}")])
+                again = await self._person.ask("edit again, with your text kept (yes/no)> ", fresh=True)
                 if again not in ("yes", "y"):
                     return
                 text = edited
                 continue
             changed = await self._api.view(view.run)
-            self._terminal.show([Line(f"{document} is changed.", Tone.GOOD)])
+            self._person.show([Line(f"{document} is changed.", Tone.GOOD)])
             if document == "todos" and changed.plan is not None:
-                self._terminal.show(plan_lines(changed.plan, gaps=changed.gaps))
+                self._person.show(plan_lines(changed.plan, gaps=changed.gaps))
             return
 
     @staticmethod
@@ -140,8 +140,10 @@ def edit_text(text: str) -> str | None:
 
 
 def _waits(view: RunView) -> bool:
+    """Whether a plan stands and only the person can say what becomes of it."""
     is_open = view.kind is not RunKind.CHAT and not view.is_approved and view.state is RunState.RUNNING
-    return is_open and not view.questions and view.plan is not None
+    is_settled = view.options.yes or view.options.approve_plan or view.options.plan_only
+    return is_open and not is_settled and not view.questions and view.plan is not None
 
 
 def _document(name: str) -> DocumentName:

@@ -10,7 +10,7 @@ from equitr_coder.presentation.text import Line, paint
 
 
 class Terminal:
-    """Prompts go to stdout when it is a terminal, else to stderr; answers come from stdin."""
+    """Implements `presentation.Person`. Asks on stdout when it is a terminal, else on stderr; listens to stdin."""
 
     def __init__(self, streams: Streams) -> None:
         self._stdin = streams.stdin

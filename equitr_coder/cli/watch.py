@@ -40,23 +40,16 @@ class Watch:
             run = await self.api.submit(command)
             async with asyncio.TaskGroup() as group:
                 stopper = group.create_task(self._stop_when_asked(asked, run, terminal))
-                view, tally = await self._events(run, told, self._attendants(command, told, terminal), terminal, asked)
+                view, tally = await self._events(run, told, self._attendants(terminal, told), terminal, asked)
                 stopper.cancel()
         self.reporter.end(view, tally)
-        self._complain(view, asked)
-        return ExitCode.INTERRUPTED if asked.were_asked else exit_code(view)
+        self._complain(view)
+        return exit_code(view)
 
-    def _attendants(self, command: StartRun | ResumeRun, told: int, terminal: Terminal | None) -> list[Attendant]:
-        """Who asks the person. A plan is reviewed unless the command itself approves it or wants no more than it."""
+    def _attendants(self, terminal: Terminal | None, told: int) -> list[Attendant]:
         if terminal is None:
             return []
-        match command:
-            case StartRun():
-                is_settled = command.yes or command.plan_only
-            case ResumeRun():
-                is_settled = command.yes or command.approve
-        answers = Answers(self.api, terminal, told=told)
-        return [answers] if is_settled else [answers, Review(self.api, terminal, is_resumed=told > 0)]
+        return [Answers(self.api, terminal, told=told), Review(self.api, terminal, is_resumed=told > 0)]
 
     async def _events(
         self, run: RunId, told: int, attendants: list[Attendant], terminal: Terminal | None, asked: Interrupts
@@ -91,9 +84,9 @@ class Watch:
             terminal.give_up()
         await self.api.submit(Interrupt(run=run))
 
-    def _complain(self, view: RunView, asked: Interrupts) -> None:
+    def _complain(self, view: RunView) -> None:
         """What stopped the run, on stderr, in the form of every other error."""
-        found = None if asked.were_asked else trouble(view)
+        found = trouble(view)
         if found is not None:
             message, hint = found
             self.console.note(f"error: {shown_on_one_line(message)}", Tone.BAD)

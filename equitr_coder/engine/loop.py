@@ -60,7 +60,8 @@ class AgentLoop:
 
     async def _open(self, message: str | None) -> None:
         who: dict[str, Any] = {"session": self._caller.session, "agent": self._caller.agent, "task": self._caller.task}
-        if self._caller.session not in self._events.view.sessions:
+        known = self._events.view.sessions.get(self._caller.session)
+        if known is None or not known.messages:
             await self._events.record(
                 MessageAdded(**who, message=SystemMessage(text=self._opening.system)),
                 MessageAdded(**who, message=UserMessage(text=self._opening.first_message)),

@@ -77,8 +77,15 @@ def _temperature(value: Any) -> float:
     return float(number)
 
 
+def _amount(value: Any) -> Decimal | None:
+    """Money may also be quoted, as people do who know what YAML makes of 0.1."""
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value):
+        return _number(Decimal(value))
+    return _number(value)
+
+
 def _money(value: Any) -> Decimal:
-    number = _number(value)
+    number = _amount(value)
     if number is None or number < 0:
         raise expected("a number of US dollars of at least 0")
     return number
@@ -88,7 +95,7 @@ def _limit(value: Any) -> Decimal | None:
     """An explicit null, or the word, means no limit."""
     if value is None or (isinstance(value, str) and value.lower() == "unlimited"):
         return None
-    number = _number(value)
+    number = _amount(value)
     if number is None or number < 0:
         raise expected("a number of US dollars of at least 0, or the word unlimited")
     return number

@@ -111,29 +111,21 @@ class Connection:
 
     @asynccontextmanager
     async def while_present(self) -> AsyncIterator[None]:
-        """Cancels the body, and ends quietly, when the client closes the connection."""
+        """Cancels the current task when the client closes the connection meanwhile."""
         present = asyncio.current_task()
         assert present is not None
-        has_gone = False
 
         async def watch() -> None:
-            nonlocal has_gone
             while await self._fill():
                 pass
-            has_gone = True
             present.cancel()
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                watcher = group.create_task(watch())
-                try:
-                    yield
-                finally:
-                    watcher.cancel()
-        except asyncio.CancelledError:
-            if not has_gone:
-                raise
-            present.uncancel()
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(watch())
+            try:
+                yield
+            finally:
+                watcher.cancel()
 
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{k}: {v}" for k, v in headers.items())]

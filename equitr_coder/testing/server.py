@@ -94,7 +94,7 @@ class ScriptedServer:
         except (UnreadableError, ConnectionError):
             connection.drop()
         except asyncio.CancelledError:
-            # The server is closing; asyncio would report a cancelled handler as an unhandled error.
+            # The client has gone or the server is closing; asyncio would report the handler as failed.
             connection.drop()
         finally:
             del self._handlers[handler]

@@ -290,8 +290,8 @@ class EpicRun:
         assert tip is not None
         assert base is not None
         if any(view.tasks[task.id].state is not TaskState.DONE for task in plan.tasks):
-            changed = tip != base
-            await self._record_end(RunState.FAILED, landed=False, hint=f"git merge {view.branch}" if changed else "")
+            has_work = any(view.tasks[task.id].state is TaskState.DONE for task in plan.tasks)
+            await self._record_end(RunState.FAILED, landed=False, hint=f"git merge {view.branch}" if has_work else "")
             return
         if view.base_branch is None:
             hint = f"git merge --ff-only {view.branch}"

@@ -196,7 +196,7 @@ class Command:
             api.connected.append({"repo": repo, "flags": dict(flags), "create_repo": create_repo})
             yield api
 
-        async def open_prompt(_api: RunApi, *, planning: bool) -> int:
+        async def open_prompt(api: RunApi, *, planning: bool) -> int:
             self.prompts.append(planning)
             return 0
 

@@ -162,10 +162,16 @@ def test_epic_create_plans_and_stops_with_its_id(command: "Command", logs: "Logs
 
     assert (result.code, result.err) == (0, "")
     assert "epic-001 awaits approval: Bookmark service (6 tasks)" in result.out
-    assert api.connected[0]["flags"] == {"orchestrator.use_multi_agent": (True, "--multi-agent")}
-    (submitted,) = api.submitted
-    assert isinstance(submitted, c.StartRun)
-    assert (submitted.kind, submitted.plan, submitted.plan_only) == (RunKind.EPIC, PlanMode.ALWAYS, True)
+    assert api.submitted == [
+        c.StartRun(
+            kind=RunKind.EPIC,
+            request="Build it",
+            plan=PlanMode.ALWAYS,
+            multi_agent=True,
+            can_ask=False,
+            plan_only=True,
+        )
+    ]
 
 
 def test_epic_run_approves_the_plan_and_executes_it(command: "Command", logs: "Logs") -> None:

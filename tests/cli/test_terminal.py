@@ -19,7 +19,7 @@ from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.runs import RunKind, RunState
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Command, Logs, Until
+    from tests.cli.conftest import Command, Logs, Step, Until
 
 DECLINED = e.RunFinished(state=RunState.CANCELLED, reason=StopReason.DECLINED)
 FINISHED = e.RunFinished(state=RunState.COMPLETED)
@@ -38,7 +38,7 @@ def answered(command: c.Command) -> list[e.Event] | None:
 
 
 def test_planning_questions_are_answered_by_words_or_by_number(command: "Command", logs: "Logs") -> None:
-    steps = [
+    steps: list[Step] = [
         logs.started(),
         logs.question("What would you like?", 1),
         logs.until(answered),
@@ -75,13 +75,13 @@ def test_quitting_at_a_question_rejects_the_plan(command: "Command", logs: "Logs
 
 def test_question_that_was_answered_elsewhere_is_not_asked(command: "Command", logs: "Logs") -> None:
     first = logs.question("What?", 1)
-    before = [
+    before: list[Step] = [
         logs.started(),
         first,
         e.QuestionAnswered(question=first.question, answer="this"),
         e.RunPaused(reason=StopReason.INTERRUPTED),
     ]
-    after = [e.RunResumed(options=logs.started().options), FINISHED]
+    after: list[Step] = [e.RunResumed(options=logs.started().options), FINISHED]
     api = logs.api([*before, *after], already=len(before))
 
     with logs.person([]) as person:
@@ -91,8 +91,8 @@ def test_question_that_was_answered_elsewhere_is_not_asked(command: "Command", l
 
 
 def test_open_question_of_a_resumed_run_is_asked_again(command: "Command", logs: "Logs") -> None:
-    before = [logs.started(), logs.question("What?", 1), e.RunPaused(reason=StopReason.INTERRUPTED)]
-    after = [e.RunResumed(options=logs.started().options), logs.until(answered), FINISHED]
+    before: list[Step] = [logs.started(), logs.question("What?", 1), e.RunPaused(reason=StopReason.INTERRUPTED)]
+    after: list[Step] = [e.RunResumed(options=logs.started().options), logs.until(answered), FINISHED]
     api = logs.api([*before, *after], already=len(before))
 
     with logs.person([("planner asks: What?", ""), ("your answer> ", "that\n")]) as person:
@@ -103,7 +103,7 @@ def test_open_question_of_a_resumed_run_is_asked_again(command: "Command", logs:
 
 
 def test_permission_shows_the_exact_command_and_enter_is_no_answer(command: "Command", logs: "Logs") -> None:
-    steps = [
+    steps: list[Step] = [
         logs.started(yes=True),
         logs.approved(),
         logs.changed("T2", TaskState.WORKING),
@@ -125,7 +125,7 @@ def test_permission_shows_the_exact_command_and_enter_is_no_answer(command: "Com
 
 
 def test_what_was_typed_before_the_prompt_does_not_allow_anything(command: "Command", logs: "Logs") -> None:
-    steps = [
+    steps: list[Step] = [
         logs.started(yes=True),
         logs.approved(),
         logs.question("Which?", 1),
@@ -272,7 +272,7 @@ def test_signal_stops_cleanly_says_what_is_done_and_how_to_go_on(
         if isinstance(event, e.TaskChanged) and event.state is TaskState.DONE:
             os.kill(os.getpid(), number)
 
-    steps = [logs.started(yes=True), *logs.planning(), *logs.whole_task("T1", number=2, usd="0.001")]
+    steps: list[Step] = [logs.started(yes=True), *logs.planning(), *logs.whole_task("T1", number=2, usd="0.001")]
     api = logs.api([*steps, logs.until(lambda _: None)], multi_agent=True, on_event=signal_when_done)
 
     result = command("chat", "-M", "--yes", "x", api=api)
@@ -291,7 +291,7 @@ def test_second_signal_leaves_at_once(command: "Command", logs: "Logs") -> None:
         if isinstance(submitted, c.Interrupt):
             interrupt(submitted)
 
-    steps = [logs.started(RunKind.CHAT), logs.until(lambda _: None)]
+    steps: list[Step] = [logs.started(RunKind.CHAT), logs.until(lambda _: None)]
     api = logs.api(steps, on_event=interrupt, on_submit=interrupt_again)
 
     result = command("chat", "x", api=api)

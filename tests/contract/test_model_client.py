@@ -244,6 +244,17 @@ async def test_cancelling_before_the_first_byte_closes_the_connection_too(play: 
     assert played.requests[0].outcome == "disconnected"
 
 
+async def test_leaving_a_stream_early_closes_the_connection(play: Any) -> None:
+    played = await play([always(says(TEXT, cut_after=2, hang=True))])
+    stream = played.client.stream(played.request())
+
+    await anext(stream)
+    await stream.aclose()
+    await asyncio.wait_for(played.backend.closed(1), 5)
+
+    assert played.requests[0].outcome == "disconnected"
+
+
 async def test_many_calls_at_once_do_not_mix(play: Any) -> None:
     rules = [rule(says(f"answer {number}"), first=f"Task T{number}.") for number in range(8)]
     played = await play(Script(rules=tuple(rules)))

@@ -61,7 +61,7 @@ def test_a_planned_epic_is_built_proven_and_landed(stage: OpenStage) -> None:
                 calls("write_file", path="greet.py", content="def greet():\n    return 'hi'\n"),
                 calls("hand_in", summary="greets"),
                 model="weak",
-                first="id: T1",
+                first="Your task: T1",
             ),
             rule(
                 calls(
@@ -71,7 +71,7 @@ def test_a_planned_epic_is_built_proven_and_landed(stage: OpenStage) -> None:
                 ),
                 says("", call("hand_in", summary="shouts")),
                 model="weak",
-                first="id: T2",
+                first="Your task: T2",
             ),
         ]
     )

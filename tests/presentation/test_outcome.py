@@ -4,7 +4,7 @@ from typing import Any
 from equitr_coder.domain import events as e
 from equitr_coder.domain.epic import Plan, SyncPoint, Task, TaskState
 from equitr_coder.domain.errors import StopReason
-from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, SessionId, TaskId
+from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RunId, SessionId, TaskId
 from equitr_coder.domain.models import Purpose, Tier
 from equitr_coder.domain.money import Usage
 from equitr_coder.domain.run_view import RunView, fold
@@ -115,7 +115,7 @@ def test_unusable_plan_is_trouble() -> None:
 
 
 def test_budget_stop_names_the_command_that_goes_on() -> None:
-    view = RunView(run=e.RunId("run-1"))
+    view = RunView(run=RunId("run-1"))
 
     assert next_step(view, StopReason.BUDGET_EXCEEDED) == "raise the cap: `equitrcoder resume run-1 --budget USD`"
     assert next_step(view, None) == ""

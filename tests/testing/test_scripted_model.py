@@ -214,14 +214,20 @@ async def test_a_barrier_answers_nobody_before_all_have_come(request_of: Any) ->
     assert model.backend.peak["strong-1"] == 3
 
 
-async def test_a_barrier_opens_again_for_the_next_round(request_of: Any) -> None:
+async def test_a_barrier_keeps_out_the_next_round_too(request_of: Any) -> None:
     model = ScriptedModel([always(says("x", barrier=Barrier(name="b", parties=2)))])
+    early: list[bool] = []
 
-    for _ in range(2):
+    for number in (1, 3):
         async with asyncio.TaskGroup() as group:
-            for _ in range(2):
-                group.create_task(ask(model, request_of()))
+            task = group.create_task(ask(model, request_of()))
+            await model.backend.reached(number)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            early.append(task.done())
+            group.create_task(ask(model, request_of()))
 
+    assert early == [False, False]
     assert [record.outcome for record in model.requests] == ["answered"] * 4
 
 

@@ -240,6 +240,7 @@ async def test_one_connection_serves_many_requests(client: httpx.AsyncClient) ->
             await post(client, server, body)
 
         assert server.connections == 1
+        assert server.peak["m"] == 1
         assert [record.status for record in server.requests] == [200, 200, 400, 200]
 
 

@@ -94,7 +94,8 @@ def _folder(path: Path) -> Path | None:
 
 
 async def _is_ignored(process: GitProcess, folder: Path) -> bool:
-    return (await process.run("check-ignore", "-q", ".", cwd=folder, accept=(0, 1))).code == 0
+    asked = await process.run("check-ignore", "-q", ".", cwd=folder, env={"GIT_LITERAL_PATHSPECS": "0"}, accept=(0, 1))
+    return asked.code == 0
 
 
 def is_inside(path: Path, folder: Path) -> bool:

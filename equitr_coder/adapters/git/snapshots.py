@@ -193,7 +193,8 @@ def _is_large(path: Path) -> bool:
 async def _sort_out(
     git: Git, index: Path, *, changed: Sequence[str], others: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Paths to read from disk, and paths that are gone though something stands there (a device, a link above them).
+    """Paths to read from disk, and paths that are gone though something stands there: a folder, a device, or a link
+    above them.
 
     Submodules are left as they are recorded: what an agent does in their folder is no change of this repository.
     """
@@ -209,7 +210,7 @@ async def _sort_out(
     for path in changed:
         if path in submodules or any(parent in replaced for parent in _parents(path)):
             continue  # `--replace` takes out what lies under a new file
-        if _is_beyond_link(root, path) or _is_special(root / path):
+        if _is_beyond_link(root, path) or _is_no_file(root / path):
             gone.append(path)
         else:
             fed.append(path)
@@ -238,9 +239,8 @@ def _is_plain(path: Path) -> bool:
     return mode is not None and (stat.S_ISREG(mode) or stat.S_ISLNK(mode))
 
 
-def _is_special(path: Path) -> bool:
-    mode = _mode(path)
-    return mode is not None and not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
+def _is_no_file(path: Path) -> bool:
+    return _mode(path) is not None and not _is_plain(path)
 
 
 async def _files_of_nested(git: Git, folder: str) -> list[str]:
@@ -254,6 +254,10 @@ async def _files_of_nested(git: Git, folder: str) -> list[str]:
     kept = [path for path in found if _is_plain(git.checkout.root / path)]
     if not kept:
         return []
-    ignored = await git.run("check-ignore", "-z", "--stdin", "--no-index", stdin=nul_separated(kept), accept=(0, 1))
+    ignored = await git.run(
+        "check-ignore", "-z", "--stdin", "--no-index",
+        # `./` because this command alone cannot be told to take names literally.
+        stdin=nul_separated(f"./{path}" for path in kept), env={"GIT_LITERAL_PATHSPECS": "0"}, accept=(0, 1),
+    )  # fmt: skip
     skipped = set(ignored.records)
-    return [path for path in kept if path not in skipped]
+    return [path for path in kept if f"./{path}" not in skipped]

@@ -9,7 +9,7 @@ from equitr_coder.adapters.direct.refusals import lacks_path, read_refusal
 from equitr_coder.adapters.direct.transport import Connections, import_httpx, transport_error
 from equitr_coder.adapters.models.errors import bad_response, refused
 from equitr_coder.adapters.models.providers import COMPATIBLE, ListShape, Route
-from equitr_coder.domain.errors import ModelError, UserError
+from equitr_coder.domain.errors import ModelError, ModelErrorKind, UserError
 from equitr_coder.domain.models import ModelInfo, ModelSpec
 
 _PATHS: Mapping[ListShape, str] = {
@@ -55,9 +55,8 @@ class EndpointCatalog:
             return await self._ask(route, shape, _PATHS[shape])
         except ModelError as error:
             # Many people leave out the /v1 of an OpenAI endpoint; some servers show a page there instead of a 404.
-            if shape != "openai" or not lacks_path(route) or not (error.status == 404 or error.status is None):
-                raise
-            if not error.sent:
+            is_elsewhere = error.kind in (ModelErrorKind.NOT_FOUND, ModelErrorKind.BAD_RESPONSE)
+            if shape != "openai" or not lacks_path(route) or not is_elsewhere:
                 raise
         return await self._ask(route, shape, "/v1" + _PATHS[shape])
 

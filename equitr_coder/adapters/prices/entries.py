@@ -15,7 +15,7 @@ from equitr_coder.domain.money import MILLION, Price
 
 _LOCAL = frozenset(("ollama", "ollama_chat", "lemonade", "lm_studio", "llamafile", "vllm", "hosted_vllm"))
 _MODES = frozenset(("chat", "completion", "responses", None))
-_NOT_BY_TOKEN = frozenset(("citation_cost_per_token", "input_dbu_cost_per_token"))
+_NOT_BY_TOKEN = frozenset(("citation_cost_per_token",))
 _CACHE_FIELDS = {
     "cache_read": "cache_read_input_token_cost",
     "cache_write": "cache_creation_input_token_cost",
@@ -62,7 +62,7 @@ def entry_info(name: str, entry: Entry) -> ModelInfo | None:
 
 
 def _flat_price(entry: Entry, suffix: str, source: str, *, otherwise: Price | None = None) -> Price | None:
-    """The figures whose names end in `suffix`; cache figures that are missing rise from `otherwise` as the input does."""
+    """The figures whose names end in `suffix`; missing cache figures rise from `otherwise` as the input does."""
     price = _per_million(entry.get(f"input_cost_per_token{suffix}"))
     output = _per_million(entry.get(f"output_cost_per_token{suffix}"))
     if output is None and otherwise is not None:
@@ -100,7 +100,7 @@ def _is_believable(entry: Entry, price: Price) -> bool:
 def _per_million(figure: object) -> Decimal | None:
     if isinstance(figure, bool) or not isinstance(figure, int | Decimal) or figure < 0:
         return None
-    return _EXACT.multiply(Decimal(figure), MILLION).normalize()
+    return Decimal(f"{_EXACT.multiply(Decimal(figure), MILLION).normalize():f}")  # 10, not 1E+1
 
 
 def _whole(figure: object) -> int | None:

@@ -33,4 +33,4 @@ class TieredPrice(Price):
 
     @property
     def dearest_input(self) -> Decimal:
-        return max(super().dearest_input, *(tier.price.dearest_input for tier in self.long_prompts))
+        return max([super().dearest_input, *(tier.price.dearest_input for tier in self.long_prompts)])

@@ -180,17 +180,20 @@ class _Search:
             self._add_imports(base)
 
     def _add_known_around(self, folder: str) -> bool:
-        around = [known for known in KNOWN if is_inside(folder, str(self._place_of(known)))]
-        for known in around:
-            self._add_shown(known)
-        return bool(around)
+        around = False
+        for known in KNOWN:
+            for place in {self._place_of(known), *_elsewhere(known, folder)}:
+                if is_inside(folder, str(place)):
+                    self._add_shown(known, place)
+                    around = True
+        return around
 
     def _place_of(self, known: Known) -> Path:
         named = self._environ.get(known.variable, "") if known.variable else ""
         return Path(named) if named.startswith("/") else self._home / known.folder
 
-    def _add_shown(self, known: Known) -> None:
-        place = self._place_of(known)
+    def _add_shown(self, known: Known, place: Path | None = None) -> None:
+        place = place or self._place_of(known)
         if not place.exists():
             return
         if known.variable:
@@ -255,6 +258,14 @@ class _Search:
         if is_inside(str(self._home), str(folder)) or folder in shared or (folder / ".git").exists():
             return False
         return folder.name == "node_modules" or any((folder / sign).is_dir() for sign in _PREFIX_SIGNS)
+
+
+def _elsewhere(known: Known, folder: str) -> list[Path]:
+    """The same toolchain below another home than HOME, known by the name of its own folder: `/root/.pyenv/shims`."""
+    if "/" in known.folder or not known.folder.startswith("."):
+        return []
+    parts = Path(folder).parts
+    return [Path(*parts[: parts.index(known.folder) + 1])] if known.folder in parts else []
 
 
 def _is_system(path: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from equitr_coder.adapters.direct.client import DirectClient
 from equitr_coder.adapters.keys.environment import EnvironmentKeys
 from equitr_coder.adapters.models.providers import resolve
-from equitr_coder.domain.models import Delta, ModelRequest, ModelSpec, Reply, Tier, UserMessage
+from equitr_coder.domain.models import Delta, Message, ModelRequest, ModelSpec, Reply, Tier, UserMessage
 from tests.adapters.direct.wire import Pieces, RawServer, raw_server
 
 KEY = "sk-raw-0123456789abcdef"
@@ -22,20 +22,20 @@ class Asked:
     client: DirectClient
     path: str
 
-    async def all(self, **spec: Any) -> tuple[list[Delta], Reply]:
+    async def all(self, *messages: Message, **spec: Any) -> tuple[list[Delta], Reply]:
         """The deltas, and the reply that has to be last and alone."""
-        parts = [part async for part in self.client.stream(self.request(**spec))]
+        parts = [part async for part in self.client.stream(self.request(*messages, **spec))]
         deltas = [part for part in parts if not isinstance(part, Reply)]
         assert isinstance(parts[-1], Reply)
         assert len(deltas) == len(parts) - 1
         return deltas, parts[-1]
 
-    def request(self, **spec: Any) -> ModelRequest:
+    def request(self, *messages: Message, **spec: Any) -> ModelRequest:
         fields = {"name": "stub/m-1", "api_base": self.server.base + self.path, "api_key_env": "KEY", **spec}
         return ModelRequest(
             model=ModelSpec(tier=Tier.WEAK, **fields),
             system="You work.",
-            messages=(UserMessage(text="hi"),),
+            messages=messages or (UserMessage(text="hi"),),
             max_tokens=100,
         )
 

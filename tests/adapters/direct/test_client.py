@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from equitr_coder.domain.errors import ModelError, ModelErrorKind
-from equitr_coder.domain.models import AssistantMessage, Reply, TextDelta
+from equitr_coder.domain.models import AssistantMessage, Message, Reply, TextDelta, ToolMessage, UserMessage
 from equitr_coder.domain.money import Usage
 from tests.adapters.direct.conftest import KEY, Ask
 from tests.adapters.direct.wire import (
@@ -104,6 +104,19 @@ async def test_deltas_are_handed_on_before_the_answer_ends(ask: Ask) -> None:
 
     await stream.aclose()
     await asked.server.client_gone()
+
+
+async def test_a_call_without_an_id_gets_one_that_the_conversation_does_not_have(ask: Ask) -> None:
+    nameless = delta(tool_calls=[{"index": 0, "function": {"name": "read", "arguments": "{}"}}])
+    asked = await ask(streamed(nameless, delta(finish="tool_calls"), DONE))
+    messages: list[Message] = [UserMessage(text="hi")]
+
+    for _ in range(3):
+        _, reply = await asked.all(*messages)
+        results = [ToolMessage(call=call.id, name=call.name, text="x") for call in reply.message.calls]
+        messages += [reply.message, *results]
+
+    assert len({message.call for message in messages if isinstance(message, ToolMessage)}) == 3
 
 
 async def test_the_request_id_of_the_header_is_kept(ask: Ask) -> None:
@@ -282,6 +295,15 @@ async def test_connections_are_used_again(ask: Ask) -> None:
         await asked.all()
 
     assert asked.server.connections == 1
+
+
+async def test_closing_the_client_closes_its_connections(ask: Ask) -> None:
+    asked = await ask(streamed(*HELLO, DONE))
+    await asked.all()
+
+    await asked.client.close()
+
+    await asked.server.all_gone()
 
 
 async def test_a_server_that_leaves_the_stream_open_after_done_is_not_waited_for(ask: Ask) -> None:

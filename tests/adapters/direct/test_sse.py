@@ -17,7 +17,7 @@ STREAM = (
     b'data: {"text": "gr\xc3\xbc\xc3\x9fe \xf0\x9f\x8e\x89"}\r\n\r\n'
     b": keep-alive\n\n"
     b"event: message\nid: 7\ndata:no space\n\n"
-    b"data: two\ndata: lines\n\n"
+    b"data: two\r\ndata: lines\r\n\r\n"
     b'data: {"a": 1}\ndata: {"b": 2}\n'
     b"database: not a payload\nretry: 10\n\n"
     b"data: last\rdata: [DONE]"
@@ -39,7 +39,7 @@ def test_where_the_bytes_are_cut_makes_no_difference(cuts: list[int]) -> None:
 
 
 def test_a_line_end_split_between_pieces_ends_one_line_only() -> None:
-    assert payloads(b"data: a\r", b"\n\r", b"\ndata: b\r\n\r\n") == ["a", "b"]
+    assert payloads(b"data: a\r", b"\ndata: b\r\n\r", b"\ndata: c\r\n\r\n") == ["a\nb", "c"]
 
 
 def test_a_payload_is_handed_out_as_soon_as_its_blank_line_is_there() -> None:

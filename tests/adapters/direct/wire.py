@@ -23,6 +23,8 @@ class RawServer:
     requests: list[dict[str, Any]] = field(default_factory=list)
     """Path, headers and JSON body of each."""
     connections: int = 0
+    handlers: set[asyncio.Task[None]] = field(default_factory=set)
+    """One for each open connection."""
     _came: asyncio.Event = field(default_factory=asyncio.Event)
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -38,14 +40,22 @@ class RawServer:
         """Wait until a client has closed a connection whose answer was not finished."""
         await asyncio.wait_for(self._gone.wait(), 5)
 
+    async def all_gone(self) -> None:
+        """Wait until no connection is open."""
+        await asyncio.wait_for(asyncio.gather(*self.handlers), 5)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        handler = asyncio.current_task()
+        assert handler is not None
+        self.handlers.add(handler)
         try:
             while await self._answer(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            return  # asyncio reports a cancelled handler as an error nobody handled
         finally:
+            self.handlers.discard(handler)
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -76,6 +86,9 @@ async def raw_server(*answers: Pieces) -> AsyncIterator[RawServer]:
         yield raw
     finally:
         server.close()
+        for handler in raw.handlers:
+            handler.cancel()
+        await asyncio.gather(*raw.handlers)
         await server.wait_closed()
 
 

@@ -276,7 +276,7 @@ async def test_a_recovery_waits_for_a_landing_that_is_alive(
 async def test_a_cancelled_landing_is_undone_before_it_ends(
     checkout: Checkout, home: Path, journal: FileJournal, old: CommitId, new: CommitId
 ) -> None:
-    cancelling = Cancelling(before="git update-ref")
+    cancelling = Cancelling(before="put b.txt")
     repository = fused_repository(checkout.root, home=home, journal=home.parent / "journal.json", fuse=cancelling)
 
     with pytest.raises(asyncio.CancelledError):
@@ -326,8 +326,8 @@ asyncio.run(repository.land("run-1", "main", old, new))
 @pytest.mark.parametrize(
     ("step", "when"),
     [
-        ("put file 150.txt", "before"),
-        ("take away gone 150.txt", "before"),
+        ("put file 30.txt", "before"),
+        ("take away gone 30.txt", "before"),
         ("git checkout-index", "during"),
         ("git update-index", "during"),
         ("git update-ref", "before"),
@@ -339,12 +339,12 @@ asyncio.run(repository.land("run-1", "main", old, new))
 async def test_a_process_that_is_really_killed_leaves_old_or_new_and_nothing_between(
     checkout: Checkout, repository: GitRepository, home: Path, tmp_path: Path, step: str, when: str
 ) -> None:
-    for number in range(300):
+    for number in range(60):
         checkout.write(f"file {number}.txt", "old\n" * number)
         checkout.write(f"gone {number}.txt", "gone\n")
     old = checkout.commit("old")
     checkout.git("switch", "-q", "-c", "equitr/epic-001")
-    for number in range(300):
+    for number in range(60):
         checkout.write(f"file {number}.txt", "new\n" * number + "\n")
         checkout.remove(f"gone {number}.txt")
     new = checkout.commit("new")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -198,8 +199,24 @@ async def test_a_refused_connection_is_not_a_server_error(ask: Ask, name: str) -
     assert base in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["openai/m-1", CLAUDE])
+async def test_closing_the_client_closes_its_connections_also_those_litellm_has_forgotten(ask: Ask, name: str) -> None:
+    import litellm
+
+    asked = await ask(anthropic(START, *TEXT, *END) if name == CLAUDE else streamed(*HELLO, DONE), name=name)
+    await asked.all()
+    assert asked.server.handlers
+    if name == CLAUDE:
+        litellm.in_memory_llm_clients_cache.flush_cache()
+
+    await asked.client.close()
+
+    await asked.server.all_gone()
+
+
 async def test_an_earlier_failure_that_is_being_handled_is_not_taken_for_this_one(ask: Ask) -> None:
-    asked = await ask(error(500, "oops"))
+    event = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    asked = await ask(anthropic(START, *TEXT, event), name=CLAUDE)
     async with raw_server([b""]) as gone:
         base = gone.base
 
@@ -279,9 +296,13 @@ async def test_the_key_shows_in_no_error(ask: Ask) -> None:
     assert KEY not in str(caught) + caught.hint
 
 
-async def test_nothing_is_printed_when_a_call_fails(ask: Ask, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_nothing_is_printed_when_a_call_fails_or_litellm_warns(
+    ask: Ask, capfd: pytest.CaptureFixture[str]
+) -> None:
     await failed(ask, error(400, "no"))
     await failed(ask, [head(content_type="text/event-stream", connection="close"), b"data: {\n\n"])
+
+    logging.getLogger("LiteLLM").error("something is odd")
 
     assert capfd.readouterr() == ("", "")
 

@@ -10,7 +10,7 @@ from equitr_coder.adapters.keys.environment import EnvironmentKeys
 from equitr_coder.adapters.models.router import ModelRouter
 from equitr_coder.domain.errors import ModelError, ModelErrorKind, UserError
 from equitr_coder.domain.models import ModelInfo, ModelSpec, Tier
-from tests.adapters.direct.wire import Pieces, RawServer, error, raw_server, whole
+from tests.adapters.direct.wire import STAYS_OPEN, Pieces, RawServer, error, raw_server, whole
 
 KEY = "sk-list-0123456789abcdef"
 
@@ -106,6 +106,16 @@ async def test_a_base_without_a_path_is_asked_under_v1_too(first: Pieces) -> Non
 
     assert found == [ModelInfo(name="stub/a")]
     assert server.paths == ["/models", "/v1/models"]
+
+
+@pytest.mark.parametrize("first", [error(500, "oops"), error(401, "no"), [STAYS_OPEN]])
+async def test_an_endpoint_that_fails_is_not_asked_elsewhere(first: Pieces) -> None:
+    router = ModelRouter(keys=EnvironmentKeys({}), timeout=0.2)
+    async with raw_server(first) as server:
+        with pytest.raises(ModelError):
+            await router.discover(ModelSpec(name="m", tier=Tier.WEAK, api_base=server.base))
+
+        assert server.paths == ["/models"]
 
 
 async def test_anthropics_list_is_asked_in_its_own_way() -> None:

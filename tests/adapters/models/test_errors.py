@@ -76,6 +76,7 @@ def test_every_refusal_has_a_kind_and_two_lines_for_people(status: int | None, t
         ({"retry-after-ms": "250", "retry-after": "1"}, "", 0.25),
         ({"retry-after": "Sat, 21 Nov 2026 12:00:30 GMT"}, "", 30.0),
         ({"retry-after": "Sat, 21 Nov 2026 11:00:00 GMT"}, "", 0.0),
+        ({"retry-after": "Sat, 21 Nov 2026 12:00:30 -0000"}, "", 30.0),
         ({"retry-after": "-5"}, "", 0.0),
         ({"retry-after": "soon"}, "", None),
         ({}, "Please try again in 1.5s.", 1.5),
@@ -147,6 +148,10 @@ def test_what_looks_like_a_key_is_taken_out_of_words(text: str) -> None:
 
     assert "[key]" in cleaned
     assert not any(part in cleaned for part in ("cdef", "abcdefgh", "0123", "123456"))
+
+
+def test_the_key_in_use_is_taken_out_of_words_whatever_it_looks_like() -> None:
+    assert clean("you sent hunter-2-hunter", "hunter-2-hunter") == "you sent [key]"
 
 
 def test_words_are_one_short_line() -> None:

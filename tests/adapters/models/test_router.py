@@ -1,6 +1,7 @@
+import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from equitr_coder.adapters.keys.environment import EnvironmentKeys
 from equitr_coder.adapters.models.router import ModelRouter
 from equitr_coder.domain.errors import ModelError, ModelErrorKind, UserError
-from equitr_coder.domain.models import ModelInfo, ModelRequest, ModelSpec, Reply, Tier, UserMessage
+from equitr_coder.domain.models import Delta, ModelInfo, ModelRequest, ModelSpec, Reply, TextDelta, Tier, UserMessage
 from equitr_coder.domain.money import Price
 from equitr_coder.testing import ScriptedModel, always, says
 from equitr_coder.testing.server import ScriptedServer
@@ -66,6 +67,32 @@ async def test_leaving_a_stream_early_closes_its_connection(router: ModelRouter)
         await server.closed(1)
 
         assert server.requests[0].outcome == "disconnected"
+
+
+class Endless:
+    """Says one word and waits for ever."""
+
+    is_closed = False
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | Reply, None]:
+        try:
+            while True:
+                yield TextDelta(text="word")
+        finally:
+            self.is_closed = True
+
+    async def close(self) -> None:
+        return
+
+
+async def test_leaving_a_stream_early_ends_the_adapters_stream_before_anything_else_happens() -> None:
+    model = Endless()
+    stream = ModelRouter(keys=EnvironmentKeys({}), scripted=model).stream(request(spec("scripted/x")))
+    await anext(stream)
+
+    await stream.aclose()
+
+    assert model.is_closed
 
 
 async def test_a_router_that_was_closed_can_be_used_again(router: ModelRouter) -> None:
@@ -164,8 +191,6 @@ async def main(base):
     print(reply.message.text, sorted({"litellm", "openai", "rich", "h2"} & set(sys.modules)))
 asyncio.run(main(sys.argv[1]))
 """
-    import asyncio
-
     async with ScriptedServer([always(says("hello"))]) as server:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-W", "error", "-c", code, server.url, stdout=asyncio.subprocess.PIPE

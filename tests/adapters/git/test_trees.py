@@ -1,0 +1,208 @@
+from pathlib import Path
+
+import pytest
+
+from equitr_coder.adapters.git.failures import GitError
+from equitr_coder.adapters.git.repository import GitRepository
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.ids import CommitId, TreeId
+from equitr_coder.ports import MergeForecast
+from tests.adapters.git.stage import Checkout, FileJournal
+
+
+@pytest.fixture
+def base(checkout: Checkout) -> TreeId:
+    return TreeId(checkout.tree)
+
+
+async def test_files_are_put_into_a_tree_and_taken_out(
+    checkout: Checkout, repository: GitRepository, base: TreeId
+) -> None:
+    tree = await repository.tree_with(
+        base, {"docs/todos.md": b"- [ ] one\r\n", "run.sh": b"#!/bin/bash\n", "README.md": None, "not there": None}
+    )
+
+    assert checkout.listed(tree) == {
+        ".gitignore": "100644",
+        "docs/todos.md": "100644",
+        "run.sh": "100755",
+        "src/app.py": "100644",
+    }
+    assert await repository.show_file(tree, "docs/todos.md") == b"- [ ] one\r\n"
+    assert await repository.show_file(tree, "run.sh") == b"#!/bin/bash\n"
+    assert checkout.status() == ""
+
+
+async def test_a_file_put_where_a_folder_was_replaces_it_and_the_other_way_round(
+    checkout: Checkout, repository: GitRepository, base: TreeId
+) -> None:
+    tree = await repository.tree_with(base, {"src": b"file\n", "README.md/part": b"x\n", "README.md": None})
+
+    assert set(checkout.listed(tree)) == {".gitignore", "README.md/part", "run.sh", "src"}
+
+
+async def test_no_files_leave_the_tree_as_it_is(repository: GitRepository, base: TreeId) -> None:
+    assert await repository.tree_with(base, {}) == base
+
+
+@pytest.mark.parametrize("path", ["../out", "/abs", ".git/config", "a/../b", "a//b"])
+async def test_a_path_that_git_does_not_take_is_refused(repository: GitRepository, base: TreeId, path: str) -> None:
+    with pytest.raises(GitError):
+        await repository.tree_with(base, {path: b"x"})
+
+
+async def test_a_commit_is_the_users_when_git_knows_her(
+    checkout: Checkout, repository: GitRepository, base: TreeId
+) -> None:
+    commit = await repository.commit_tree(base, [checkout.head], "Änderung\n\nwith a body")
+
+    about = checkout.git("show", "-s", "--format=%an <%ae>|%cn <%ce>|%P|%B", commit)
+    assert about.strip() == f"Ada Lovelace <ada@example.org>|Ada Lovelace <ada@example.org>|{checkout.head}|" + (
+        "Änderung\n\nwith a body"
+    )
+
+
+@pytest.mark.parametrize(
+    ("author", "signed"),
+    [
+        ("Coder 1 <equitrcoder@localhost>", "Coder 1 <equitrcoder@localhost>"),
+        ("Coder 1", "Coder 1 <equitrcoder@localhost>"),
+        ("bad <> \n<name", "bad name <equitrcoder@localhost>"),
+        ("", "EQUITR Coder <equitrcoder@localhost>"),
+    ],
+)
+async def test_an_agent_is_the_author_and_the_user_the_committer(
+    checkout: Checkout, repository: GitRepository, base: TreeId, author: str, signed: str
+) -> None:
+    commit = await repository.commit_tree(base, [], "work", author=author)
+
+    about = checkout.git("show", "-s", "--format=%an <%ae>|%cn <%ce>", commit)
+    assert about == f"{signed}|Ada Lovelace <ada@example.org>"
+
+
+async def test_without_an_identity_the_products_own_is_used_and_nothing_is_configured(
+    checkout: Checkout, repository: GitRepository, base: TreeId, user: Path
+) -> None:
+    (user / ".gitconfig").write_text("")
+    before = (checkout.root / ".git/config").read_text()
+
+    commit = await repository.commit_tree(base, [], "work")
+
+    about = checkout.git("show", "-s", "--format=%an <%ae>|%cn <%ce>", commit)
+    assert about == "EQUITR Coder <equitrcoder@localhost>|EQUITR Coder <equitrcoder@localhost>"
+    assert (checkout.root / ".git/config").read_text() == before
+
+
+async def test_a_clean_merge_is_forecast_as_its_tree(
+    checkout: Checkout, repository: GitRepository, base: TreeId
+) -> None:
+    one = await repository.commit_tree(await repository.tree_with(base, {"one": b"1\n"}), [checkout.head], "one")
+    two = await repository.commit_tree(await repository.tree_with(base, {"two": b"2\n"}), [checkout.head], "two")
+
+    forecast = await repository.forecast(one, two)
+
+    assert forecast.conflicts == ()
+    assert forecast.tree == await repository.tree_with(base, {"one": b"1\n", "two": b"2\n"})
+
+
+async def test_conflicts_are_forecast_by_path(checkout: Checkout, repository: GitRepository, base: TreeId) -> None:
+    names = ["new\nline.txt", "ünï.txt"]
+    one = await repository.commit_tree(
+        await repository.tree_with(base, {"src/app.py": b"1\n", "README.md": None} | dict.fromkeys(names, b"1\n")),
+        [checkout.head], "one",
+    )  # fmt: skip
+    two = await repository.commit_tree(
+        await repository.tree_with(base, {"src/app.py": b"2\n", "README.md": b"2\n"} | dict.fromkeys(names, b"2\n")),
+        [checkout.head], "two",
+    )  # fmt: skip
+
+    forecast = await repository.forecast(one, two)
+
+    assert forecast == MergeForecast(tree=None, conflicts=("README.md", *names[:1], "src/app.py", *names[1:]))
+
+
+async def test_a_forecast_of_what_is_no_commit_is_an_error(checkout: Checkout, repository: GitRepository) -> None:
+    with pytest.raises((UserError, GitError)):
+        await repository.forecast(checkout.head, CommitId("0123456789012345678901234567890123456789"))
+
+
+async def test_what_changed_between_two_trees(checkout: Checkout, repository: GitRepository, base: TreeId) -> None:
+    checkout.write("src/app.py", "print('one')\nprint('two')\n")
+    checkout.write("image.bin", b"\0\1\2")
+    checkout.write("new file.txt", "a\nb\n")
+    (checkout.root / "run.sh").chmod(0o644)
+    checkout.remove("README.md")
+    tree = await repository.snapshot(checkout.root)
+
+    assert await repository.changed(base, tree) == {
+        "README.md": "deleted",
+        "image.bin": "created",
+        "new file.txt": "created",
+        "run.sh": "modified",
+        "src/app.py": "modified",
+    }
+    assert await repository.numstat(base, tree) == {
+        "README.md": (0, 1),
+        "image.bin": (0, 0),
+        "new file.txt": (2, 0),
+        "run.sh": (0, 0),
+        "src/app.py": (1, 0),
+    }
+    diff = await repository.diff(base, tree, paths=["src/app.py"])
+    assert diff.splitlines()[0] == "diff --git a/src/app.py b/src/app.py"
+    assert diff.endswith(" print('one')\n+print('two')\n")
+    assert await repository.diff(base, base) == ""
+    assert "Binary files" in await repository.diff(checkout.head, tree)
+
+
+async def test_the_users_taste_in_diffs_does_not_matter(
+    checkout: Checkout, repository: GitRepository, user: Path
+) -> None:
+    with (user / ".gitconfig").open("a") as writing:
+        writing.write("[diff]\nnoprefix = true\nmnemonicPrefix = true\nexternal = false\n[color]\nui = always\n")
+    checkout.write("ünï.txt", "x\n")
+    tree = await repository.snapshot(checkout.root)
+
+    diff = await repository.diff(checkout.head, tree)
+
+    assert diff.startswith("diff --git a/ünï.txt b/ünï.txt\n")
+
+
+async def test_a_path_in_a_diff_is_a_name_and_no_pattern(checkout: Checkout, repository: GitRepository) -> None:
+    checkout.write("*.py", "x\n")
+    checkout.write("src/app.py", "x\n")
+    tree = await repository.snapshot(checkout.root)
+
+    assert "src/app.py" not in await repository.diff(checkout.head, tree, paths=["*.py"])
+
+
+async def test_a_file_is_shown_as_stored(checkout: Checkout, repository: GitRepository) -> None:
+    checkout.link("link", "src/app.py")
+    commit = checkout.commit("link")
+
+    assert await repository.show_file(commit, "src/app.py") == b"print('one')\n"
+    assert await repository.show_file(commit, "link") == b"src/app.py"
+    assert await repository.show_file(commit, "src") is None
+    assert await repository.show_file(commit, "missing") is None
+
+
+async def test_a_tree_is_listed_in_order(checkout: Checkout, repository: GitRepository, base: TreeId) -> None:
+    assert await repository.list_tree(base) == [".gitignore", "README.md", "run.sh", "src/app.py"]
+    assert await repository.tree_of(checkout.head) == base
+
+
+async def test_a_repository_of_sha256_ids_works_as_well(tmp_path: Path, home: Path, journal: FileJournal) -> None:
+    checkout = Checkout(tmp_path / "new ids")
+    checkout.root.mkdir()
+    checkout.git("init", "-q", "--object-format=sha256")
+    checkout.write("a.txt", "a\n")
+    old = checkout.commit("first")
+    repository = GitRepository(checkout.root, home=home, store=journal)
+
+    tree = await repository.tree_with(await repository.tree_of(old), {"a.txt": None, "b.txt": b"b\n"})
+    new = await repository.commit_tree(tree, [old], "second")
+
+    assert len(new) == 64
+    assert await repository.move_ref("equitr/epic-001", new, None)
+    assert (await repository.land("run-1", "main", old, new)).landed  # type: ignore[arg-type]
+    assert checkout.files() == {"b.txt": "  b\n"}

@@ -1,0 +1,260 @@
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from equitr_coder.adapters.git.repository import GitRepository
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.ids import CommitId
+from tests.adapters.git.stage import Checkout, FileJournal
+
+
+@pytest.fixture
+def path(home: Path) -> Path:
+    return home / "worktrees" / "a run" / "T1 ♥"
+
+
+@pytest.fixture
+def later(checkout: Checkout) -> CommitId:
+    old = checkout.head
+    checkout.git("switch", "-q", "-c", "later")
+    checkout.write("src/app.py", "print('later')\n")
+    checkout.write("added.txt", "added\n")
+    later = checkout.commit("later")
+    checkout.git("switch", "-q", "main")
+    assert checkout.head == old
+    return later
+
+
+async def test_a_worktree_holds_the_commit_with_a_detached_head(
+    checkout: Checkout, repository: GitRepository, path: Path
+) -> None:
+    checkout.write("untracked.txt", "not in it\n")
+
+    await repository.add_worktree(path, checkout.head)
+
+    worktree = Checkout(path)
+    assert worktree.git("rev-parse", "HEAD", "--symbolic-full-name", "HEAD") == f"{checkout.head}\nHEAD"
+    assert worktree.status() == ""
+    assert set(worktree.files()) == {".gitignore", "README.md", "run.sh", "src/app.py"}
+    assert checkout.status() == "?? untracked.txt"
+
+
+async def test_an_existing_worktree_is_reset_to_exactly_the_commit(
+    repository: GitRepository, checkout: Checkout, path: Path, later: CommitId
+) -> None:
+    await repository.add_worktree(path, checkout.head)
+    worktree = Checkout(path)
+    worktree.write("src/app.py", "spoiled\n")
+    worktree.write("stray/file.txt", "stray\n")
+    worktree.write("build/cached.o", "ignored\n")
+    worktree.remove("README.md")
+    worktree.git("add", "-A")
+
+    await repository.add_worktree(path, later)
+
+    assert worktree.status() == ""
+    assert worktree.head == later
+    assert set(worktree.files()) == {".gitignore", "README.md", "added.txt", "run.sh", "src/app.py"}
+
+
+def vanish(checkout: Checkout, path: Path) -> None:
+    shutil.rmtree(path)
+
+
+def vanish_locked(checkout: Checkout, path: Path) -> None:
+    checkout.git("worktree", "lock", "--reason", "mine", str(path))
+    shutil.rmtree(path)
+
+
+def replace_by_file(checkout: Checkout, path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("a file now")
+
+
+def replace_by_link(checkout: Checkout, path: Path) -> None:
+    shutil.rmtree(path)
+    target = checkout.root / "precious"
+    target.mkdir()
+    (target / "file").write_text("precious")
+    path.symlink_to(target)
+
+
+def forget_registration(checkout: Checkout, path: Path) -> None:
+    shutil.rmtree(checkout.root / ".git/worktrees")
+
+
+def rewrite_git_file(checkout: Checkout, path: Path) -> None:
+    (path / ".git").write_text("gitdir: /nowhere\n")
+
+
+def git_file_to_folder(checkout: Checkout, path: Path) -> None:
+    (path / ".git").unlink()
+    Checkout(path).git("init", "-q")
+
+
+def leave_locks(checkout: Checkout, path: Path) -> None:
+    (inside,) = (checkout.root / ".git/worktrees").iterdir()
+    (inside / "index.lock").write_text("")
+    (inside / "HEAD.lock").write_text("")
+
+
+def damage_index(checkout: Checkout, path: Path) -> None:
+    (inside,) = (checkout.root / ".git/worktrees").iterdir()
+    (inside / "index").write_text("nonsense")
+
+
+def damage_head(checkout: Checkout, path: Path) -> None:
+    (inside,) = (checkout.root / ".git/worktrees").iterdir()
+    (inside / "HEAD").write_text("nonsense")
+
+
+def start_merge(checkout: Checkout, path: Path) -> None:
+    worktree = Checkout(path)
+    worktree.write("src/app.py", "conflict\n")
+    worktree.commit("conflict")
+    worktree.git("merge", "later", check=False)
+    assert "UU" in worktree.status()
+
+
+def switch_branch(checkout: Checkout, path: Path) -> None:
+    Checkout(path).git("switch", "-q", "-c", "escape")
+
+
+def close_folder(checkout: Checkout, path: Path) -> None:
+    (path / "src").chmod(0)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        vanish, vanish_locked, replace_by_file, replace_by_link, forget_registration, rewrite_git_file,
+        git_file_to_folder, leave_locks, damage_index, damage_head, start_merge, switch_branch, close_folder,
+    ],
+)  # fmt: skip
+async def test_whatever_happened_to_a_worktree_it_is_made_good(
+    checkout: Checkout, repository: GitRepository, path: Path, later: CommitId, spoil: object
+) -> None:
+    await repository.add_worktree(path, checkout.head)
+    await repository.snapshot(path)
+    assert callable(spoil)
+    spoil(checkout, path)
+
+    await repository.add_worktree(path, later)
+
+    worktree = Checkout(path)
+    assert not path.is_symlink()
+    assert worktree.git("rev-parse", "HEAD", "--symbolic-full-name", "HEAD") == f"{later}\nHEAD"
+    assert worktree.status() == ""
+    assert worktree.files().keys() == {".gitignore", "README.md", "added.txt", "run.sh", "src/app.py"}
+    assert await repository.snapshot(path) == checkout.git("rev-parse", f"{later}^{{tree}}")
+    assert checkout.git("worktree", "list").count("\n") == 1
+    assert not (checkout.root / "precious").exists() or (checkout.root / "precious/file").exists()
+
+
+async def test_a_removed_worktree_leaves_no_trace(
+    checkout: Checkout, repository: GitRepository, path: Path, home: Path
+) -> None:
+    await repository.add_worktree(path, checkout.head)
+    Checkout(path).write("stray/deep.txt", "x\n")
+    (path / "stray").chmod(0o500)
+    await repository.snapshot(path)
+
+    await repository.remove_worktree(path)
+    await repository.remove_worktree(path)
+
+    assert not path.exists()
+    assert checkout.git("worktree", "list", "--porcelain").count("worktree ") == 1
+    assert not (checkout.root / ".git/worktrees").exists()
+    assert not list((home / "git").glob("*/index"))
+
+
+async def test_removing_a_worktree_follows_no_link_out_of_it(
+    checkout: Checkout, repository: GitRepository, path: Path, tmp_path: Path
+) -> None:
+    precious = Checkout(tmp_path / "precious")
+    precious.write("file", "precious\n")
+    await repository.add_worktree(path, checkout.head)
+    (path / "link").symlink_to(precious.root)
+
+    await repository.remove_worktree(path)
+
+    assert precious.files() == {"file": "  precious\n"}
+
+
+async def test_many_worktrees_are_added_and_removed_at_the_same_time(
+    checkout: Checkout, home: Path, journal: FileJournal, later: CommitId
+) -> None:
+    one, two = (GitRepository(checkout.root, home=home, store=journal) for _ in range(2))
+    paths = [home / "worktrees" / str(number) / "task" for number in range(6)]
+
+    await asyncio.gather(*((one, two)[number % 2].add_worktree(path, later) for number, path in enumerate(paths)))
+
+    assert {Checkout(path).head for path in paths} == {later}
+    assert [Checkout(path).status() for path in paths] == [""] * 6
+    await asyncio.gather(*(one.remove_worktree(path) for path in paths))
+    assert checkout.git("worktree", "list").count("\n") == 0
+
+
+async def test_a_folder_that_is_not_ours_is_never_cleared(
+    checkout: Checkout, repository: GitRepository, tmp_path: Path
+) -> None:
+    mine = Checkout(tmp_path / "mine")
+    mine.write("file", "mine\n")
+    checkout.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+
+    for path in (mine.root, tmp_path / "side"):
+        with pytest.raises(UserError, match="no worktree of ours"):
+            await repository.add_worktree(path, checkout.head)
+        with pytest.raises(UserError, match="no worktree of ours"):
+            await repository.remove_worktree(path)
+    with pytest.raises(UserError, match="the repository itself"):
+        await repository.remove_worktree(checkout.root)
+
+    assert mine.files() == {"file": "  mine\n"}
+    assert Checkout(tmp_path / "side").status() == ""
+
+
+async def test_lfs_files_stay_pointers_when_only_the_repository_configures_the_filter(
+    checkout: Checkout, repository: GitRepository, path: Path
+) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
+    checkout.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    checkout.write("model.bin", pointer)
+    commit = checkout.commit("lfs")
+    for part in ("clean", "smudge", "process"):
+        checkout.git("config", f"filter.lfs.{part}", "false")
+    checkout.git("config", "filter.lfs.required", "true")
+
+    await repository.add_worktree(path, commit)
+    Checkout(path).write("other.txt", "x\n")
+    os.utime(path / "model.bin")
+    tree = await repository.snapshot(path)
+
+    assert (path / "model.bin").read_text() == pointer
+    assert await repository.show_file(tree, "model.bin") == pointer.encode()
+    assert (await repository.inspect()).uses_lfs
+
+
+async def test_a_filter_the_user_installed_for_herself_does_its_work(
+    checkout: Checkout, repository: GitRepository, path: Path, user: Path
+) -> None:
+    with (user / ".gitconfig").open("a") as writing:
+        writing.write('[filter "upper"]\nclean = tr A-Z a-z\nsmudge = tr a-z A-Z\n')
+    checkout.write(".gitattributes", "*.up filter=upper\n")
+    checkout.write("a.up", "LOUD\n")
+    commit = checkout.commit("filtered")
+
+    await repository.add_worktree(path, commit)
+    Checkout(path).write("b.up", "NEW\n")
+    tree = await repository.snapshot(path)
+
+    assert (path / "a.up").read_text() == "LOUD\n"
+    assert await repository.show_file(tree, "b.up") == b"new\n"
+
+
+async def test_a_snapshot_of_a_worktree_that_is_gone_says_so(repository: GitRepository, home: Path) -> None:
+    with pytest.raises(UserError, match="is no checkout of"):
+        await repository.snapshot(home / "worktrees" / "never")
