@@ -275,6 +275,8 @@ class _Claim:
             f"the budget of {node.name} is ${node.limit}; ${_short(node.spent)} are spent, and this call of "
             f"{self.request.model.name} can cost ${_short(needed)} with as little as {least} tokens of output",
             account=node.name,
+            spent=node.spent,
+            limit=node.limit,
             hint=f"give it more and go on: at least ${enough} (equitrcoder resume --budget {enough})"
             if node.name == "run"
             else f"raise the limit of {node.name} to at least ${enough}",

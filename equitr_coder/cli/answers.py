@@ -79,9 +79,9 @@ class Answers:
 def approval_lines(approval: Approval) -> list[Line]:
     """The exact command, escaped so that nothing in it can hide, and what each answer means."""
     who = f"{approval.agent}, {approval.task}" if approval.task else approval.agent
-    where = "inside the sandbox" if approval.confined else "WITHOUT a sandbox, with your rights"
-    if not approval.inside:
-        where += "; it reaches outside sandbox or footprint"
+    where = "inside the sandbox" if approval.inside else "beyond sandbox or footprint, where --yes never answers"
+    if not approval.confined:
+        where = "WITHOUT a sandbox, with your rights"
     lines = [Line(f"{who} wants to use {approval.tool}:", Tone.STRONG), Line("")]
     lines += [Line(f"    {line}") for line in visible(approval.what).split("\n")]
     lines += [Line(""), Line(f"  why    {prose(approval.why)}"), Line(f"  where  {where}")]

@@ -1,5 +1,6 @@
 """The four families of intended errors. Anything else is a bug."""
 
+from decimal import Decimal
 from enum import StrEnum
 
 
@@ -104,6 +105,10 @@ class RunStopped(EquitrError):
 class BudgetRefused(RunStopped):
     """No account on the path can take the reservation. Nothing was held and nothing was sent."""
 
-    def __init__(self, message: str, *, account: str, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, account: str, spent: Decimal | None = None, limit: Decimal | None = None, hint: str = ""
+    ) -> None:
         super().__init__(StopReason.BUDGET_EXCEEDED, message, hint=hint)
         self.account = account
+        self.spent = spent
+        self.limit = limit

@@ -76,12 +76,7 @@ def parse(line: str) -> tuple[SimpleCommand, ...] | None:
 
 
 def _join(line: str, at: int) -> str | None:
-    found = next((join for join in _JOINS if line.startswith(join, at)), None)
-    if found == "|" and line.startswith("|&", at):
-        return None
-    if found == ";" and line.startswith(";;", at):
-        return None
-    return found
+    return next((join for join in _JOINS if line.startswith(join, at)), None)
 
 
 def _harmless_redirection(line: str, at: int) -> int | None:

@@ -75,7 +75,10 @@ class ModelCalls:
         try:
             await self._events.record(self._reserved(request, reservation))
         except BaseException:
-            self._budget.release(reservation)
+            unsent = ModelError("never sent", kind=ModelErrorKind.INTERRUPTED, provider="", sent=False)
+            failed = self._failed(request, reservation, unsent, retry_in=None)
+            if reservation.call in self._events.view.ledger:  # cancelled just after it became durable
+                await self._events.record(failed)
             raise
         started = self._clock.monotonic()
         try:

@@ -111,7 +111,7 @@ def advice_message(*, task: Task, question: str, files: Mapping[str, str], tree:
             else "[left out: read_file]"
         )
         left -= len(text)
-        shown.append(f'<file path="{path}">\n{text}\n</file>')
+        shown.append(f'<file path="{path}">\n{text.rstrip()}\n</file>')
     parts = [
         question.strip(),
         f"# The worker's task: {task.id} {task.title}\n\n{_about(task)}",
@@ -127,11 +127,11 @@ def review_message(*, task: Task, diff: str, results: Sequence[CheckResult], req
     cut = "the rest of the diff is left out; read the files"
     parts = [
         f"# Task {task.id}: {task.title}\n\n{_about(task)}",
-        f"# Requirements\n\n<document>\n{_capped(requirements, _DOCUMENT, 'the rest is left out')}\n</document>"
+        f"# Requirements\n\n<document>\n{_capped(requirements.strip(), _DOCUMENT, 'the rest is left out')}\n</document>"
         if requirements.strip()
         else "",
         "# Checks on the merged result\n\n" + ("\n\n".join(_result(result) for result in results) or "None were run."),
-        f"# The change\n\n<diff>\n{_capped(diff, _DIFF, cut) or 'No file was changed.'}\n</diff>",
+        f"# The change\n\n<diff>\n{_capped(diff.rstrip(), _DIFF, cut) or 'No file was changed.'}\n</diff>",
         "Give your verdict with review.",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -172,8 +172,8 @@ def _outline(plan: Plan) -> str:
         for task in plan.tasks
     ]
     rows += [
-        f"- sync point {point.id} ({point.type}): {point.producer} promises {', '.join(point.consumers) or 'others'} "
-        f"{point.description}".rstrip()
+        f"- sync point {point.id}: {point.producer} promises {', '.join(point.consumers) or 'others'} the {point.type}"
+        + (f": {point.description}" if point.description else "")
         for point in plan.sync_points
     ]
     return "\n".join(["All tasks, in outline:", *rows])

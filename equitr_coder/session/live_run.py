@@ -96,8 +96,8 @@ class LiveRun:
             case BudgetRefused():
                 reached = BudgetReached(
                     account=stop.account,
-                    usd=self.kit.budget.spent,
-                    limit=self.kit.budget.limit or ZERO,
+                    usd=self.kit.budget.spent if stop.spent is None else stop.spent,
+                    limit=stop.limit or self.kit.budget.limit or ZERO,
                     detail=str(stop),
                 )
                 await self.hub.record(reached, RunPaused(reason=stop.reason, detail=str(stop), hint=hint))

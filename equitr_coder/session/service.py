@@ -9,11 +9,12 @@ from typing import Self, assert_never
 
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import queries as q
+from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import ModelErrorKind, UserError
-from equitr_coder.domain.events import Event, ModelCallFailed, RunResumed, RunStarted
+from equitr_coder.domain.events import Event, ModelCallFailed, RunResumed, RunStarted, TaskChanged
 from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.run_view import RunView, fold
-from equitr_coder.domain.runs import RunKind, RunOptions
+from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.ports import Clock, EventStore, Repository, RepoState, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
@@ -22,6 +23,7 @@ from equitr_coder.session.live_run import KitFactory, LiveRun
 from equitr_coder.workflows.chat import ChatRun
 
 _POLL_SECONDS = 0.25
+_AS_CONFIGURED = c.StartRun(kind=RunKind.EPIC, request="")
 MakeOptions = Callable[[c.StartRun], RunOptions]
 ModelNames = Callable[[bool, str | None], tuple[str | None, str | None]]
 """Supervisor's and worker's model names for multi-agent (True) or single-agent work, under an override; raises
@@ -124,10 +126,12 @@ class LocalRunApi:
     async def _resume(self, command: c.ResumeRun) -> RunId:
         view = await self._find(command.run)
         name = view.epic or view.run
-        if view.state.is_final:
+        again = _failed_again(view) if command.run is not None else []
+        if view.state.is_final and not again:
             raise UserError(f"{name} has ended ({view.state.value})", hint="equitrcoder runs lists what can be resumed")
         options = view.options.model_copy(
             update={
+                "rounds": view.options.rounds + (self._make_options(_AS_CONFIGURED).rounds if again else 0),
                 "yes": command.yes,
                 "can_ask": command.can_ask,
                 "approve_plan": command.approve,
@@ -138,7 +142,7 @@ class LocalRunApi:
         supervisor, worker = self._model_names(options.multi_agent, None)
         await self._ready_repository(view.kind)
         resumed = RunResumed(options=options, supervisor_model=supervisor, worker_model=worker)
-        await self._go(view, [resumed, *_charge_open_calls(view)], message=None)
+        await self._go(view, [resumed, *again, *_charge_open_calls(view)], message=None)
         return view.run
 
     async def _continue_chat(self, command: c.SendMessage) -> RunId:
@@ -246,6 +250,20 @@ class LocalRunApi:
             if name in (view.run, view.epic):
                 return view
         raise UserError(f"there is no run or epic {name} in this workspace", hint="equitrcoder runs lists them")
+
+
+def _failed_again(view: RunView) -> list[Event]:
+    """What lets the failed tasks of an ended epic be tried once more; nothing when there are none."""
+    if view.state is not RunState.FAILED or not view.is_approved:
+        return []
+    events: list[Event] = []
+    for task in view.tasks.values():
+        if task.state is TaskState.FAILED:
+            ready = TaskState.READY if task.attempt else TaskState.WAITING
+            events.append(TaskChanged(task=task.id, state=ready, reason=task.reason, detail=task.detail))
+        elif task.state is TaskState.BLOCKED:
+            events.append(TaskChanged(task=task.id, state=TaskState.WAITING))
+    return events
 
 
 def _charge_open_calls(view: RunView) -> list[Event]:

@@ -38,7 +38,6 @@ BY_NAME = "litellm"
 PRICE_SOURCE = "config llm.prices"
 
 NOT_ACTED_ON = (
-    "collaboration.planning.auto_split",
     "collaboration.sync_points.auto_detect",
     "collaboration.conflict_resolution.mode",
 )

@@ -38,15 +38,15 @@ class EditFile:
 
     async def run(self, arguments: EditFileArguments, context: ToolContext) -> ToolResult:
         path = self._workspace.relative(arguments.path)
-        old, new = with_plain_ends(arguments.old_text), with_plain_ends(arguments.new_text)
-        if not old:
+        if not arguments.old_text:
             raise ToolFailure(
                 "old_text is empty, so the place is unknown; nothing was changed. Quote the line next to which you "
                 "want to insert and give it back in new_text, or use write_file for a new file."
             )
-        if old == new:
+        if with_plain_ends(arguments.old_text) == with_plain_ends(arguments.new_text):
             raise ToolFailure("old_text and new_text are identical; nothing was changed.")
         file = await read_known(self._workspace, path, context.seen)
+        old, new = _with_ends_of(file.text, arguments)
         places = _places(path, file.text, old, replace_all=arguments.replace_all)
         after = file.text.replace(old, new)
         digest = await self._workspace.write(path, after, expected=file.digest, like=file)
@@ -58,6 +58,13 @@ class EditFile:
             for_user=f"edited {path} ({count})",
             seen={path: digest},
         )
+
+
+def _with_ends_of(text: str, arguments: EditFileArguments) -> tuple[str, str]:
+    """Old and new text with the line ends that the file has there. Only a file of mixed ends keeps its `\\r`."""
+    plain = with_plain_ends(arguments.old_text), with_plain_ends(arguments.new_text)
+    windows = plain[0].replace("\n", "\r\n"), plain[1].replace("\n", "\r\n")
+    return windows if "\r" in text and plain[0] not in text and windows[0] in text else plain
 
 
 def _places(path: str, text: str, old: str, *, replace_all: bool) -> list[int]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
+from equitr_coder.testing.backend import Recorded
 from equitr_coder.testing.script import Rule, Script, ScriptedReply
-from equitr_coder.testing.server import ScriptedServer, serve_in_thread
+from equitr_coder.testing.server import ServerInThread, serve_in_thread
 
 PRICES = {
     "stub/strong": {"input": 10, "output": 30, "cache_read": 1},
@@ -30,9 +32,26 @@ class Ended:
     err: str
 
     @property
+    def text(self) -> str:
+        """Both streams, for messages of failed assertions and for what may stand on either."""
+        return f"{self.out}\n{self.err}"
+
+    @property
     def events(self) -> list[dict[str, Any]]:
         """Of `--output stream-json`."""
         return [json.loads(line) for line in self.out.splitlines()]
+
+    def of(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
+        """Events of one type whose fields have these values."""
+        return [
+            event
+            for event in self.events
+            if event["type"] == kind and all(event.get(name) == value for name, value in fields.items())
+        ]
+
+    def task(self, name: str) -> dict[str, Any]:
+        """A task of `--output json`."""
+        return next(dict(task) for task in self.result["tasks"] if task["id"] == name)
 
     @property
     def result(self) -> dict[str, Any]:
@@ -51,7 +70,7 @@ class Stage:
 
     home: Path
     repo: Path
-    server: ScriptedServer
+    server: ServerInThread
     environ: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -113,9 +132,39 @@ class Stage:
         self.git("commit", "-qm", message)
         return self.git("rev-parse", "HEAD")
 
-    def asked(self, model: str) -> list[Any]:
+    def read(self, name: str) -> str:
+        return (self.repo / name).read_text()
+
+    def tip(self, ref: str = "HEAD") -> str:
+        return self.git("rev-parse", ref)
+
+    def asked(self, model: str) -> list[Recorded]:
         """Requests that the server saw for a model, as it was named on the wire."""
         return [request for request in self.server.requests if request.model == model]
+
+    def wait_for(self, model: str, *, contains: str = "", count: int = 1) -> Recorded:
+        """Wait until the server has got the `count`-th request for a model that has this text in its messages."""
+        looked_at = 0
+        while True:
+            self.server.reached(looked_at + 1)
+            request = self.server.requests[looked_at]
+            looked_at += 1
+            if request.model == model and contains in json.dumps(request.messages):
+                count -= 1
+                if count == 0:
+                    return request
+
+    def open_gate(self, name: str) -> None:
+        """Let the reply go that waits at a gate of `scenes.held`; waits until there is one."""
+        body = {"model": f"gate-{name}", "messages": [{"role": "user", "content": "open"}]}
+        request = urllib.request.Request(
+            f"{self.server.url}/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 200
+
+    def put_first_on_path(self, folder: Path) -> None:
+        self.environ["PATH"] = f"{folder}:{self.environ['PATH']}"
 
 
 OpenStage = Callable[..., Stage]

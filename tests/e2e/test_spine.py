@@ -1,5 +1,6 @@
 from equitr_coder.testing.script import call, calls, rule, says
 from tests.e2e.conftest import OpenStage
+from tests.e2e.scenes import DESIGN, REQUIREMENTS
 
 
 def test_a_chat_edits_the_checkout_and_answers(stage: OpenStage) -> None:
@@ -43,8 +44,6 @@ PLAN = {
     ],
     "sync_points": [],
 }
-REQUIREMENTS = "# Requirements\n\n## 1. Overview\nA greeting.\n\n## 2. Features\n- R1 greet\n\n## 3. Non-functional requirements\n- fast\n"
-DESIGN = "# Design\n\n## 1. Architecture\nTwo modules.\n\n## 2. Deployment\nNone.\n"
 
 
 def test_a_planned_epic_is_built_proven_and_landed(stage: OpenStage) -> None:

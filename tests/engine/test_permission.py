@@ -238,6 +238,9 @@ SNEAKY = [
     "head --lines=1 /etc/passwd",
     "grep -f/etc/passwd x",
     "grep -e x /etc/passwd",
+    "grep -ex /etc/passwd",
+    "grep -r --regexp=x /etc/passwd",
+    "rg -ex /etc",
     "grep x --file=/etc/passwd a",
     "find / -name x",
     "git diff -- ../x",
@@ -339,6 +342,13 @@ def test_an_approved_check_runs_unasked_to_the_letter(command: str, verdict: Ver
     policy = SessionPolicy(approved_commands=frozenset({APPROVED}))
 
     assert policy.decide("run_command", Touches(command=command)).verdict is verdict
+
+
+def test_an_approved_check_may_change_folders_as_it_was_approved() -> None:
+    policy = SessionPolicy(approved_commands=frozenset({"cd /opt/tool && make check"}))
+
+    assert policy.decide("run_command", Touches(command="cd /opt/tool && make check")).verdict is Verdict.ALLOW
+    assert policy.decide("run_command", Touches(command="cd /opt/tool && make")).verdict is Verdict.DENY
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,17 @@
 import asyncio
 import os
-import re
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.ids import AgentName, CallId, SessionId, TaskId
 from equitr_coder.ports import (
@@ -20,96 +19,34 @@ from equitr_coder.ports import (
     Confinement,
     FileText,
     Place,
-    SearchHit,
-    SearchResult,
     Tool,
     ToolContext,
     ToolResult,
-    Workspace,
 )
 
 
-class FolderWorkspace:
-    """A folder on disk as `ports.Workspace`; writes to `failing` paths fail like a full disk."""
+class Workspace(LocalWorkspace):
+    """The real one, on a disk that can be told to fail: `failing` and `interrupting` hold paths."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
+        super().__init__(root)
         self.failing: set[str] = set()
         self.interrupting: set[str] = set()
 
-    @property
-    def root(self) -> Path:
-        return self._root
-
-    def relative(self, path: str) -> str:
-        full = (self._root / path).resolve()
-        if not full.is_relative_to(self._root):
-            raise ToolFailure(f"{path} is outside the workspace")
-        return full.relative_to(self._root).as_posix()
-
-    async def read(self, path: str) -> FileText:
-        try:
-            data = (self._root / path).read_bytes()
-        except FileNotFoundError as error:
-            raise ToolFailure(f"there is no file {path}") from error
-        encoding = "utf-8"
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            encoding = "latin-1"
-            text = data.decode("latin-1")
-        bom = text.startswith("\ufeff")
-        newline: Any = "\r\n" if "\r\n" in text else "\n"
-        plain = text.removeprefix("\ufeff").replace("\r\n", "\n")
-        return FileText(path, plain, sha256(data).hexdigest(), newline, encoding, bom)
-
     async def write(self, path: str, text: str, *, expected: str | None, like: FileText | None = None) -> str:
         self._maybe_fail(path)
-        await self._expect(path, expected)
-        newline, encoding, bom = (like.newline, like.encoding, like.bom) if like else ("\n", "utf-8", False)
-        data = (("\ufeff" if bom else "") + text.replace("\n", newline)).encode(encoding)
-        target = self._root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        return sha256(data).hexdigest()
+        return await super().write(path, text, expected=expected, like=like)
 
     async def delete(self, path: str, *, expected: str) -> None:
         self._maybe_fail(path)
-        await self._expect(path, expected)
-        (self._root / path).unlink()
-
-    async def digest(self, path: str) -> str | None:
-        try:
-            return sha256((self._root / path).read_bytes()).hexdigest()
-        except FileNotFoundError:
-            return None
-
-    async def list(self, path: str = ".", pattern: str | None = None, *, limit: int = 1000) -> Sequence[str]:
-        files = sorted(f.relative_to(self._root).as_posix() for f in (self._root / path).rglob("*") if f.is_file())
-        return [file for file in files if pattern is None or fnmatch(file, pattern)][:limit]
-
-    async def search(self, pattern: str, path: str = ".", glob: str | None = None, *, limit: int = 200) -> SearchResult:
-        hits = [
-            SearchHit(file, number, line)
-            for file in await self.list(path, glob)
-            for number, line in enumerate((await self.read(file)).text.split("\n"), 1)
-            if re.search(pattern, line)
-        ]
-        counts: dict[str, int] = {}
-        for hit in hits:
-            counts[hit.path] = counts.get(hit.path, 0) + 1
-        return SearchResult(tuple(hits[:limit]), counts, len(hits) <= limit)
+        await super().delete(path, expected=expected)
 
     def _maybe_fail(self, path: str) -> None:
         if path in self.interrupting:
             self.interrupting.discard(path)
             raise asyncio.CancelledError
         if path in self.failing:
-            raise OSError(28, "No space left on device")
-
-    async def _expect(self, path: str, expected: str | None) -> None:
-        if await self.digest(path) != expected:
-            raise ToolFailure(f"{path} is not as expected")
+            raise ToolFailure(f"{path}: No space left on device.")
 
 
 class ShellExecutor:
@@ -206,8 +143,8 @@ class Session:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> FolderWorkspace:
-    return FolderWorkspace(tmp_path)
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
 
 
 @pytest.fixture
@@ -223,8 +160,3 @@ def outputs() -> KeptTexts:
 @pytest.fixture
 def executor() -> ShellExecutor:
     return ShellExecutor()
-
-
-def fits(workspace: FolderWorkspace) -> Workspace:
-    """Checked by mypy: the fake has the shape of the port."""
-    return workspace

@@ -94,7 +94,7 @@ def test_it_says_every_path_it_writes(tool: ApplyPatch) -> None:
 def test_one_path_outside_the_workspace_refuses_the_whole_patch(tool: ApplyPatch) -> None:
     text = patch("*** Add File: a", "+x", "*** Add File: ../b", "+x")
 
-    with pytest.raises(ToolFailure, match="outside the workspace"):
+    with pytest.raises(ToolFailure, match="leads out of the workspace"):
         tool.touches(tool.parse({"patch": text}))
 
 
@@ -130,7 +130,7 @@ async def test_every_place_that_does_not_fit_is_named_and_nothing_is_changed(
     assert "a.py: hunk 1 fits 2 places, lines 2, 6; add context lines" in failure
     assert "c.txt: c.txt changed on disk" in failure
     assert "late.txt: exists already" in failure
-    assert "absent.txt: there is no file" in failure
+    assert "absent.txt: There is no absent.txt." in failure
     assert "b.txt:" not in failure
     assert content(known) == before
 
@@ -155,7 +155,7 @@ async def test_a_write_that_fails_midway_is_taken_back_whole(
 
     if how == "failing":
         failure = await session.failure(tool, {"patch": text})
-        assert "No space left on device No file was changed." in failure
+        assert "No space left on device. No file was changed." in failure
     else:
         with pytest.raises(asyncio.CancelledError):
             await session.call(tool, {"patch": text})
@@ -223,6 +223,20 @@ async def test_one_file_in_two_sections_is_refused(tool: ApplyPatch, session: An
     text = patch("*** Update File: b.txt", "-one", "+1", "*** Update File: ./b.txt", "-two", "+2")
 
     assert "b.txt: named more than once" in await session.failure(tool, {"patch": text})
+
+
+def test_blank_lines_between_sections_are_no_content() -> None:
+    spaced = patch("*** Update File: x", " a", "-b", "+c", "", "", "*** Delete File: y", "")
+    dense = patch("*** Update File: x", " a", "-b", "+c", "*** Delete File: y")
+
+    assert parse_patch(spaced) == parse_patch(dense)
+
+
+def test_a_blank_line_inside_a_hunk_is_a_blank_line_of_the_file() -> None:
+    (change,) = parse_patch(patch("*** Update File: x", " a", "", "-b", "+c"))
+    assert isinstance(change, UpdateFile)
+
+    assert apply_hunks("a\n\nb\n", change.hunks).text == "a\n\nc\n"
 
 
 def test_a_patch_in_a_code_fence_is_read() -> None:

@@ -142,7 +142,7 @@ async def test_a_file_that_was_not_read_or_changed_since_is_not_edited(
 
     assert "has not been read" in await session.failure(tool, {"path": "b.py", **edit})
     assert "Read it again" in await session.failure(tool, {"path": "a.py", **edit})
-    assert "no file c.py" in await session.failure(tool, {"path": "c.py", **edit})
+    assert "There is no c.py." in await session.failure(tool, {"path": "c.py", **edit})
     assert known.read_text() == CODE + "# theirs\n"
 
 
@@ -160,6 +160,18 @@ async def test_line_ends_mark_and_encoding_survive_an_edit(
 
     assert (tmp_path / "crlf.txt").read_bytes() == b"\xef\xbb\xbf1\r\n2\r\nthree\r\n"
     assert (tmp_path / "latin.txt").read_bytes() == "größe\nhöhe\n".encode("latin-1")
+
+
+async def test_a_file_of_mixed_line_ends_keeps_each_of_them(
+    tool: EditFile, session: Any, workspace: Any, outputs: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "mixed.txt").write_bytes(b"one\r\ntwo\r\nthree\nfour\n")
+    await session.call(ReadFile(workspace, outputs), {"path": "mixed.txt"})
+
+    await session.call(tool, {"path": "mixed.txt", "old_text": "one\ntwo\n", "new_text": "1\n2\n"})
+    await session.call(tool, {"path": "mixed.txt", "old_text": "three\r\nfour", "new_text": "3\r\n4"})
+
+    assert (tmp_path / "mixed.txt").read_bytes() == b"1\r\n2\r\n3\n4\n"
 
 
 async def test_deleting_lines_shows_what_closed_up_around_them(tool: EditFile, session: Any, known: Path) -> None:
@@ -189,6 +201,15 @@ def test_the_nearest_text_of_a_large_file_is_found() -> None:
 
     assert found is not None
     assert found.first == 9001
+
+
+def test_words_scattered_over_a_file_do_not_hide_the_place_where_they_stand_together() -> None:
+    scattered = [word for word in ("alpha", "beta", "gamma", "delta") for _ in range(5)]
+
+    found = nearest("\n".join([*scattered, "alpha beta", "gamma delta 1"]), "alpha beta\ngamma delta 2")
+
+    assert found is not None
+    assert found.first == 21
 
 
 def test_shown_line_numbers_are_those_of_the_file_when_only_a_part_is_searched() -> None:

@@ -89,5 +89,5 @@ async def test_a_kept_output_opens_like_a_file_and_touches_none(tool: ReadFile, 
 
 
 def test_a_path_that_leaves_the_workspace_is_refused_before_anything_is_read(tool: ReadFile) -> None:
-    with pytest.raises(ToolFailure, match="outside the workspace"):
+    with pytest.raises(ToolFailure, match="leads out of the workspace"):
         tool.touches(tool.parse({"path": "../secret"}))

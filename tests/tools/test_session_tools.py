@@ -84,7 +84,7 @@ async def test_a_question_to_the_supervisor_carries_its_files(session: Any, work
 async def test_a_question_cannot_carry_files_from_outside_nor_a_whole_project(session: Any, workspace: Any) -> None:
     tool = AskSupervisor(RecordedAdvisor(), workspace)
 
-    assert "outside the workspace" in await session.failure(tool, {"question": "x", "files": ["../secret"]})
+    assert "leads out of the workspace" in await session.failure(tool, {"question": "x", "files": ["../secret"]})
     assert "at most 10 items" in await session.failure(tool, {"question": "x", "files": [f"{n}.py" for n in range(11)]})
 
 

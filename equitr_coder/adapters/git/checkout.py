@@ -9,6 +9,7 @@ from pathlib import Path
 
 from equitr_coder.adapters.git.failures import broken_repository, failure
 from equitr_coder.adapters.git.process import GitProcess
+from equitr_coder.domain.errors import UserError
 
 _UNFINISHED = (
     ("MERGE_HEAD", "merge"),
@@ -73,7 +74,7 @@ async def find_checkout(process: GitProcess, root: Path) -> Found:
         "--git-common-dir", "--show-toplevel",
     )  # fmt: skip
     said = await process.run(*arguments, cwd=root, accept=(0, 128))
-    lines = os.fsdecode(said.stdout).splitlines()
+    lines = os.fsdecode(said.stdout).rstrip("\n").split("\n")
     if said.code and "true" not in lines[:2]:
         if b"not a git repository (or any" in said.stderr and not (root / ".git").exists():
             return Found()
@@ -81,6 +82,8 @@ async def find_checkout(process: GitProcess, root: Path) -> Found:
     git_dir, common = Path(lines[2]), Path(lines[3])
     if said.code:
         return Found(bare_dir=git_dir)
+    if len(lines) != 5:
+        raise UserError(f"git cannot say where {root} is: its path holds a line break.", hint="Rename the folder.")
     top = Path(lines[4])
     if top != here and (root / ".git").exists():
         raise broken_repository(root, "it has a .git that git does not accept")

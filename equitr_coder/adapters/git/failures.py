@@ -1,6 +1,7 @@
 """What git says when it fails, as errors: `UserError` for what the person can mend, `GitError` for our own bugs."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,12 +17,13 @@ class GitError(Exception):
         self.stderr = stderr
 
 
+_COMPLAINTS = ("fatal:", "error:")
 _LOCKED = re.compile(r"Unable to create '(?P<path>.+?\.lock)': File exists")
 _BROKEN = re.compile(
     r"bad object|corrupt|unable to read (tree|sha1|file)|invalid object|broken (HEAD|ref|link)|not a valid object|"
     r"missing (blob|tree|commit|object)|could not read|bad config|bad (index|signature)|index file smaller|"
     r"unknown repository extension|Expected git repo version|fatal: your current branch appears to be broken|"
-    r"not a tree object|needed object|promisor",
+    r"not a tree object|not a git repository",
     re.IGNORECASE,
 )
 _IN_THE_WAY = re.compile(r"'refs/heads/(?P<there>[^']+)' exists; cannot create 'refs/heads/(?P<wanted>[^']+)'")
@@ -34,14 +36,14 @@ def failure(arguments: Sequence[str], code: int, stderr: bytes, where: Path) -> 
     if "dubious ownership" in text:
         return UserError(
             f"git does not trust {where}: the folder belongs to another user.",
-            hint=f"If it is yours, run: git config --global --add safe.directory {where}",
+            hint=f"If it is yours, run: git config --global --add safe.directory {shlex.quote(str(where))}",
         )
     if "No space left on device" in text or "Disk quota exceeded" in text:
         return UserError("The disk is full.", hint=f"Free some space on the disk that holds {where}.")
     if locked := _LOCKED.search(text):
         return UserError(
             f"Another git command is at work in this repository ({Path(locked['path']).name} exists).",
-            hint=f"Let it finish; if none is running, remove {locked['path']}",
+            hint=f"Let it finish; if none is running, remove {shlex.quote(locked['path'])}",
         )
     if taken := _IN_THE_WAY.search(text):
         return UserError(
@@ -55,7 +57,7 @@ def failure(arguments: Sequence[str], code: int, stderr: bytes, where: Path) -> 
         )
     if "Permission denied" in text or "Operation not permitted" in text or "Read-only file system" in text:
         return UserError(f"git may not do that in {where}: {said}", hint="Check who owns the files and their modes.")
-    if "not a git repository" in text or _BROKEN.search(text):
+    if any(line.startswith(_COMPLAINTS) and _BROKEN.search(line) for line in text.splitlines()):
         return broken_repository(where, said)
     if "failed to encode" in text or "BUG: unencodable" in text:
         return UserError(
@@ -65,10 +67,12 @@ def failure(arguments: Sequence[str], code: int, stderr: bytes, where: Path) -> 
 
 
 def broken_repository(where: Path, said: str) -> UserError:
-    return UserError(f"git cannot read the repository in {where}: {said}", hint=f"Run: git -C {where} fsck")
+    return UserError(
+        f"git cannot read the repository in {where}: {said}", hint=f"Run: git -C {shlex.quote(str(where))} fsck"
+    )
 
 
 def _first_complaint(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    chosen = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "no reason")
+    chosen = next((line for line in lines if line.startswith(_COMPLAINTS)), lines[0] if lines else "no reason")
     return chosen.removeprefix("fatal: ").removeprefix("error: ")

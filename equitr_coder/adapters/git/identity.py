@@ -38,4 +38,4 @@ def _as(part: str, name: str, email: str) -> dict[str, str]:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[<>\x00-\x1f]", "", text).strip()
+    return " ".join(re.sub(r"[<>\x00-\x1f]", " ", text).split())

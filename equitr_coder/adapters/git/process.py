@@ -49,6 +49,8 @@ _QUIET: tuple[tuple[str, str], ...] = (
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("submodule.recurse", "false"),
+    ("color.ui", "false"),
+    ("color.status", "false"),
     ("diff.external", ""),
     ("worktree.useRelativePaths", "false"),
     ("checkout.workers", "0"),

@@ -25,7 +25,7 @@ async def resolve(git: Git, ref: str) -> CommitId | None:
 
 async def refs_below(git: Git, prefix: str) -> dict[str, CommitId]:
     said = await git.run("for-each-ref", "--format=%(objectname) %(refname)", prefix)
-    found = (line.split(" ", 1) for line in os.fsdecode(said.stdout).splitlines())
+    found = (line.split(" ", 1) for line in os.fsdecode(said.stdout).split("\n") if line)
     return {name: CommitId(commit) for commit, name in found}
 
 
@@ -65,7 +65,7 @@ async def delete_ref(git: Git, ref: str) -> None:
 async def branch_at(git: Git, commit: str) -> str:
     """A branch that points at `commit`, one of ours first; the commit's id when there is none."""
     said = await git.run("for-each-ref", "--format=%(refname:lstrip=2)", f"--points-at={commit}", "refs/heads/")
-    names = os.fsdecode(said.stdout).splitlines()
+    names = os.fsdecode(said.stdout).split("\n")[:-1]
     return next((name for name in names if name.startswith("equitr/")), names[0] if names else commit)
 
 

@@ -1,5 +1,6 @@
 """`ports.Repository` over git: finds the checkout once, then hands each question to the module that answers it."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -60,7 +61,7 @@ class GitRepository:
             self._opened = await self._find()
         if self._opened is None:
             if not self._shadow_ok:
-                raise UserError(f"{self._root} is no git repository.", hint=f"Make it one: git init {self._root}")
+                raise _no_repository(self._root)
             self._opened = await open_shadow(self._process, self._root, home=self._home)
         return self._opened
 
@@ -94,10 +95,10 @@ class GitRepository:
         return await trees.tree_of(await self.open(), commit)
 
     async def add_worktree(self, path: Path, commit: CommitId) -> None:
-        await self._worktrees.add(await self.open(), path, commit)
+        await self._worktrees.add(await self._open_real(), path, commit)
 
     async def remove_worktree(self, path: Path) -> None:
-        await self._worktrees.remove(await self.open(), path)
+        await self._worktrees.remove(await self._open_real(), path)
 
     async def snapshot(self, root: Path) -> TreeId:
         git, is_ours = await self._at(root)
@@ -154,7 +155,7 @@ class GitRepository:
         return await inspection.status_text(git)
 
     async def land(self, run: RunId, branch: str, old: CommitId, new: CommitId) -> Landing:
-        return await self._landings.land(await self.open(), run=run, branch=branch, old=old, new=new)
+        return await self._landings.land(await self._open_real(), run=run, branch=branch, old=old, new=new)
 
     async def recover_landings(self) -> Sequence[str]:
         git = await self._find()
@@ -168,6 +169,13 @@ class GitRepository:
         if self._opened is None:
             raise UserError(f"{self._root} is not open yet.", hint="Call `inspect` or `ensure` first.")
         return self._opened.checkout.common_dir
+
+    async def _open_real(self) -> Git:
+        """As `open`, and never the shadow."""
+        git = await self.open()
+        if git.checkout.git_dir.is_relative_to(self._home / "git"):
+            raise _no_repository(self._root)
+        return git
 
     async def _find(self) -> Git | None:
         found = await find_checkout(self._process, self._root)
@@ -183,6 +191,10 @@ class GitRepository:
         if is_inside(root, git.checkout.root):
             return git, False
         raise UserError(f"{root} is no checkout of {git.checkout.root}.", hint="It may have been removed; start again.")
+
+
+def _no_repository(root: Path) -> UserError:
+    return UserError(f"{root} is no git repository.", hint=f"Make it one: git init {shlex.quote(str(root))}")
 
 
 def _bare(root: Path) -> UserError:

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from equitr_coder.adapters.git.entries import REGULAR, SUBMODULE, Entry, changes_between, put_entries, tree_entries
+from equitr_coder.adapters.git.failures import failure
 from equitr_coder.adapters.git.identity import Identity
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.ids import CommitId, TreeId
@@ -28,7 +29,13 @@ async def commit_tree(
 
 
 async def tree_with(git: Git, base: str, files: Mapping[str, bytes | None]) -> TreeId:
-    """`base` with whole files put in or taken out."""
+    """`base` with whole files put in or taken out.
+
+    Raises:
+        ValueError: a path that no tree can hold. Git itself would leave it out without a word.
+    """
+    if wrong := [path for path in files if not _may_be_tracked(path)]:
+        raise ValueError(f"no path of a tree: {wrong[0]!r}")
     before = await tree_entries(git, base, files)
     with TemporaryDirectory(prefix="equitr-") as folder:
         blobs = await _write_blobs(git, Path(folder), [content for content in files.values() if content is not None])
@@ -41,6 +48,10 @@ async def tree_with(git: Git, base: str, files: Mapping[str, bytes | None]) -> T
         # Taking out what is not there is not an error to git, but `update-index` says so.
         await put_entries(git, index, {path: entry for path, entry in entries.items() if entry or path in before})
         return TreeId((await git.run("write-tree", index=index)).line)
+
+
+def _may_be_tracked(path: str) -> bool:
+    return all(part not in {"", ".", ".."} and part.lower() != ".git" for part in path.split("/"))
 
 
 async def _write_blobs(git: Git, folder: Path, contents: Sequence[bytes]) -> dict[bytes, str]:
@@ -61,7 +72,9 @@ async def forecast(git: Git, ours: str, theirs: str) -> MergeForecast:
     said = await git.run(
         "merge-tree", "--write-tree", "--name-only", "-z", "--no-messages", ours, theirs, accept=(0, 1)
     )
-    tree, *conflicts = said.records
+    tree, *conflicts = said.records or [""]
+    if not tree:  # git says 1 for a conflict, and also for what is no commit
+        raise failure(("merge-tree", ours, theirs), said.code, said.stderr, git.checkout.root)
     if said.code == 0:
         return MergeForecast(tree=TreeId(tree))
     return MergeForecast(tree=None, conflicts=tuple(dict.fromkeys(conflicts)))

@@ -13,7 +13,7 @@ from equitr_coder.adapters.git.entries import Entry, nul_separated
 from equitr_coder.adapters.git.files import FileOps, prune_empty
 from equitr_coder.adapters.git.runner import Git
 
-Stamp = tuple[int, int, int, int] | None
+Stamp = tuple[int, int, int, int, int] | None
 """What lstat says of a file, as far as a change of it shows; None when there is none."""
 
 
@@ -30,7 +30,9 @@ def stamp(path: Path) -> Stamp:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return None if stat.S_ISDIR(found.st_mode) else (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
+    if stat.S_ISDIR(found.st_mode):
+        return None
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode)
 
 
 def stamps(root: Path, paths: Iterable[str]) -> dict[str, Stamp]:

@@ -17,7 +17,7 @@ from equitr_coder.adapters.models.providers import Resolve, Route, require_key
 from equitr_coder.domain.models import Delta, ModelRequest, Reply
 
 _NO_KEY = "none"
-"""litellm would otherwise look for keys in the environment by itself, and send what it finds."""
+"""Else litellm looks for OpenAI's key in the environment by itself, and sends it to whatever endpoint it is given."""
 
 
 class LiteLLMClient:
@@ -91,8 +91,10 @@ def _call_settings(route: Route) -> dict[str, Any]:
     }
     if route.is_own_endpoint:
         settings["api_base"] = route.base
-    if route.key is not None or route.is_own_endpoint:
-        settings["api_key"] = route.key or _NO_KEY
+    if route.key is not None:
+        settings["api_key"] = route.key
+    elif route.is_own_endpoint and route.model.startswith("openai/"):
+        settings["api_key"] = _NO_KEY
     return settings
 
 

@@ -27,7 +27,7 @@ _RIPGREP = (
     "--no-config --no-messages --line-number --no-heading --with-filename --null --color=never --text --encoding=none "
     "--crlf"
 )
-_GIT_GREP = "grep --untracked --no-recurse-submodules --no-color --no-column --no-textconv -naz --perl-regexp -e"
+_GIT_GREP = "grep --no-recurse-submodules --no-color --no-column --no-textconv -naz --perl-regexp"
 
 
 class Search:
@@ -40,6 +40,8 @@ class Search:
         self._env = env
         self._hits: dict[str, list[SearchHit]] = defaultdict(list)
         self._counts: dict[str, int] = defaultdict(int)
+        self._settled: frozenset[str] = frozenset()
+        """Files whose hits are all known."""
         self._rest = b""
         self._errors = b""
         self._is_complete = True
@@ -55,8 +57,13 @@ class Search:
     async def with_git(self, program: str, folder: str) -> bool:
         """False when it does not understand the pattern, or no pattern of this kind."""
         pattern = f"(*ANYCRLF){self._pattern}"
-        done = await self._run([program, *GIT_OPTIONS, *_GIT_GREP.split(), pattern, "--", folder])
-        return done.exit_code <= 1
+        # Untracked files are searched together with those tracked ones that are not ignored: hence both, in this order.
+        for option in ((), ("--untracked",)):
+            self._settled = frozenset(self._counts)
+            argv = [program, *GIT_OPTIONS, *_GIT_GREP.split(), *option, "-e", pattern, "--", folder]
+            if (await self._run(argv)).exit_code > 1:
+                return False
+        return True
 
     async def with_python(self, files: Sequence[str]) -> None:
         """Raises ToolFailure when the pattern is no regular expression."""
@@ -73,6 +80,7 @@ class Search:
         """Start again with another engine."""
         self._hits.clear()
         self._counts.clear()
+        self._settled = frozenset()
         self._rest = self._errors = b""
 
     def result(self, files: Sequence[str]) -> SearchResult:
@@ -113,6 +121,8 @@ class Search:
             if match is None:
                 continue
             name = os.fsdecode(path)
+            if name in self._settled:
+                continue
             self._counts[name] += 1
             if len(self._hits[name]) < self._limit:
                 text = match[2].decode("utf-8", "replace").removeprefix("\ufeff").removesuffix("\r")

@@ -30,6 +30,8 @@ class Provider:
     """Speaks OpenAI chat completions, so that no library is needed."""
     lists: ListShape | None = None
     """The shape of its list of models."""
+    litellm: str = ""
+    """What litellm calls it; empty: the same."""
 
 
 PROVIDERS = {
@@ -40,7 +42,7 @@ PROVIDERS = {
         Provider("groq", ("GROQ_API_KEY",), "https://api.groq.com/openai/v1", direct=True, lists="openai"),
         Provider("deepseek", ("DEEPSEEK_API_KEY",), "https://api.deepseek.com/v1", direct=True, lists="openai"),
         Provider("mistral", ("MISTRAL_API_KEY",), "https://api.mistral.ai/v1", direct=True, lists="openai"),
-        Provider(COMPATIBLE, direct=True, lists="openai"),
+        Provider(COMPATIBLE, direct=True, lists="openai", litellm="openai"),
         Provider("hosted_vllm", endpoint="http://localhost:8000/v1", direct=True, lists="openai"),
         Provider("lm_studio", endpoint="http://localhost:1234/v1", direct=True, lists="openai"),
         Provider("anthropic", ("ANTHROPIC_API_KEY",), "https://api.anthropic.com", lists="anthropic"),
@@ -50,7 +52,8 @@ PROVIDERS = {
             "https://generativelanguage.googleapis.com",
             lists="gemini",
         ),
-        Provider("ollama", endpoint="http://localhost:11434", lists="ollama"),
+        # litellm's own `ollama` forces every answer into JSON when tools are offered
+        Provider("ollama", endpoint="http://localhost:11434", lists="ollama", litellm="ollama_chat"),
         Provider("ollama_chat", endpoint="http://localhost:11434", lists="ollama"),
         Provider("azure", ("AZURE_API_KEY",)),
         Provider("bedrock"),
@@ -112,7 +115,7 @@ def resolve(spec: ModelSpec, keys: KeyStore) -> Route:
     return Route(
         provider=provider,
         via=via,
-        model=rest if via == "direct" else _litellm_name(provider, spec, rest),
+        model=rest if via == "direct" else f"{provider.litellm or provider.name}/{rest}",
         base=_base(base) if base else None,
         is_own_endpoint=spec.api_base is not None,
         key_variable=variable,
@@ -163,7 +166,7 @@ def _provider(spec: ModelSpec, prefix: str) -> Provider:
     if prefix in PROVIDERS:
         return PROVIDERS[prefix]
     if spec.api_base:
-        return Provider(prefix, direct=True, lists="openai")
+        return Provider(prefix, direct=True, lists="openai", litellm="openai")
     if spec.adapter == "litellm":
         return Provider(prefix)
     raise UserError(
@@ -199,11 +202,6 @@ def _key(spec: ModelSpec, provider: Provider, keys: KeyStore) -> tuple[str | Non
             return variable, key
     needed = provider.keys and not spec.api_base
     return (provider.keys[0] if needed else None), None
-
-
-def _litellm_name(provider: Provider, spec: ModelSpec, rest: str) -> str:
-    known = provider.name in PROVIDERS and provider.name != COMPATIBLE
-    return f"{provider.name}/{rest}" if known or not spec.api_base else f"openai/{rest}"
 
 
 def _hint(spec: ModelSpec, provider: Provider, prefix: str, rest: str) -> str:

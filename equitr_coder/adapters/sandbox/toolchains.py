@@ -182,7 +182,7 @@ class _Search:
     def _add_known_around(self, folder: str) -> bool:
         around = False
         for known in KNOWN:
-            for place in {self._place_of(known), *_elsewhere(known, folder)}:
+            for place in dict.fromkeys((self._place_of(known), *_elsewhere(known, folder))):
                 if is_inside(folder, str(place)):
                     self._add_shown(known, place)
                     around = True
@@ -197,7 +197,7 @@ class _Search:
         if not place.exists():
             return
         if known.variable:
-            self._variables[known.variable] = str(place)
+            self._variables.setdefault(known.variable, str(place))  # what comes first on PATH wins
         for part in known.shown:
             path = place / part
             if path.exists() and str(path) not in self._roots:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from equitr_coder.domain.ids import CommitId
 
 
 class FileJournal:
-    """The three journal methods of `ports.EventStore` over one JSON file; survives the process, as the real one does."""
+    """The three journal methods of `ports.EventStore` over one JSON file; it outlives the process, as the real one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -48,6 +49,15 @@ class Checkout:
         if check and done.returncode:
             raise AssertionError(f"git {arguments}: {done.stderr.decode()}")
         return os.fsdecode(done.stdout).rstrip("\n")
+
+    def shell(self, command: str) -> None:
+        subprocess.run(command, shell=True, check=True, cwd=self.root, capture_output=True)
+
+    def empty(self) -> None:
+        """Remove every file and folder, `.git` excepted."""
+        for path in self.root.iterdir():
+            if path.name != ".git":
+                path.unlink() if path.is_symlink() or path.is_file() else shutil.rmtree(path)
 
     def write(self, path: str, content: str | bytes, *, executable: bool = False) -> Path:
         target = self.root / path

@@ -203,7 +203,7 @@ async def test_a_broken_repository_stops_in_two_lines(
         await repository.inspect()
 
     assert "\n" not in str(caught.value)
-    assert caught.value.hint == f"Run: git -C {checkout.root} fsck"
+    assert caught.value.hint == f"Run: git -C '{checkout.root}' fsck"
 
 
 async def test_a_repository_of_another_user_is_named_with_the_command_that_trusts_it(
@@ -217,7 +217,7 @@ async def test_a_repository_of_another_user_is_named_with_the_command_that_trust
     with pytest.raises(UserError, match="belongs to another user") as caught:
         await repository.inspect()
 
-    assert caught.value.hint.endswith(f"git config --global --add safe.directory {checkout.root}")
+    assert caught.value.hint.endswith(f"git config --global --add safe.directory '{checkout.root}'")
 
 
 async def test_looking_changes_nothing(checkout: Checkout, repository: GitRepository) -> None:

@@ -1,4 +1,3 @@
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -214,7 +213,7 @@ async def test_on_another_branch_the_command_leads_back(
 
     assert landing.reason == "`topic` is checked out, not `main`."
     assert landing.command == f"git switch main && {TAKE}"
-    subprocess.run(landing.command, shell=True, check=True, cwd=checkout.root, capture_output=True)
+    checkout.shell(landing.command)
     assert checkout.head == work
 
 

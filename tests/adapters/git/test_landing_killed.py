@@ -151,6 +151,7 @@ def test_a_landing_killed_before_any_step_is_completed_or_undone(stage: Stage, s
     assert {name: state for name, state in found.items() if state not in ("old", "new")} == {}
 
 
+@pytest.mark.parametrize("stage", ["own"], indirect=True)
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_recovery_killed_before_any_step_is_finished_by_the_next(stage: Stage, shard: int, tmp_path: Path) -> None:
     half_way = stage.copy(tmp_path / "half way")

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from equitr_coder.adapters.git.failures import GitError
+from equitr_coder.adapters.git.file_lock import locked
 from equitr_coder.adapters.git.process import GitProcess
 from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.ids import CommitId
+from equitr_coder.domain.ids import RunId
 from tests.adapters.git.stage import Checkout, FileJournal
 
 
@@ -85,6 +86,28 @@ async def test_a_git_that_does_not_listen_is_killed(checkout: Checkout, tmp_path
     assert time.monotonic() - before < 10
 
 
+async def test_a_git_that_outlives_us_keeps_its_lock(checkout: Checkout, tmp_path: Path) -> None:
+    goes_on, lock = tmp_path / "goes on", tmp_path / "lock"
+    os.mkfifo(goes_on)
+    process = GitProcess()
+
+    async with asyncio.TaskGroup() as group:
+        async with locked(lock) as descriptor:
+            waiting = f"!cat '{goes_on}'"
+            running = group.create_task(
+                process.run("-c", f"alias.wait={waiting}", "wait", cwd=checkout.root, hold=[descriptor])
+            )
+            writer = await asyncio.to_thread(goes_on.open, "w")
+        # We have let go of it, as a killed process does.
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), locked(lock):
+                pass
+        writer.close()
+        await running
+        async with asyncio.timeout(10), locked(lock):
+            pass
+
+
 async def test_git_never_uses_the_network(checkout: Checkout, tmp_path: Path) -> None:
     other = Checkout(tmp_path / "other")
     other.root.mkdir()
@@ -92,7 +115,7 @@ async def test_git_never_uses_the_network(checkout: Checkout, tmp_path: Path) ->
     other.commit()
 
     for address in (str(other.root), f"file://{other.root}", "https://127.0.0.1:9/x", "ext::sh -c true"):
-        with pytest.raises((UserError, GitError), match="partial clone|not allowed"):
+        with pytest.raises((UserError, GitError), match=r"partial clone|not allowed"):
             await GitProcess().run("fetch", address, cwd=checkout.root)
 
 
@@ -143,7 +166,7 @@ async def test_nothing_the_repository_configures_is_ever_run(
     await repository.status_text(path)
     await repository.snapshot(checkout.root)
     assert await repository.move_ref("equitr/epic-001", ours, None)
-    await repository.land("run-1", "main", old, CommitId(ours))  # type: ignore[arg-type]
+    await repository.land(RunId("run-1"), "main", old, ours)
     await repository.recover_landings()
     await repository.restore_files(tree, theirs_tree, checkout.root)
     await repository.remove_worktree(path)

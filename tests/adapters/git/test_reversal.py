@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -138,7 +137,7 @@ async def test_undoing_touches_neither_index_nor_refs(
 
     assert (checkout.root / ".git/index").read_bytes() == index
     assert checkout.head == head
-    assert not [name for name in os.listdir(checkout.root / ".git") if name.startswith("equitr")]
+    assert not list((checkout.root / ".git").glob("equitr*"))
 
 
 async def test_there_and_back_again(checkout: Checkout, repository: GitRepository, before: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.ids import CommitId, TreeId
+from equitr_coder.domain.ids import CommitId, RunId, TreeId
 from equitr_coder.ports import MergeForecast
 from tests.adapters.git.stage import Checkout, FileJournal
 
@@ -45,9 +45,9 @@ async def test_no_files_leave_the_tree_as_it_is(repository: GitRepository, base:
     assert await repository.tree_with(base, {}) == base
 
 
-@pytest.mark.parametrize("path", ["../out", "/abs", ".git/config", "a/../b", "a//b"])
+@pytest.mark.parametrize("path", ["../out", "/abs", ".git/config", "a/.GIT/b", "a/../b", "a//b"])
 async def test_a_path_that_git_does_not_take_is_refused(repository: GitRepository, base: TreeId, path: str) -> None:
-    with pytest.raises(GitError):
+    with pytest.raises(ValueError, match="no path of a tree"):
         await repository.tree_with(base, {path: b"x"})
 
 
@@ -204,5 +204,5 @@ async def test_a_repository_of_sha256_ids_works_as_well(tmp_path: Path, home: Pa
 
     assert len(new) == 64
     assert await repository.move_ref("equitr/epic-001", new, None)
-    assert (await repository.land("run-1", "main", old, new)).landed  # type: ignore[arg-type]
+    assert (await repository.land(RunId("run-1"), "main", old, new)).landed
     assert checkout.files() == {"b.txt": "  b\n"}

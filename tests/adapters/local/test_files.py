@@ -148,7 +148,7 @@ async def test_a_file_that_changed_since_is_not_overwritten(workspace: LocalWork
 async def test_a_file_that_is_gone_is_not_made_again(workspace: LocalWorkspace) -> None:
     with pytest.raises(ToolFailure, match="no longer there"):
         await workspace.write("deep/a.txt", "x", expected="0" * 64)
-    with pytest.raises(ToolFailure, match="There is no|no longer there"):
+    with pytest.raises(ToolFailure, match=r"There is no|no longer there"):
         await workspace.delete("a.txt", expected="0" * 64)
 
     assert list(workspace.root.iterdir()) == []

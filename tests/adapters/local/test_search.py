@@ -123,7 +123,7 @@ async def test_hits_beyond_the_limit_are_counted(root: Path, with_engine: Engine
 async def test_an_invalid_pattern_says_how_to_search_for_text(
     project: Path, with_engine: Engines, engine: str, pattern: str
 ) -> None:
-    with pytest.raises(ToolFailure, match="not a valid regular expression.*plain text, escape it"):
+    with pytest.raises(ToolFailure, match=r"not a valid regular expression.*plain text, escape it"):
         await with_engine(project, engine).search(pattern)
 
 

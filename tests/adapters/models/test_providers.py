@@ -31,7 +31,7 @@ def route(name: str, environ: dict[str, str] | None = None, **fields: Any) -> Ro
         ("anthropic/claude", {}, "litellm", "anthropic/claude", "https://api.anthropic.com"),
         ("anthropic/claude", {"api_base": BASE}, "litellm", "anthropic/claude", BASE),
         ("anthropic/claude", {"api_base": BASE, "adapter": "direct"}, "direct", "claude", BASE),
-        ("ollama/llama3", {}, "litellm", "ollama/llama3", "http://localhost:11434"),
+        ("ollama/llama3", {}, "litellm", "ollama_chat/llama3", "http://localhost:11434"),
         ("bedrock/anthropic.claude", {}, "litellm", "bedrock/anthropic.claude", None),
         ("openai/gpt-4o", {"adapter": "litellm"}, "litellm", "openai/gpt-4o", "https://api.openai.com/v1"),
         ("gpt-4o", {"adapter": "litellm"}, "litellm", "openai/gpt-4o", "https://api.openai.com/v1"),

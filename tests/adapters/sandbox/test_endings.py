@@ -192,7 +192,7 @@ async def test_a_sandbox_that_cannot_be_set_up_is_no_red_check(demo: Machine) ->
         program=str(fake), version="0", home=demo.equitr_home, readable=[], environ=demo.environ
     )
 
-    with pytest.raises(UserError, match="sandbox could not be set up.*No space left"):
+    with pytest.raises(UserError, match=r"sandbox could not be set up.*No space left"):
         await executor.run("true", demo.place, timeout=5)
 
 

@@ -200,3 +200,14 @@ def test_toolchain_variables_are_set_only_for_what_exists(tmp_path: Path) -> Non
 
     assert found.variables == {"CARGO_HOME": f"{tmp_path}/home/.cargo", "RUSTUP_HOME": str(tmp_path / "rustup")}
     assert set(found.roots) == {f"{tmp_path}/home/.cargo/bin", f"{tmp_path}/rustup/toolchains"}
+
+
+async def test_a_toolchain_of_another_home_than_home_works(demo: Machine) -> None:
+    other = demo.folder / "other" / ".pyenv"
+    executable(other / "shims/tool", '#!/bin/sh\necho tool of $PYENV_ROOT from $(cat "$PYENV_ROOT/version")\n')
+    put(other, {"version": "3.11.7"})
+    put(other.parent, {"secret": "PRIVATE"})
+    demo.environ["PATH"] = f"{other}/shims:{demo.environ['PATH']}"
+
+    assert await demo.says("tool") == f"tool of {other} from 3.11.7"
+    assert await demo.says(f"ls -A {other.parent}") == ".pyenv"

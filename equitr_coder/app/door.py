@@ -1,0 +1,100 @@
+"""Opens the one door to a workspace: settings read, store open, parts put together; closes them again."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from equitr_coder.adapters.git.repository import open_repository
+from equitr_coder.adapters.sqlite.store import SqliteStore
+from equitr_coder.app.enquiries import Enquiries
+from equitr_coder.app.overrides import Overrides
+from equitr_coder.app.workshop import Workshop
+from equitr_coder.domain.errors import UserError
+from equitr_coder.ports import (
+    EventStore,
+    Repository,
+    RunApi,
+)
+from equitr_coder.session.service import LocalRunApi
+from equitr_coder.settings.home import equitr_home
+from equitr_coder.settings.layers import load_settings
+from equitr_coder.settings.trust import FileTrustStore
+
+
+@asynccontextmanager
+async def open_api(overrides: Overrides) -> AsyncIterator[RunApi]:
+    """The door to one workspace, open while the context is.
+
+    Raises:
+        UserError: the folder is missing, or the configuration cannot be used.
+    """
+    home = overrides.home if overrides.home is not None else equitr_home(overrides.environ)
+    _log_to(home / "logs" / "equitr.log")
+    store = overrides.wrap_store(SqliteStore(home))
+    try:
+        checkout, repository = await _open_workspace(overrides, home, store)
+        trust = FileTrustStore(home)
+        loaded = load_settings(home=home, repo=checkout, environ=overrides.environ, flags=overrides.flags, trust=trust)
+        workshop = Workshop(
+            overrides=overrides, home=home, checkout=checkout, loaded=loaded, store=store, repository=repository
+        )
+        try:
+            async with LocalRunApi(
+                checkout=checkout,
+                store=store,
+                clock=workshop.clock,
+                repository=repository,
+                make_kit=workshop.make_kit,
+                make_options=workshop.make_options,
+                model_names=workshop.model_names,
+                answer=Enquiries(workshop).answer,
+            ) as api:
+                yield api
+        finally:
+            await workshop.close()
+    finally:
+        await store.close()
+
+
+async def _open_workspace(overrides: Overrides, home: Path, store: EventStore) -> tuple[Path, Repository]:
+    root = overrides.repo.expanduser().absolute()
+    is_new = not root.exists()
+    if is_new and not overrides.create_repo:
+        raise UserError(f"{root} does not exist", hint="name an existing folder with --repo, or create it first")
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{root} is not a folder", hint="name a folder with --repo")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot create {root}: {error.strerror}", hint="choose another folder with --repo") from error
+    repository = overrides.wrap_repository(
+        await open_repository(root.resolve(), home=home, store=store, shadow_ok=True)
+    )
+    if is_new:
+        await repository.ensure()
+        repository = overrides.wrap_repository(
+            await open_repository(root.resolve(), home=home, store=store, shadow_ok=True)
+        )
+    return (await repository.inspect()).root, repository
+
+
+def _log_to(path: Path) -> None:
+    """Warnings and tracebacks go to a file that is only made when there is something to write."""
+    logger = logging.getLogger("equitr_coder")
+    if any(isinstance(handler, RotatingFileHandler) for handler in logger.handlers):
+        return
+    handler = LazyFileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger.addHandler(handler)
+    logger.propagate = False
+
+
+class LazyFileHandler(RotatingFileHandler):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=2_000_000, backupCount=2, delay=True, encoding="utf-8")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        super().emit(record)

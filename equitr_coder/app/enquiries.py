@@ -1,0 +1,154 @@
+"""Answers what the configuration, the machine and the endpoints can answer."""
+
+from decimal import Decimal
+from typing import assert_never
+
+from equitr_coder.adapters.local.programs import version_of
+from equitr_coder.adapters.local.workspace import LocalWorkspace
+from equitr_coder.adapters.tokens import ByteTokenCounter
+from equitr_coder.app.workshop import Workshop
+from equitr_coder.budget.ledger import Ledger, Limits
+from equitr_coder.domain import queries as q
+from equitr_coder.domain.errors import ModelError, UserError
+from equitr_coder.domain.ids import RunId, SessionId
+from equitr_coder.domain.models import ModelRequest, ModelSpec, Reply, Tier, UserMessage
+from equitr_coder.ports import (
+    Account,
+)
+from equitr_coder.session.doctor import Doctor
+from equitr_coder.settings.answers import config_answer
+from equitr_coder.settings.home import write_user_config
+from equitr_coder.settings.presets import proposals
+from equitr_coder.settings.trust import FileTrustStore, set_trust, trust_answer
+
+PROBE_TOKENS = 16
+_COMPLETED_FILES = 20_000
+
+
+class Enquiries:
+    def __init__(self, workshop: Workshop) -> None:
+        self._shop = workshop
+
+    async def answer(self, query: q.Query) -> q.Answer:
+        trust = FileTrustStore(self._shop.home)
+        match query:
+            case q.ConfigQuery():
+                return config_answer(self._shop.loaded)
+            case q.ModelsQuery():
+                return await self._models(discover=query.discover)
+            case q.DoctorQuery():
+                return await self._doctor()
+            case q.FilesQuery():
+                return q.FilesAnswer(
+                    files=tuple(await LocalWorkspace(self._shop.checkout).list(limit=_COMPLETED_FILES))
+                )
+            case q.ProposalQuery():
+                return proposals(self._shop.settings, environ=self._shop.environ, prices=self._shop.prices)
+            case q.TrustQuery():
+                return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
+            case q.SetTrust():
+                return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
+            case q.ProbeModel():
+                return await self._probe(query.model)
+            case q.WriteConfig():
+                return write_user_config(self._shop.home, query.text)
+            case q.RunsQuery() | q.CostQuery() | q.DiffQuery():
+                raise AssertionError("answered from the log")
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    async def _doctor(self) -> q.DoctorAnswer:
+        specs = (self._shop.settings.supervisor(), self._shop.settings.worker(), self._shop.settings.single_model())
+        doctor = Doctor(
+            home=self._shop.home,
+            executor=await self._shop.executor(),
+            repository=self._shop.repository,
+            catalog=self._shop.router,
+            keys=self._shop.keys,
+            prices=self._shop.prices,
+            models=tuple(spec for spec in specs if spec is not None),
+            trust=trust_answer(self._shop.checkout, home=self._shop.home, trust=FileTrustStore(self._shop.home)),
+            version_of=version_of,
+        )
+        return await doctor.examine()
+
+    async def _models(self, *, discover: bool) -> q.ModelsAnswer:
+        settings = self._shop.settings
+        rows: tuple[tuple[str, ModelSpec | None, str], ...] = (
+            ("single", settings.single_model(), ""),
+            ("supervisor", settings.supervisor(), ""),
+            ("worker", settings.worker(), settings.worker_note()),
+        )
+        configured = tuple(self._configured(role, spec, note) for role, spec, note in rows)
+        if not discover:
+            return q.ModelsAnswer(configured=configured)
+        spec = settings.single_model() or settings.supervisor() or self._endpoint_alone()
+        return q.ModelsAnswer(
+            configured=configured,
+            discovered=tuple(await self._shop.router.discover(spec)),
+            endpoint=self._shop.router.endpoint(spec),
+        )
+
+    def _endpoint_alone(self) -> ModelSpec:
+        """Something to ask the endpoint with while no model is configured yet."""
+        llm = self._shop.settings.llm
+        if llm.api_base is None and not self._shop.keys.get("OPENAI_API_KEY"):
+            raise UserError(
+                "there is no endpoint to ask",
+                hint="set llm.api_base or a provider's key (for example OPENAI_API_KEY), or name a model with --model",
+            )
+        return ModelSpec(name="any", tier=Tier.STRONG, api_base=llm.api_base, api_key_env=llm.api_key_env)
+
+    def _configured(self, role: str, spec: ModelSpec | None, note: str) -> q.ConfiguredModel:
+        if spec is None:
+            return q.ConfiguredModel.model_validate({"role": role, "name": None, "note": "not configured"})
+        try:
+            provider, endpoint = self._shop.router.provider(spec), self._shop.router.endpoint(spec)
+            variable = self._shop.router.key_variable(spec)
+        except UserError as error:
+            return q.ConfiguredModel.model_validate({"role": role, "name": spec.name, "note": str(error)})
+        if variable is None:
+            key = "none needed"
+        else:
+            key = f"{variable} is {'set' if self._shop.keys.get(variable) else 'not set'}"
+        return q.ConfiguredModel.model_validate(
+            {
+                "role": role,
+                "name": spec.name,
+                "note": note,
+                "provider": provider,
+                "endpoint": endpoint,
+                "key": key,
+                "price": self._shop.prices.price(spec.name),
+            }
+        )
+
+    async def _probe(self, model: str) -> q.ProbeAnswer:
+        """One small call, reserved and priced like any other, but belonging to no run."""
+        configured = self._shop.settings.single_model() or self._shop.settings.supervisor()
+        spec = ModelSpec(name=model, tier=Tier.STRONG)
+        if configured is not None and configured.name == model:
+            spec = configured
+        request = ModelRequest(
+            model=spec,
+            system="Answer with one word.",
+            messages=(UserMessage(text="Say hello."),),
+            max_tokens=PROBE_TOKENS,
+        )
+        run = RunId("probe")
+        ledger = Ledger(run, limits=Limits(run=Decimal(1)), prices=self._shop.prices, counter=ByteTokenCounter())
+        reservation = await ledger.reserve(Account(run, None, SessionId("probe")), request)
+        started = self._shop.clock.monotonic()
+        reply: Reply | None = None
+        try:
+            async for item in self._shop.client.stream(request):
+                if isinstance(item, Reply):
+                    reply = item
+        except ModelError as error:
+            return q.ProbeAnswer(
+                ok=False, text=f"{error}. {error.hint}".strip(), usd=ledger.charge(reservation), latency_ms=0
+            )
+        assert reply is not None
+        usd, _ = ledger.settle(reservation, reply.usage)
+        latency = round((self._shop.clock.monotonic() - started) * 1000)
+        return q.ProbeAnswer(ok=True, text=reply.message.text.strip(), usd=usd, latency_ms=latency)

@@ -1,0 +1,32 @@
+"""What a caller of the wiring decides."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from equitr_coder.ports import (
+    EventStore,
+    Executor,
+    ModelClient,
+    Repository,
+)
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What a caller decides: where, with which environment, and flags over the configuration.
+
+    The functions let a test stand between the product and the world; each gets the real part and returns what is
+    used in its place.
+    """
+
+    repo: Path
+    environ: Mapping[str, str]
+    home: Path | None = None
+    flags: Mapping[str, tuple[object, str]] = field(default_factory=dict)
+    """Dotted configuration key -> value and the flag that gave it."""
+    create_repo: bool = False
+    wrap_store: Callable[[EventStore], EventStore] = lambda store: store
+    wrap_repository: Callable[[Repository], Repository] = lambda repository: repository
+    wrap_client: Callable[[ModelClient], ModelClient] = lambda client: client
+    wrap_executor: Callable[[Executor], Executor] = lambda executor: executor

@@ -1,0 +1,201 @@
+"""Makes agents: an engine loop with the tools of a profile, bound to one run's parts."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from equitr_coder.adapters.local.workspace import LocalWorkspace
+from equitr_coder.budget.ledger import Ledger
+from equitr_coder.domain.epic import Plan
+from equitr_coder.domain.ids import TaskId
+from equitr_coder.domain.models import ModelSpec, Tier
+from equitr_coder.domain.run_view import RunView
+from equitr_coder.engine.dispatch import Desk, Dispatcher, TreeWatch
+from equitr_coder.engine.guards import NoDeadline, StepLimit
+from equitr_coder.engine.loop import AgentLoop, Opening
+from equitr_coder.engine.model_call import Caller, ModelCalls
+from equitr_coder.engine.permission import Rules, SessionPolicy
+from equitr_coder.engine.prompts import system_prompt
+from equitr_coder.planning.drafts import DraftBook
+from equitr_coder.ports import (
+    Advisor,
+    Agent,
+    AgentOrder,
+    Approvals,
+    Clock,
+    Deadline,
+    Drafts,
+    EventStore,
+    Executor,
+    ModelClient,
+    Place,
+    Profile,
+    Questions,
+    Repository,
+    Tool,
+)
+from equitr_coder.session.hub import Hub
+from equitr_coder.session.outputs import KeptOutputs
+from equitr_coder.settings.schema import Settings
+from equitr_coder.tools.apply_patch import ApplyPatch
+from equitr_coder.tools.ask_supervisor import AskSupervisor
+from equitr_coder.tools.ask_user import AskUser
+from equitr_coder.tools.edit_file import EditFile
+from equitr_coder.tools.hand_in import HandIn
+from equitr_coder.tools.list_files import ListFiles
+from equitr_coder.tools.read_file import ReadFile
+from equitr_coder.tools.review import Review
+from equitr_coder.tools.run_command import RunCommand
+from equitr_coder.tools.search import Search
+from equitr_coder.tools.submit_plan import SubmitPlan
+from equitr_coder.tools.tick_todo import TickTodo
+from equitr_coder.tools.toolset import Toolset
+from equitr_coder.tools.write_document import WriteDocument
+from equitr_coder.tools.write_file import WriteFile
+
+
+class Spawner:
+    """Implements `ports.AgentSpawner`: an engine loop with the profile's tools, bound to one run's parts."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: EventStore,
+        repository: Repository,
+        checkout: Path,
+        client: ModelClient,
+        clock: Clock,
+        model_for: Callable[[Tier, RunView], ModelSpec],
+        hub: Hub,
+        executor: Executor,
+        budget: Ledger,
+        approvals: Approvals,
+        questions: Questions,
+        links: Mapping[str, Path],
+        profiles: Mapping[str, Profile],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._repository = repository
+        self._checkout = checkout
+        self._client = client
+        self._clock = clock
+        self._model_for = model_for
+        self._hub = hub
+        self._executor = executor
+        self._budget = budget
+        self._approvals = approvals
+        self._questions = questions
+        self._links = links
+        self._profiles = profiles
+
+    def spawn(
+        self,
+        order: AgentOrder,
+        *,
+        advisor: Advisor | None = None,
+        drafts: Drafts | None = None,
+        deadline: Deadline | None = None,
+    ) -> Agent:
+        profile = self._profiles[order.profile]
+        repository = self._repository
+        deadline = deadline if deadline is not None else NoDeadline()
+        spec = self._model_for(order.tier or profile.tier, self._hub.view)
+        if profile.temperature is not None:
+            spec = spec.model_copy(update={"temperature": profile.temperature})
+        outputs = KeptOutputs(self._store)
+        tools = self._tools(order, profile, outputs, advisor, drafts)
+        caller = Caller(order.session, order.agent, order.task, order.purpose)
+        tree = TreeWatch(repository, lambda: repository.snapshot(order.root), current=order.tree)
+        dispatcher = Dispatcher(
+            desk=Desk(
+                session=order.session,
+                agent=order.agent,
+                task=order.task,
+                confined=self._executor.confinement.is_confined,
+                may_rerun=not order.in_place,
+            ),
+            tools=tools,
+            policy=self._policy(order),
+            approvals=self._approvals,
+            events=self._hub,
+            outputs=outputs,
+            deadline=deadline,
+            tree=tree if order.tree is not None else None,
+        )
+        calls = ModelCalls(
+            caller=caller,
+            client=self._client,
+            budget=self._budget,
+            events=self._hub,
+            clock=self._clock,
+            deadline=deadline,
+            retries=self._settings.llm.retries,
+        )
+        opening = Opening(
+            system=_system(profile, order),
+            first_message=order.first_message,
+            model=spec,
+            tools=tools.specs,
+        )
+        limit = min(order.max_iterations, profile.max_iterations or order.max_iterations)
+        return AgentLoop(
+            caller=caller,
+            opening=opening,
+            calls=calls,
+            dispatcher=dispatcher,
+            events=self._hub,
+            guards=[StepLimit(limit), *([drafts] if isinstance(drafts, DraftBook) else [])],
+        )
+
+    def _policy(self, order: AgentOrder) -> SessionPolicy:
+        permission = self._settings.permission
+        return SessionPolicy(
+            rules=Rules(allow=permission.allow, ask=permission.ask, deny=permission.deny),
+            roots=tuple(dict.fromkeys((str(order.root), str(self._checkout)))),
+            can_write=order.can_write,
+            footprint=order.footprint,
+            approved_commands=frozenset(order.approved_commands),
+            documents=order.protected,
+            is_confined=self._executor.confinement.is_confined,
+        )
+
+    def _tools(
+        self,
+        order: AgentOrder,
+        profile: Profile,
+        outputs: KeptOutputs,
+        advisor: Advisor | None,
+        drafts: Drafts | None,
+    ) -> Toolset:
+        workspace = LocalWorkspace(order.root)
+        place = Place(root=order.root, stands_for=self._checkout, git_dir=self._repository.git_dir(), links=self._links)
+        tools: list[Tool] = [
+            ReadFile(workspace, outputs),
+            WriteFile(workspace),
+            EditFile(workspace),
+            ApplyPatch(workspace),
+            ListFiles(workspace),
+            Search(workspace),
+            RunCommand(self._executor, place, outputs),
+            HandIn(),
+            Review(),
+        ]
+        if order.task is not None and self._hub.view.plan is not None:
+            tools.append(TickTodo(_todos(self._hub.view.plan, order.task)))
+        if advisor is not None and order.has_supervisor:
+            tools.append(AskSupervisor(advisor, workspace))
+        if order.can_ask_user:
+            tools.append(AskUser(self._questions))
+        if drafts is not None:
+            tools += [WriteDocument(drafts), SubmitPlan(drafts)]
+        return Toolset(tools).only(profile.tools)
+
+
+def _todos(plan: Plan, task: TaskId) -> dict[int, str]:
+    return dict(zip(plan.todo_numbers[task], plan.task(task).todos, strict=True))
+
+
+def _system(profile: Profile, order: AgentOrder) -> str:
+    prompt = system_prompt(profile.prompt, {"has_supervisor": order.has_supervisor, "can_ask_user": order.can_ask_user})
+    return f"{prompt}\n\n{profile.extra_prompt}".strip() if profile.extra_prompt else prompt

@@ -1,0 +1,233 @@
+"""Makes the parts of a run from the settings; every shared part is made once, on first use."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from equitr_coder.adapters.keys.environment import EnvironmentKeys
+from equitr_coder.adapters.local.clock import SystemClock
+from equitr_coder.adapters.local.preparation import PreparationPlan, WorktreePreparation
+from equitr_coder.adapters.local.workspace import LocalWorkspace
+from equitr_coder.adapters.models.router import ModelRouter
+from equitr_coder.adapters.prices import DataFilePrices
+from equitr_coder.adapters.sandbox.choice import choose_executor
+from equitr_coder.adapters.tokens import ByteTokenCounter
+from equitr_coder.app.overrides import Overrides
+from equitr_coder.app.spawner import Spawner
+from equitr_coder.budget.ledger import Ledger, Limits
+from equitr_coder.domain.commands import StartRun
+from equitr_coder.domain.epic import ArtifactType
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.models import ModelSpec, Tier
+from equitr_coder.domain.run_view import RunView
+from equitr_coder.domain.runs import PlanMode, RunOptions
+from equitr_coder.ports import (
+    Clock,
+    EventStore,
+    Executor,
+    ModelClient,
+    Repository,
+    RunKit,
+    RunTerms,
+)
+from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
+from equitr_coder.session.hub import Hub
+from equitr_coder.settings.layers import LoadedSettings
+from equitr_coder.settings.profiles import load_profiles
+from equitr_coder.settings.schema import Settings, require_models
+from equitr_coder.settings.worktree import worktree_setup
+
+
+class Workshop:
+    """Makes the parts of a run from the settings; every shared part is made once, on first use."""
+
+    def __init__(
+        self,
+        *,
+        overrides: Overrides,
+        home: Path,
+        checkout: Path,
+        loaded: LoadedSettings,
+        store: EventStore,
+        repository: Repository,
+    ) -> None:
+        self._overrides = overrides
+        self.home = home
+        self.checkout = checkout
+        self.loaded = loaded
+        self.store = store
+        self.repository = repository
+        self._executor: Executor | None = None
+        self.clock: Clock = SystemClock()
+        self.prices = DataFilePrices(self.settings.prices())
+        self.keys = EnvironmentKeys(overrides.environ)
+        self.router = ModelRouter(
+            keys=self.keys,
+            scripted=self._scripted(),
+            timeout=self.settings.llm.timeout,
+            prices=self.prices,
+        )
+        self.client = overrides.wrap_client(self.router)
+
+    @property
+    def settings(self) -> Settings:
+        return self.loaded.settings
+
+    async def close(self) -> None:
+        await self.router.close()
+
+    # ---------------------------------------------------------------- what a run needs
+
+    def make_options(self, command: StartRun) -> RunOptions:
+        """The command's own words before the configuration's."""
+        orchestrator = self.settings.orchestrator
+        rounds = command.rounds if command.rounds is not None else orchestrator.max_attempts
+        plan = command.plan or (PlanMode.ALWAYS if command.plan_only else orchestrator.plan)
+        if not self.settings.collaboration.enabled:
+            if plan is PlanMode.ALWAYS:
+                raise UserError(
+                    "epics are turned off by collaboration.enabled: false",
+                    hint="set collaboration.enabled to true, or give one task at a time with --plan never",
+                    exit_code=1,
+                )
+            plan = PlanMode.NEVER
+        return RunOptions(
+            multi_agent=orchestrator.use_multi_agent if command.multi_agent is None else command.multi_agent,
+            plan=plan,
+            check=command.check,
+            budget=command.budget if command.budget is not None else self.settings.llm.budget,
+            max_workers=command.max_workers or orchestrator.max_workers,
+            max_iterations=orchestrator.max_iterations,
+            rounds=rounds,
+            worker_timeout=orchestrator.worker_timeout,
+            review=orchestrator.review,
+            yes=command.yes,
+            can_ask=command.can_ask,
+            plan_only=command.plan_only,
+        )
+
+    def model_names(self, multi_agent: bool, override: str | None) -> tuple[str | None, str | None]:
+        """The override names the one model, or the supervisor; the worker's too unless it is configured apart."""
+        settings = self.settings
+        if override is None:
+            require_models(settings, multi_agent=multi_agent)
+        single, supervisor, worker = settings.single_model(), settings.supervisor(), settings.worker()
+        if not multi_agent:
+            return None, override or (single.name if single is not None else None)
+        has_own_worker = worker is not None and not settings.worker_note() and settings.llm.models.worker.model
+        return (
+            override or (supervisor.name if supervisor else None),
+            worker.name if worker is not None and (has_own_worker or override is None) else override,
+        )
+
+    async def executor(self) -> Executor:
+        if self._executor is None:
+            self._executor = self._overrides.wrap_executor(
+                await choose_executor(
+                    mode=self.settings.sandbox.mode,
+                    home=self.home,
+                    readable=[Path(path) for path in self.settings.sandbox.read],
+                    environ=self._overrides.environ,
+                )
+            )
+        return self._executor
+
+    async def make_kit(self, hub: Hub, approvals: ApprovalDesk, questions: QuestionDesk) -> RunKit:
+        executor = await self.executor()
+        view = hub.view
+        setup = worktree_setup(self.loaded.project)
+        preparation = WorktreePreparation(
+            plan=PreparationPlan(copies=setup.copies, setup=setup.setup, setup_inputs=setup.setup_inputs),
+            checkout=self.checkout,
+            cache=self.home / "prepared",
+            executor=executor,
+        )
+        links = {name: self.checkout / name for name in setup.links}
+        budget = Ledger(
+            view.run,
+            limits=Limits(run=view.options.budget),
+            prices=self.prices,
+            counter=ByteTokenCounter(),
+            opening=list(view.ledger.values()),
+            warned=view.warned,
+        )
+        spawner = Spawner(
+            settings=self.settings,
+            store=self.store,
+            repository=self.repository,
+            checkout=self.checkout,
+            client=self.client,
+            clock=self.clock,
+            model_for=self.model_for,
+            hub=hub,
+            executor=executor,
+            budget=budget,
+            approvals=approvals,
+            questions=questions,
+            links=links,
+            profiles=load_profiles(home=self.home, project=self.loaded.project),
+        )
+        return RunKit(
+            events=hub,
+            store=self.store,
+            clock=self.clock,
+            repository=self.repository,
+            executor=executor,
+            preparation=preparation,
+            spawner=spawner,
+            budget=budget,
+            approvals=approvals,
+            questions=questions,
+            open_workspace=LocalWorkspace,
+            checkout=self.checkout,
+            worktrees=self.home / "worktrees" / sha256(str(self.checkout).encode()).hexdigest()[:12],
+            links=links,
+            terms=self._terms(),
+        )
+
+    def _terms(self) -> RunTerms:
+        checks, collaboration = self.settings.checks, self.settings.collaboration
+        return RunTerms(
+            default_check=checks.default,
+            gate_checks=checks.gate,
+            check_timeout=checks.timeout,
+            max_escalations=self.settings.orchestrator.max_escalations,
+            auto_split=collaboration.planning.auto_split,
+            min_tasks=collaboration.planning.min_subtasks,
+            max_tasks=collaboration.planning.max_subtasks,
+            artifact_types=tuple(ArtifactType(name) for name in collaboration.sync_points.types),
+        )
+
+    def model_for(self, tier: Tier, view: RunView) -> ModelSpec:
+        """The model that the run's own log names for a tier, called as the configuration says."""
+        if not view.options.multi_agent:
+            name, spec = view.worker_model, self.settings.single_model()
+        elif tier is Tier.STRONG:
+            name, spec = view.supervisor_model, self.settings.supervisor()
+        else:
+            name, spec = view.worker_model, self.settings.worker()
+        assert name is not None, "models are required when the run starts"
+        if spec is not None and spec.name == name:
+            return spec
+        llm = self.settings.llm
+        return ModelSpec(
+            name=name,
+            tier=tier,
+            api_base=llm.api_base,
+            api_key_env=llm.api_key_env,
+            temperature=llm.temperature,
+            max_tokens=llm.max_tokens,
+            adapter="scripted" if name.startswith("scripted/") else llm.adapter,
+        )
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return self._overrides.environ
+
+    def _scripted(self) -> ModelClient | None:
+        if self.settings.llm.script is None:
+            return None
+        from equitr_coder.testing.script import load_script
+        from equitr_coder.testing.scripted_model import ScriptedModel
+
+        return ScriptedModel(load_script(Path(self.settings.llm.script)))

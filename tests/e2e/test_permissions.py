@@ -1,0 +1,167 @@
+from equitr_coder.testing.script import call, calls, says
+from tests.e2e.conftest import OpenStage, Stage
+from tests.e2e.scenes import (
+    DESIGN,
+    builds,
+    file_of,
+    hands_in,
+    plans,
+    task,
+    tool_results,
+    word_of,
+    worker,
+    writes,
+)
+
+TOUCH = "touch made-by-a-command"
+
+
+def is_touched(user: Stage) -> bool:
+    return (user.repo / "made-by-a-command").exists()
+
+
+def test_with_nobody_to_ask_a_command_is_refused_with_exit_5(stage: OpenStage) -> None:
+    user = stage([calls("run_command", command=TOUCH), says("Touched.")])
+
+    ended = user.run("chat", "touch it")
+
+    assert ended.code == 5, ended.text
+    assert TOUCH in ended.text
+    assert "--yes" in ended.text
+    assert "Traceback" not in ended.text
+    assert not is_touched(user)
+    assert len(user.server.requests) == 1
+
+    resumed = user.run("resume", "--yes")
+
+    assert resumed.code == 0, resumed.text
+    assert is_touched(user)
+    assert len(user.server.requests) == 2
+
+
+def test_yes_approves_a_command_inside_the_sandbox(stage: OpenStage) -> None:
+    user = stage([calls("run_command", command=TOUCH), says("Touched.")])
+
+    ended = user.run("chat", "touch it", "--yes")
+
+    assert ended.code == 0, ended.text
+    assert is_touched(user)
+
+
+def test_yes_does_not_override_a_deny_rule(stage: OpenStage) -> None:
+    user = stage(
+        [calls("run_command", command=TOUCH), says("I could not.")], config={"permission": {"deny": ["touch *"]}}
+    )
+
+    ended = user.run("chat", "touch it", "--yes", "--output", "stream-json")
+
+    assert ended.code == 0, ended.text
+    assert not is_touched(user)
+    assert ended.of("tool_returned")[0]["is_error"]
+    assert "touch *" in tool_results(user.asked("weak")[-1])[0]
+
+
+def test_allow_runs_unasked_and_ask_always_asks(stage: OpenStage) -> None:
+    user = stage(
+        [calls("run_command", command=TOUCH), calls("run_command", command="git log"), says("Done.")],
+        config={"permission": {"allow": ["touch *"], "ask": ["git log*"]}},
+    )
+
+    ended = user.run("chat", "touch it")
+
+    assert ended.code == 5, ended.text
+    assert "git log" in ended.text
+    assert is_touched(user)
+    assert len(user.server.requests) == 2
+
+
+def test_read_only_commands_run_unasked(stage: OpenStage) -> None:
+    commands = (
+        "ls",
+        "cat README.md",
+        "grep -n Shop README.md",
+        "git log --oneline",
+        "cat README.md | grep Shop | wc -l",
+        "git status && git diff HEAD",
+    )
+    user = stage([says("", *(call("run_command", command=command) for command in commands)), says("Seen.")])
+
+    ended = user.run("chat", "look", "--output", "stream-json")
+
+    assert ended.code == 0, ended.text
+    assert not ended.of("approval_requested")
+    assert [event["is_error"] for event in ended.of("tool_returned")] == [False] * len(commands)
+
+
+def test_a_worker_may_run_its_check_unasked(stage: OpenStage) -> None:
+    check = f"grep {word_of('T1')} {file_of('T1')} && test -w ."
+    user = stage(
+        [
+            worker(
+                "T1",
+                says("", writes(file_of("T1"), "T1-built\n"), call("run_command", command=check)),
+                calls("run_command", command="make something-else"),
+                says("", hands_in()),
+            )
+        ]
+    )
+
+    ended = user.run("chat", "-M", "--plan", "never", "--check", check, f"make {word_of('T1')}")
+
+    assert ended.code == 5, ended.text
+    assert "make something-else" in ended.text
+    results = tool_results(user.asked("weak")[-1])
+    assert len(results) == 2
+    assert "T1-built" in results[1]
+
+
+def test_yes_does_not_override_the_footprint(stage: OpenStage) -> None:
+    user = stage(
+        [
+            plans(task("T1"), task("T2")),
+            worker(
+                "T1",
+                says("", writes("README.md", "overwritten\n"), writes("elsewhere.txt", "x\n")),
+                says("", writes(file_of("T1"), "T1-built\n"), hands_in()),
+            ),
+            builds("T2"),
+        ]
+    )
+
+    ended = user.run("chat", "-M", "--plan", "always", "--yes", "--output", "stream-json", "build words")
+
+    assert ended.code == 0, ended.text
+    refused = [event["is_error"] for event in ended.of("tool_returned", task="T1", name="write_file")]
+    assert refused == [True, True, False]
+    assert user.read("README.md") == "# Shop\n"
+    assert not (user.repo / "elsewhere.txt").exists()
+
+
+def test_without_a_sandbox_every_command_asks(stage: OpenStage) -> None:
+    user = stage([calls("run_command", command="ls"), says("Seen.")], config={"sandbox": {"mode": "off"}})
+
+    ended = user.run("chat", "look")
+
+    assert ended.code == 5, ended.text
+    assert "ls" in ended.text
+    assert len(user.server.requests) == 1
+
+
+def test_workers_cannot_edit_the_planning_documents(stage: OpenStage) -> None:
+    user = stage(
+        [
+            plans(task("T1", files=["t1.txt", "docs/*.md"]), task("T2")),
+            worker(
+                "T1",
+                says("", writes("docs/design.md", "mine\n"), call("run_command", command="echo mine > docs/design.md")),
+                says("", writes(file_of("T1"), "T1-built\n"), hands_in()),
+            ),
+            builds("T2"),
+        ]
+    )
+
+    ended = user.run("chat", "-M", "--plan", "always", "--yes", "--output", "stream-json", "build words")
+
+    assert ended.code == 0, ended.text
+    assert ended.of("tool_returned", task="T1", name="write_file")[0]["is_error"]
+    assert user.read("docs/design.md") == DESIGN

@@ -1,0 +1,188 @@
+"""Everything a model is sent that we wrote: system prompts, tools, first messages. One text per golden file."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from equitr_coder.domain.epic import ArtifactType, Plan, Priority, SyncPoint, Task
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.ids import TaskId, TreeId
+from equitr_coder.domain.models import ToolSpec
+from equitr_coder.domain.receipts import CheckResult
+from equitr_coder.engine.prompts import system_prompt
+from equitr_coder.orchestration import briefing
+from equitr_coder.planning.messages import first_message
+from equitr_coder.planning.plan_rules import PlanRules
+from equitr_coder.tools.apply_patch import ApplyPatch
+from equitr_coder.tools.ask_supervisor import AskSupervisor
+from equitr_coder.tools.ask_user import AskUser
+from equitr_coder.tools.edit_file import EditFile
+from equitr_coder.tools.hand_in import HandIn
+from equitr_coder.tools.list_files import ListFiles
+from equitr_coder.tools.read_file import ReadFile
+from equitr_coder.tools.review import Review
+from equitr_coder.tools.run_command import RunCommand
+from equitr_coder.tools.search import Search
+from equitr_coder.tools.submit_plan import SubmitPlan
+from equitr_coder.tools.tick_todo import TickTodo
+from equitr_coder.tools.write_document import WriteDocument
+from equitr_coder.tools.write_file import WriteFile
+
+PLATFORM = "Commands run in a sandbox on Linux, without network."
+
+SPECS: tuple[ToolSpec, ...] = (
+    ReadFile.spec,
+    WriteFile.spec,
+    EditFile.spec,
+    ApplyPatch.spec,
+    ListFiles.spec,
+    Search.spec,
+    RunCommand.spec,
+    TickTodo.spec,
+    HandIn.spec,
+    AskSupervisor.spec,
+    AskUser.spec,
+    WriteDocument.spec,
+    SubmitPlan.spec,
+    Review.spec,
+)
+
+PLAN = Plan(
+    title="Bookshop",
+    tasks=(
+        Task(
+            id=TaskId("T1"),
+            title="Store books",
+            description="A SQLite table of books (2.1).",
+            type="database",
+            specialization="database",
+            priority=Priority.HIGH,
+            files=("shop/store.py", "tests/test_store.py"),
+            todos=("Write the table", "Write the tests"),
+            check="python -m pytest -q tests/test_store.py",
+        ),
+        Task(
+            id=TaskId("T2"),
+            title="Serve books",
+            description="GET /books answers with all books, sorted by title (2.2).",
+            type="api",
+            specialization="backend",
+            needs=(TaskId("T1"),),
+            files=("shop/api.py", "tests/test_api.py"),
+            todos=("Write GET /books", "Test an empty shop"),
+            check="python -m pytest -q tests/test_api.py",
+        ),
+    ),
+    sync_points=(
+        SyncPoint(
+            id="S1",
+            type=ArtifactType.TYPES,
+            description="Book in shop/store.py",
+            producer=TaskId("T1"),
+            consumers=(TaskId("T2"),),
+        ),
+    ),
+)
+
+DOCUMENTS = {
+    "requirements": "# Bookshop: requirements\n\n## 1. Overview\nA list of books.\n",
+    "design": "# Bookshop: design\n\n## 1. Architecture\nSQLite behind one HTTP service.\n",
+    "todos": "- [ ] 1. Write the table\n",
+}
+
+RESULT = CheckResult(
+    command="python -m pytest -q tests/test_api.py",
+    exit_code=0,
+    output_tail="2 passed in 0.05s\n",
+    tree=TreeId("0" * 40),
+)
+
+DIFF = "--- a/shop/api.py\n+++ b/shop/api.py\n@@ -1 +1 @@\n-BOOKS = None\n+BOOKS = sorted(books)\n"
+
+
+def _prompts() -> dict[str, str]:
+    both = {"has_supervisor": True, "can_ask_user": True}
+    return {
+        "prompt.worker": system_prompt("worker", {}),
+        "prompt.worker.with_supervisor": system_prompt("worker", both),
+        "prompt.worker.with_platform": system_prompt("worker", {**both, "platform": PLATFORM}),
+        "prompt.planner": system_prompt("planner", {}),
+        "prompt.planner.can_ask_user": system_prompt("planner", both),
+        "prompt.chat": system_prompt("chat", {}),
+        "prompt.supervisor": system_prompt("supervisor", {}),
+        "prompt.reviewer": system_prompt("reviewer", {}),
+    }
+
+
+def _tools() -> dict[str, str]:
+    return {
+        f"tool.{spec.name}": f"{spec.description}\n\n{json.dumps(spec.parameters, indent=2, ensure_ascii=False)}"
+        for spec in SPECS
+    }
+
+
+def _messages() -> dict[str, str]:
+    task = PLAN.tasks[1]
+    assert task.check is not None
+    notes = [
+        briefing.AttemptNote(1, StopReason.CHECK_FAILED, "exit 1\nE   KeyError: 'title'"),
+        briefing.AttemptNote(2, StopReason.MERGE_CONFLICT, "clashes in: shop/api.py"),
+    ]
+    checks = (task.check, "python -m ruff check .")
+    direct = Task(id=TaskId("T1"), title="Fix the typo", description="Fix the typo in README.md", check="make docs")
+    return {
+        "message.worker": briefing.worker_message(
+            plan=PLAN,
+            task=task,
+            documents=DOCUMENTS,
+            check_commands=checks,
+            others_holding={TaskId("T1"): ("shop/store.py",)},
+        ),
+        "message.worker.third_attempt": briefing.worker_message(
+            plan=PLAN,
+            task=task,
+            documents=DOCUMENTS,
+            check_commands=checks,
+            previous=notes,
+            guidance="Sort by `book.title`; rows are tuples (shop/store.py:12).",
+        ),
+        "message.worker.direct": briefing.worker_message(
+            plan=Plan(title="Fix the typo", tasks=(direct,)),
+            task=direct,
+            documents={},
+            request="Fix the typo in README.md",
+            check_commands=("make docs",),
+        ),
+        "message.planner": first_message(
+            "Build a bookshop.",
+            listing="README.md\nshop/api.py",
+            rules=PlanRules(),
+            can_ask=True,
+            default_check="make test",
+        ),
+        "message.planner.nobody_to_ask": first_message("Build it.", listing="", rules=PlanRules(), can_ask=False),
+        "message.failure_question": briefing.failure_question(task, notes),
+        "message.advice": briefing.advice_message(
+            task=task,
+            question="Are rows tuples or Books?",
+            files={"shop/store.py": "def books() -> list[tuple[str, str]]: ...\n"},
+            tree=("shop/api.py", "shop/store.py"),
+            git_status="## HEAD (no branch)\n M shop/api.py",
+        ),
+        "message.review": briefing.review_message(
+            task=task, diff=DIFF, results=(RESULT,), requirements=DOCUMENTS["requirements"]
+        ),
+        "message.hand_in_nudge": briefing.HAND_IN_NUDGE,
+        "message.review_nudge": briefing.REVIEW_NUDGE,
+    }
+
+
+@pytest.fixture(scope="session")
+def specs() -> Mapping[str, ToolSpec]:
+    return {spec.name: spec for spec in SPECS}
+
+
+@pytest.fixture(scope="session")
+def texts() -> Mapping[str, str]:
+    return {**_prompts(), **_tools(), **_messages()}
