@@ -1,10 +1,13 @@
-"""The slash commands of the interactive front ends: one list, so that help and completion never differ."""
+"""The slash commands of the interactive front ends: one list, so that help, completion and reading never differ."""
 
+import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from equitr_coder.domain.errors import UserError
 from equitr_coder.presentation.tables import table
-from equitr_coder.presentation.text import Line
+from equitr_coder.presentation.text import Line, shown_on_one_line
 
 
 @dataclass(frozen=True)
@@ -19,18 +22,44 @@ class SlashCommand:
 
 
 SLASH_COMMANDS = (
-    SlashCommand("/help", "list these commands"),
+    SlashCommand("/help", "list these commands and the keys"),
     SlashCommand("/status", "mode, models, messages, iterations, cost against the budget"),
     SlashCommand("/cost", "cost by model, agent, purpose and task"),
-    SlashCommand("/model", "show the models, or use another for this session", "[NAME]"),
+    SlashCommand("/model", "show the models, or use another for this session", "[NAME|default]"),
     SlashCommand("/multi-agent", "switch between one agent and supervisor with workers", "[on|off]"),
     SlashCommand("/plan", "plan with the supervisor before anything is built", "[TEXT]"),
-    SlashCommand("/run", "approve the plan and start the workers"),
-    SlashCommand("/diff", "what this session changed"),
+    SlashCommand("/run", "approve the plan that waits, or go on with a stopped run", "[EPIC]"),
+    SlashCommand("/diff", "what the conversation or the last run changed"),
     SlashCommand("/undo", "take back what the last turn wrote"),
     SlashCommand("/clear", "start a new conversation"),
     SlashCommand("/quit", "leave; an unfinished run can be resumed"),
 )
+
+_COMMAND = re.compile(r"/[^\s/]*(?:[ \t]+[^\n]*)?")
+
+
+def is_slash(text: str) -> bool:
+    """Whether the text is meant as a command: one line whose first word is `/` and a name, and not a path."""
+    return _COMMAND.fullmatch(text.rstrip()) is not None
+
+
+def read_slash(text: str, commands: Sequence[SlashCommand] = SLASH_COMMANDS) -> tuple[SlashCommand, str]:
+    """The command that `text` names, whole or by an unmistakable beginning, and its argument.
+
+    Raises:
+        UserError: it names none, or several.
+    """
+    word, _, rest = text.strip().partition(" ")
+    found = find_slash(word.lower(), commands)
+    if len(found) == 1:
+        return found[0], rest.strip()
+    near = [command.name for command in found]
+    near = near or difflib.get_close_matches(word.lower(), [command.name for command in commands], n=1)
+    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    raise UserError(
+        f"there is no command {shown_on_one_line(word)}",
+        hint=f"{guess}/help lists the commands; a space before the slash sends the text as it is",
+    )
 
 
 def slash_help_lines(commands: Sequence[SlashCommand] = SLASH_COMMANDS, *, width: int | None = None) -> list[Line]:

@@ -55,7 +55,7 @@ def test_unknown_key_names_the_known_ones() -> None:
     with pytest.raises(AttributeError, match=r"no key orchestrator\.use_multiagent; there is .*use_multi_agent"):
         config.orchestrator.use_multiagent = True
     with pytest.raises(AttributeError, match=r"no key llm\.models\.boss"):
-        config.llm.models.boss
+        _ = config.llm.models.boss
 
 
 def test_section_is_not_replaced_whole() -> None:

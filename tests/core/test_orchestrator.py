@@ -79,7 +79,7 @@ async def test_budget_that_is_reached_pauses_with_its_reason(repo: Path) -> None
 
     result = await AgentOrchestrator(config, repo).run("x")
 
-    assert (result["status"], result["reason"], result["cost"]) == ("paused", "budget_exceeded", 0)
+    assert (result["status"], result["reason"], result["cost"]) == ("paused", "budget_exceeded", Decimal(0))
     assert result["content"]
 
 

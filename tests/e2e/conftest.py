@@ -33,8 +33,13 @@ class Ended:
 
     @property
     def text(self) -> str:
-        """Both streams, for messages of failed assertions and for what may stand on either."""
+        """Both streams."""
         return f"{self.out}\n{self.err}"
+
+    @property
+    def brief(self) -> str:
+        """For the message of a failed assertion."""
+        return f"exit {self.code}\n{self.out[-3000:]}\n{self.err[-2000:]}"
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ def test_a_request_is_answered_with_its_cost_to_four_decimals(stage: OpenStage) 
 
     ended = user.run("chat", "what   is\nthis, señor?")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert "It is a shop." in ended.out
     assert "$5.3000" in ended.out  # 2 million at 1 dollar, 1.1 million at 3 dollars
     assert "stub/weak" in ended.out
@@ -29,7 +29,7 @@ def test_the_request_may_come_on_stdin(stage: OpenStage) -> None:
 
     ended = user.run("chat", stdin="is it you?\n")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert "is it you?" in first_message(user.asked("weak")[0])
 
 
@@ -49,7 +49,7 @@ def test_one_agent_means_one_model_and_no_supervisor(stage: OpenStage) -> None:
 
     ended = user.run("chat", "fix the typo", "--output", "stream-json")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert {request.model for request in user.server.requests} == {"weak"}
     offered = set(user.server.requests[0].tools)
     assert {"read_file", "write_file", "edit_file", "apply_patch", "list_files", "search", "run_command"} <= offered
@@ -65,7 +65,7 @@ def test_model_names_another_model_for_this_run_only(stage: OpenStage) -> None:
     before = config.read_bytes()
 
     ended = user.run("chat", "--model", "stub/x", "hello")
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert [request.model for request in user.server.requests] == ["x"]
     assert config.read_bytes() == before
 
@@ -85,9 +85,9 @@ def test_verbose_adds_a_line_for_each_call_and_never_the_key(stage: OpenStage) -
     quiet = user.run("chat", "read it")
     verbose = user.run("chat", "read it", "--verbose")
 
-    assert quiet.code == 0, quiet.err
+    assert quiet.code == 0, quiet.brief
     assert quiet.err == ""
-    assert verbose.code == 0, verbose.err
+    assert verbose.code == 0, verbose.brief
     lines = verbose.err.splitlines()
     assert sum("stub/weak" in line for line in lines) == 2
     assert sum("read_file" in line for line in lines) == 1
@@ -107,7 +107,7 @@ def test_without_a_model_the_three_ways_to_name_one_are_told(stage: OpenStage) -
     for arguments in (("chat", "hello"), ("chat", "-M", "--yes", "hello")):
         ended = user.run(*arguments)
 
-        assert ended.code == 2, ended.text
+        assert ended.code == 2, ended.brief
         assert "--model" in ended.err
         assert "models --discover" in ended.err
         assert "config" in ended.err
@@ -132,7 +132,7 @@ def test_a_dirty_checkout_is_worked_on_in_place(stage: OpenStage) -> None:
 
     ended = user.run("chat", "change it")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert "unsaved Shop" in tool_results(user.asked("weak")[-1])[0]
     assert user.read("README.md") == "# saved Shop\n"
     assert (user.read("staged.txt"), user.read("other.txt"), user.read("loose.txt")) == (
@@ -156,7 +156,7 @@ def test_a_plain_folder_stays_a_plain_folder(stage: OpenStage) -> None:
 
     ended = user.run("chat", "write a note")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert user.read("notes/new.txt") == "new\n"
     assert sorted(path.name for path in user.repo.iterdir()) == ["notes", "old.txt"]
 
@@ -212,7 +212,7 @@ def test_repo_names_the_repository_from_anywhere(stage: OpenStage, tmp_path: Pat
 
     ended = user.run("chat", "--repo", str(user.repo), "write", cwd=elsewhere)
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert user.read("here.txt") == "x\n"
     assert not list(elsewhere.iterdir())
 
@@ -223,7 +223,7 @@ def test_a_repository_that_does_not_exist_is_created(stage: OpenStage, tmp_path:
 
     ended = user.run("chat", "-M", "--plan", "always", "--yes", "--repo", str(new), "build words")
 
-    assert ended.code == 0, ended.text
+    assert ended.code == 0, ended.brief
     assert (new / "t1.txt").read_text() == "T1-built\n"
     log = subprocess.run(
         ["git", "log", "--oneline"], cwd=new, env=user.environ, capture_output=True, text=True, check=True
@@ -257,7 +257,7 @@ def test_an_agent_that_never_ends_is_stopped_by_max_iterations(stage: OpenStage)
 
     ended = user.run("chat", "--output", "json", "search for ever")
 
-    assert ended.code == 1, ended.text
+    assert ended.code == 1, ended.brief
     assert ended.result["reason"] == "max_iterations"
     assert len(user.server.requests) == 3
     assert Decimal(ended.result["cost"]["total"]) > 0
@@ -269,6 +269,6 @@ def test_a_subfolder_means_its_repository(stage: OpenStage) -> None:
 
     ended = user.run("chat", "write at the top", cwd=user.repo / "deep/er")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert "# Shop" in tool_results(user.asked("weak")[-1])[0]
     assert user.read("top.txt") == "x\n"

@@ -25,7 +25,7 @@ def test_with_nobody_to_ask_a_command_is_refused_with_exit_5(stage: OpenStage) -
 
     ended = user.run("chat", "touch it")
 
-    assert ended.code == 5, ended.text
+    assert ended.code == 5, ended.brief
     assert TOUCH in ended.text
     assert "--yes" in ended.text
     assert "Traceback" not in ended.text
@@ -34,7 +34,7 @@ def test_with_nobody_to_ask_a_command_is_refused_with_exit_5(stage: OpenStage) -
 
     resumed = user.run("resume", "--yes")
 
-    assert resumed.code == 0, resumed.text
+    assert resumed.code == 0, resumed.brief
     assert is_touched(user)
     assert len(user.server.requests) == 2
 
@@ -44,7 +44,7 @@ def test_yes_approves_a_command_inside_the_sandbox(stage: OpenStage) -> None:
 
     ended = user.run("chat", "touch it", "--yes")
 
-    assert ended.code == 0, ended.text
+    assert ended.code == 0, ended.brief
     assert is_touched(user)
 
 
@@ -55,7 +55,7 @@ def test_yes_does_not_override_a_deny_rule(stage: OpenStage) -> None:
 
     ended = user.run("chat", "touch it", "--yes", "--output", "stream-json")
 
-    assert ended.code == 0, ended.text
+    assert ended.code == 0, ended.brief
     assert not is_touched(user)
     assert ended.of("tool_returned")[0]["is_error"]
     assert "touch *" in tool_results(user.asked("weak")[-1])[0]
@@ -69,7 +69,7 @@ def test_allow_runs_unasked_and_ask_always_asks(stage: OpenStage) -> None:
 
     ended = user.run("chat", "touch it")
 
-    assert ended.code == 5, ended.text
+    assert ended.code == 5, ended.brief
     assert "git log" in ended.text
     assert is_touched(user)
     assert len(user.server.requests) == 2
@@ -88,7 +88,7 @@ def test_read_only_commands_run_unasked(stage: OpenStage) -> None:
 
     ended = user.run("chat", "look", "--output", "stream-json")
 
-    assert ended.code == 0, ended.text
+    assert ended.code == 0, ended.brief
     assert not ended.of("approval_requested")
     assert [event["is_error"] for event in ended.of("tool_returned")] == [False] * len(commands)
 
@@ -108,7 +108,7 @@ def test_a_worker_may_run_its_check_unasked(stage: OpenStage) -> None:
 
     ended = user.run("chat", "-M", "--plan", "never", "--check", check, f"make {word_of('T1')}")
 
-    assert ended.code == 5, ended.text
+    assert ended.code == 5, ended.brief
     assert "make something-else" in ended.text
     results = tool_results(user.asked("weak")[-1])
     assert len(results) == 2
@@ -130,7 +130,7 @@ def test_yes_does_not_override_the_footprint(stage: OpenStage) -> None:
 
     ended = user.run("chat", "-M", "--plan", "always", "--yes", "--output", "stream-json", "build words")
 
-    assert ended.code == 0, ended.text
+    assert ended.code == 0, ended.brief
     refused = [event["is_error"] for event in ended.of("tool_returned", task="T1", name="write_file")]
     assert refused == [True, True, False]
     assert user.read("README.md") == "# Shop\n"
@@ -142,7 +142,7 @@ def test_without_a_sandbox_every_command_asks(stage: OpenStage) -> None:
 
     ended = user.run("chat", "look")
 
-    assert ended.code == 5, ended.text
+    assert ended.code == 5, ended.brief
     assert "ls" in ended.text
     assert len(user.server.requests) == 1
 
@@ -162,6 +162,6 @@ def test_workers_cannot_edit_the_planning_documents(stage: OpenStage) -> None:
 
     ended = user.run("chat", "-M", "--plan", "always", "--yes", "--output", "stream-json", "build words")
 
-    assert ended.code == 0, ended.text
+    assert ended.code == 0, ended.brief
     assert ended.of("tool_returned", task="T1", name="write_file")[0]["is_error"]
-    assert user.read("docs/design.md") == DESIGN
+    assert user.read("docs/design.md").endswith(DESIGN)

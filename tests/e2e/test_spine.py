@@ -14,7 +14,7 @@ def test_a_chat_edits_the_checkout_and_answers(stage: OpenStage) -> None:
 
     ended = user.run("chat", "rename the shop")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert "Renamed the shop." in ended.out
     assert (user.repo / "README.md").read_text() == "# The Shop\n"
     assert user.git("log", "--oneline").count("\n") == 0

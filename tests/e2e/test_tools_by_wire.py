@@ -1,28 +1,30 @@
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
-from equitr_coder.testing.script import ScriptedCall, ScriptedReply, Script, call, calls, rule, says
+from equitr_coder.testing.script import ScriptedCall, ScriptedReply, call, calls, rule, says
 from tests.e2e.conftest import OpenStage, Stage
 from tests.e2e.scenes import gate, held, tool_results, writes
 
-PATCH = """--- a/one.txt
-+++ b/one.txt
-@@ -1,2 +1,2 @@
+PATCH = """*** Begin Patch
+*** Update File: one.txt
  first
 -second
 +zweite
+*** End Patch
 """
-PATCH_OF_TWO = (
-    PATCH
-    + """--- a/two.txt
-+++ b/two.txt
-@@ -1,1 +1,1 @@
+PATCH_OF_TWO = """*** Begin Patch
+*** Update File: one.txt
+ first
+-second
++zweite
+*** Update File: two.txt
 -what is not there
 +new
+*** End Patch
 """
-)
 
 
 def results(user: Stage) -> list[str]:
@@ -82,7 +84,7 @@ def test_writing_tools_change_the_files(stage: OpenStage) -> None:
 
     ended = user.run("chat", "write")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert user.read("deep/new.txt") == "olpho\nBETA\ngommo\n"
     assert user.read("one.txt") == "first\nzweite\n"
     window = results(user)[2]
@@ -116,7 +118,7 @@ def test_no_tool_leaves_the_repository(stage: OpenStage, tmp_path: Path) -> None
 
     ended = user.run("chat", "leave", "--output", "stream-json")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     returned = ended.of("tool_returned")
     assert len(returned) == len(attempts)
     not_refused = [event["text"] for event in returned[:16] if not event["is_error"]]
@@ -147,7 +149,7 @@ def test_no_command_writes_outside_even_with_yes(stage: OpenStage, tmp_path: Pat
 
     ended = user.run("chat", "leave", "--yes")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert len(results(user)) == 5
     assert not list(outside.iterdir())
     assert not (user.home / "made").exists()
@@ -163,7 +165,7 @@ def test_a_bad_call_is_told_to_the_model_and_the_loop_goes_on(stage: OpenStage) 
         ScriptedCall(name="read_file", raw='["README.md"]'),
         ScriptedCall(name="read_file", raw=""),
         call("read_file"),
-        call("read_file", path=7),
+        call("read_file", path={"a": 1}),
         call("read_file", path="README.md", colour="red"),
         call("make_coffee", cups=2),
         call("read_file", path="no/such/file"),
@@ -172,7 +174,7 @@ def test_a_bad_call_is_told_to_the_model_and_the_loop_goes_on(stage: OpenStage) 
 
     ended = user.run("chat", "read it", "--output", "stream-json")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert ended.events[-1]["content"] == "Read at last."
     told = tool_results(user.server.requests[1])
     assert len(told) == len(bad)
@@ -202,7 +204,7 @@ def test_an_edit_is_exact_once_or_an_error(stage: OpenStage) -> None:
 
     ended = user.run("chat", "edit", "--output", "stream-json")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert user.read("cart.py") == content
     assert [event["is_error"] for event in ended.of("tool_returned", name="edit_file")] == [True] * 3
     assert "4" in results(user)[1]  # it stands four times
@@ -281,7 +283,7 @@ def test_a_patch_is_all_or_nothing(stage: OpenStage) -> None:
 
     ended = user.run("chat", "patch", "--output", "stream-json")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert ended.of("tool_returned", name="apply_patch")[0]["is_error"]
     assert "two.txt" in results(user)[2]
     assert (user.read("one.txt"), user.read("two.txt")) == ("first\nsecond\n", "old\n")
@@ -295,34 +297,38 @@ def test_python_in_a_command_is_the_callers(stage: OpenStage) -> None:
 
     ended = user.run("chat", "which python", "--yes")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     assert str(environment) in results(user)[0]
 
 
-def test_a_command_has_no_key_and_no_network(stage: OpenStage) -> None:
-    user = stage(
-        Script(
-            rules=(
-                rule(
-                    calls("run_command", command="env; echo HOME is $HOME"),
-                    calls("run_command", command="python3 -c 'PLACE'"),
-                    says("Tried."),
+def test_a_command_has_no_key_and_no_network(stage: OpenStage, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        connect = f'python3 -c \'import socket; socket.create_connection(("127.0.0.1", {port})); print("in touch")\''
+        user = stage(
+            [
+                says(
+                    "",
+                    call("run_command", command=f"env; cat {tmp_path}/home/letter; cat ~/letter"),
+                    call("run_command", command=connect),
                 ),
-            )
-        ),
-        config={"llm": {"api_key_env": "SHOP_KEY"}},
-    )
-    secrets = {"SHOP_KEY": "sk-of-the-config", "OPENAI_API_KEY": "sk-of-the-provider", "ANTHROPIC_API_KEY": "sk-other"}
-    user.environ |= secrets
+                says("Tried."),
+            ],
+            config={"llm": {"api_key_env": "SHOP_KEY"}},
+        )
+        (user.home / "letter").write_text("dear diary")
+        secrets = {"SHOP_KEY": "sk-of-config", "OPENAI_API_KEY": "sk-of-provider", "ANTHROPIC_API_KEY": "sk-other"}
+        user.environ |= secrets
 
-    ended = user.run("chat", "tell me the key", "--yes")
+        ended = user.run("chat", "tell me the key", "--yes")
 
-    assert ended.code == 0, ended.err
+    assert ended.code == 0, ended.brief
     environment, connection = results(user)
-    assert "HOME is" in environment
-    assert f"HOME is {user.home}\n" not in f"{environment}\n"
+    assert "PATH=" in environment
+    assert "dear diary" not in environment
     assert not [name for name, value in secrets.items() if name in environment or value in environment]
-    assert "Error" in connection
+    assert "ConnectionRefusedError" in connection or "OSError" in connection
+    assert "in touch" not in connection
 
 
 def test_a_command_over_its_time_is_killed_whole(stage: OpenStage) -> None:
@@ -336,7 +342,7 @@ def test_a_command_over_its_time_is_killed_whole(stage: OpenStage) -> None:
 
     ended = user.run("chat", "wait", "--yes", "--output", "stream-json")
 
-    assert ended.code == 0, ended.err
-    assert ended.of("tool_returned")[0]["is_error"]
+    assert ended.code == 0, ended.brief
+    assert "timed out" in ended.of("tool_returned")[0]["text"]
     running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not [line for line in running if seconds.encode() in line.split(b"\0")]

@@ -4,6 +4,8 @@ httpx is imported here, on first use, without what it drags in for others.
 """
 
 import asyncio
+import os
+import socket
 import ssl
 import sys
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from equitr_coder.adapters.models.errors import bad_response, timed_out, unreachable
 from equitr_coder.adapters.models.providers import Route
-from equitr_coder.domain.errors import ModelError, UserError
+from equitr_coder.domain.errors import EquitrError, ModelError, UserError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -70,12 +72,23 @@ def transport_error(error: Exception, route: Route, *, timeout: float) -> ModelE
     """Ours for what httpx raises when a connection fails. Only before a connection stands is nothing sent."""
     import httpx
 
-    reason = str(error) or type(error).__name__
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        return unreachable(reason, route)
+        return unreachable(_reason(error), route)
     if isinstance(error, httpx.TimeoutException):
         return timed_out(timeout, route)
-    return bad_response(f"the answer broke off ({reason})", route)
+    return bad_response(f"the answer broke off ({_reason(error)})", route)
+
+
+def _reason(error: Exception) -> str:
+    """The operating system's words where there are any: httpx only says that all attempts failed."""
+    words, cause = str(error) or type(error).__name__, error.__cause__ or error.__context__
+    while cause is not None and not isinstance(cause, EquitrError):
+        if isinstance(cause, socket.gaierror | ssl.SSLError):
+            return cause.strerror or str(cause)
+        if isinstance(cause, OSError) and cause.errno:
+            words = os.strerror(cause.errno)
+        cause = cause.__cause__ or cause.__context__
+    return words
 
 
 def import_httpx() -> "ModuleType":

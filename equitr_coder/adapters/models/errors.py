@@ -221,7 +221,7 @@ def _refused_key(refusal: Refusal, route: Route, status: str, tail: str) -> tupl
     if refusal.status == 403:
         return (
             f"{route.name} does not let the key in {route.key_variable} do this{status}{tail}",
-            f"Check what the key may use; `equitrcoder models --discover` lists its models, not `{route.model}` alone.",
+            f"Check that the key may use `{route.model}`; `equitrcoder models --discover` lists what is offered.",
         )
     return (
         f"{route.name} rejects the key in {route.key_variable}{status}{tail}",

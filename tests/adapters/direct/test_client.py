@@ -193,9 +193,20 @@ async def test_an_endpoint_that_is_down_is_named_and_nothing_was_sent(ask: Ask) 
         await asked.all(api_base=f"{base}/v1")
 
     assert (caught.value.kind, caught.value.sent) == (ModelErrorKind.UNREACHABLE, False)
-    assert f"{base}/v1" in str(caught.value)
+    assert str(caught.value) == f"cannot reach stub at {base}/v1: Connection refused"
     assert "llm.api_base" in caught.value.hint
     assert asked.server.requests == []
+
+
+async def test_a_host_that_does_not_exist_is_unreachable(ask: Ask) -> None:
+    asked = await ask(whole(200, COMPLETION))
+
+    with pytest.raises(
+        ModelError, match=r"cannot reach stub at http://no-such-host\.localhost/v1: .*[Nn]ame"
+    ) as caught:
+        await asked.all(api_base="http://no-such-host.localhost/v1")
+
+    assert (caught.value.kind, caught.value.sent) == (ModelErrorKind.UNREACHABLE, False)
 
 
 @pytest.mark.parametrize(

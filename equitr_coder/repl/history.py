@@ -1,0 +1,41 @@
+"""What was asked before, kept in a file of the user's own folder."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+
+_LONGEST = 100_000
+"""Characters of an entry that is kept; a longer one was pasted and would only slow the next start."""
+
+
+def open_history(path: Path | None) -> History:
+    """The file's, readable by its owner alone; in memory when there is none or it cannot be written."""
+    if path is None:
+        return InMemoryHistory()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()  # a home that cannot be written costs the history, not the session
+    return _KeptHistory(path)
+
+
+class _KeptHistory(FileHistory):
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._is_writable = True
+
+    def load_history_strings(self) -> Iterable[str]:
+        try:
+            return list(super().load_history_strings())
+        except OSError:
+            return []
+
+    def store_string(self, string: str) -> None:
+        if not self._is_writable or len(string) > _LONGEST:
+            return
+        try:
+            super().store_string(string)
+        except OSError:
+            self._is_writable = False  # a full disk costs the history, not the session

@@ -1,0 +1,131 @@
+"""The keyboard on a capable terminal: prompt-toolkit's line editing, inline, without alternate screen or mouse."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import History, InMemoryHistory
+from prompt_toolkit.input import Input, create_input
+from prompt_toolkit.input.typeahead import get_typeahead
+from prompt_toolkit.output import ColorDepth, Output, create_output
+from prompt_toolkit.styles import Style
+
+from equitr_coder.repl.completion import FileNames, PromptCompleter
+from equitr_coder.repl.history import open_history
+from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Typed
+from equitr_coder.repl.keys import prompt_keys
+from equitr_coder.repl.screen import Screen
+from equitr_coder.repl.signals import interrupts
+from equitr_coder.repl.type_ahead import TypeAhead
+
+_PROMPT = "> "
+_STYLE = Style.from_dict({"bottom-toolbar": "noreverse"})
+
+
+class LineEditor:
+    """Implements `repl.keyboard.Keyboard`."""
+
+    def __init__(
+        self,
+        *,
+        history: Path | None,
+        terminal: tuple[Input, Output] | None = None,
+    ) -> None:
+        """`terminal` is the process's own unless given."""
+        self._input, self._output = terminal or (create_input(), create_output(always_prefer_tty=True))
+        self._ahead = TypeAhead()
+        self._pasted = ""
+        self._completer, self._file_completer = PromptCompleter(commands=True), PromptCompleter(commands=False)
+        self._requests = self._session(open_history(history), self._completer)
+        self._answers = self._session(InMemoryHistory(), self._file_completer)
+        self.screen = Screen(
+            self._write,
+            colour=self._output.get_default_color_depth() is not ColorDepth.DEPTH_1_BIT,
+            columns=lambda: self._output.get_size().columns,
+        )
+
+    async def request(self, *, status: str, text: str = "") -> Entry:
+        self.screen.end_line()
+        self._pasted = ""
+        toolbar = FormattedText([("", status)])
+        try:
+            typed = await self._requests.prompt_async(
+                _PROMPT, default=text or self._ahead.take(), bottom_toolbar=toolbar
+            )
+        except EOFError:
+            return Closed()
+        except KeyboardInterrupt:
+            return Interrupted(self._requests.default_buffer.text)
+        return Typed(typed, is_pasted=bool(self._pasted) and typed.startswith(self._pasted))
+
+    async def ask(self, prompt: str, *, fresh: bool) -> str | None:
+        self.screen.end_line()
+        if self._set_aside():
+            return None
+        try:
+            answer = await self._answers.prompt_async(prompt, default="" if fresh else self._ahead.take())
+        except (EOFError, KeyboardInterrupt):
+            return None
+        return answer.strip()
+
+    @contextmanager
+    def listening(self, on_interrupt: Callable[[], None]) -> Iterator["_Listening"]:
+        def hear() -> None:
+            for _ in range(self._ahead.press(self._input.read_keys())):
+                on_interrupt()
+
+        self._ahead.press(get_typeahead(self._input))
+        with interrupts(on_interrupt) as take_signal, self._input.raw_mode(), self._input.attach(hear):
+            yield _Listening(self._input, take_signal)
+        self._ahead.press(self._input.flush_keys())
+
+    def offer(self, files: Sequence[str], words: dict[str, Sequence[str]]) -> None:
+        self._completer.files = self._file_completer.files = FileNames(files)
+        self._completer.words = words
+
+    def _set_aside(self) -> int:
+        """Keep for later what was typed until now; returns how often Ctrl-C was among it."""
+        keys = get_typeahead(self._input)
+        with self._input.raw_mode():  # only then an unfinished line can be read
+            while more := self._input.read_keys():
+                keys += more
+        return self._ahead.press([*keys, *self._input.flush_keys()])
+
+    def _session(self, history: History, completer: PromptCompleter) -> PromptSession[str]:
+        return PromptSession(
+            history=history,
+            completer=completer,
+            complete_while_typing=Condition(lambda: completer.has_something(get_app().current_buffer.document)),
+            multiline=True,
+            key_bindings=prompt_keys(self._note_paste),
+            prompt_continuation=lambda width, _line, _wrapped: " " * width,
+            style=_STYLE,
+            enable_suspend=True,
+            enable_open_in_editor=True,
+            tempfile_suffix=".md",
+            input=self._input,
+            output=self._output,
+        )
+
+    def _note_paste(self, text: str) -> None:
+        self._pasted = text
+
+    def _write(self, text: str) -> None:
+        self._output.write_raw(text)
+        self._output.flush()
+
+
+class _Listening:
+    def __init__(self, terminal: Input, take_signal: Callable[[], None]) -> None:
+        self._input = terminal
+        self._take_signal = take_signal
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        with self._input.detach(), self._input.cooked_mode():
+            yield
+        self._take_signal()  # a prompt gives the signal back to nobody
