@@ -52,6 +52,9 @@ from equitr_coder.tools.toolset import Toolset
 from equitr_coder.tools.write_document import WriteDocument
 from equitr_coder.tools.write_file import WriteFile
 
+_CONFINED = "Commands run in a sandbox: no network, no keys, and only the working folder and /tmp can be written."
+_UNCONFINED = "There is no sandbox on this machine, so every command asks the user first. Use few."
+
 
 class Spawner:
     """Implements `ports.AgentSpawner`: an engine loop with the profile's tools, bound to one run's parts."""
@@ -133,7 +136,7 @@ class Spawner:
             retries=self._settings.llm.retries,
         )
         opening = Opening(
-            system=_system(profile, order),
+            system=self._system(profile, order),
             first_message=order.first_message,
             model=spec,
             tools=tools.specs,
@@ -147,6 +150,15 @@ class Spawner:
             events=self._hub,
             guards=[StepLimit(limit), *([drafts] if isinstance(drafts, DraftBook) else [])],
         )
+
+    def _system(self, profile: Profile, order: AgentOrder) -> str:
+        facts = {
+            "has_supervisor": order.has_supervisor,
+            "can_ask_user": order.can_ask_user,
+            "platform": _CONFINED if self._executor.confinement.is_confined else _UNCONFINED,
+        }
+        prompt = system_prompt(profile.prompt, facts)
+        return f"{prompt}\n\n{profile.extra_prompt}" if profile.extra_prompt else prompt
 
     def _policy(self, order: AgentOrder) -> SessionPolicy:
         permission = self._settings.permission
@@ -181,8 +193,9 @@ class Spawner:
             HandIn(),
             Review(),
         ]
-        if order.task is not None and self._hub.view.plan is not None:
-            tools.append(TickTodo(_todos(self._hub.view.plan, order.task)))
+        plan = self._hub.view.plan
+        if order.task is not None and plan is not None and plan.task(order.task).todos:
+            tools.append(TickTodo(_todos(plan, order.task)))
         if advisor is not None and order.has_supervisor:
             tools.append(AskSupervisor(advisor, workspace))
         if order.can_ask_user:
@@ -194,8 +207,3 @@ class Spawner:
 
 def _todos(plan: Plan, task: TaskId) -> dict[int, str]:
     return dict(zip(plan.todo_numbers[task], plan.task(task).todos, strict=True))
-
-
-def _system(profile: Profile, order: AgentOrder) -> str:
-    prompt = system_prompt(profile.prompt, {"has_supervisor": order.has_supervisor, "can_ask_user": order.can_ask_user})
-    return f"{prompt}\n\n{profile.extra_prompt}".strip() if profile.extra_prompt else prompt

@@ -72,12 +72,9 @@ class Dispatcher:
         Raises:
             RunStopped: approval is needed and nobody is there to answer; the call stays open.
         """
-        session = self._events.view.sessions.get(self._desk.session)
-        interrupted = session is not None and call.id in session.running_tools
-        if not interrupted:
-            await self._events.record(ToolCalled(**self._who(), call=call.id, name=call.name, arguments=call.arguments))
+        interrupted = call.id in self._events.view.sessions[self._desk.session].running_tools
         started = time.monotonic()
-        writes = False
+        announced, writes = interrupted, False
         try:
             tool, arguments = self._decode(call)
             touches = tool.touches(arguments)
@@ -88,6 +85,10 @@ class Dispatcher:
                     "you go on."
                 )
             await self._permit(call, tool.spec.name, touches)
+            if not announced:
+                # From here on the call may have had an effect; before, it certainly had none.
+                await self._events.record(self._announcement(call))
+                announced = True
             context = ToolContext(
                 session=self._desk.session,
                 agent=self._desk.agent,
@@ -98,8 +99,12 @@ class Dispatcher:
             result = await tool.run(arguments, context)
         except ToolFailure as failure:
             result = ToolResult(for_model=str(failure), for_user=_first_line(str(failure)), is_error=True)
-        await self._record(call, result, writes=writes, duration_ms=round((time.monotonic() - started) * 1000))
+        duration_ms = round((time.monotonic() - started) * 1000)
+        await self._record(call, result, announced=announced, writes=writes, duration_ms=duration_ms)
         return result.ends
+
+    def _announcement(self, call: ToolCall) -> ToolCalled:
+        return ToolCalled(**self._who(), call=call.id, name=call.name, arguments=call.arguments)
 
     def _decode(self, call: ToolCall) -> tuple[Tool, Any]:
         tool = self._tools.get(call.name)
@@ -144,12 +149,14 @@ class Dispatcher:
             note = f" They said: {answer.note}" if answer.note else ""
             raise ToolFailure(f"The user did not allow this.{note} Do it another way, or say what you need.")
 
-    async def _record(self, call: ToolCall, result: ToolResult, *, writes: bool, duration_ms: int) -> None:
+    async def _record(
+        self, call: ToolCall, result: ToolResult, *, announced: bool, writes: bool, duration_ms: int
+    ) -> None:
         changes: list[FileChanged] = []
         tree: TreeId | None = None
         if self._tree is not None:
             before, tree = self._tree.current, self._tree.current
-            if writes:
+            if writes and announced:
                 tree = await self._tree.look()
             if before is not None and tree is not None and before != tree:
                 changes = [
@@ -168,7 +175,8 @@ class Dispatcher:
             ends=result.ends,
             duration_ms=duration_ms,
         )
-        await self._events.record(*changes, returned)
+        before_it = [] if announced else [self._announcement(call)]
+        await self._events.record(*before_it, *changes, returned)
 
     async def _cap(self, text: str) -> str:
         if len(text) <= _CAP:

@@ -14,7 +14,6 @@ from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.receipts import CheckResult
 
 _DOCUMENT = 20_000
-_OUTLINE = 6_000
 _NOTE = 4_000
 _NOTES = 3
 _DIFF = 60_000
@@ -77,8 +76,10 @@ def worker_message(
     checks = tuple(dict.fromkeys([*([task.check] if task.check else []), *check_commands]))
     if documents:
         parts = [_documents_block(plan, documents, documents_at), _task_block(plan, task)]
+    elif len(plan.tasks) > 1:
+        parts = [_task_block(plan, task)]
     else:
-        parts = [request or task.description or task.title]
+        parts = [request or task.description or task.title, f"(This is task {task.id}.)"]
     parts += [
         _checks_block(checks),
         _holders_block(others_holding or {}),
@@ -155,9 +156,7 @@ def _documents_block(plan: Plan, documents: Mapping[str, str], folder: str) -> s
         if content := documents.get(name, "").strip():
             path = f"{folder}/{name}.md"
             parts.append(_document(path, _capped(content, _DOCUMENT, f"read_file opens all of {path}")))
-    parts.append(
-        _document(f"{folder}/todos.md", _capped(_outline(plan), _OUTLINE, f"the rest is in {folder}/todos.md"))
-    )
+    parts.append(_document(f"{folder}/todos.md", _pointer(plan, folder)))
     return "\n\n".join(parts)
 
 
@@ -165,18 +164,11 @@ def _document(path: str, content: str) -> str:
     return f'<document path="{path}">\n{content}\n</document>'
 
 
-def _outline(plan: Plan) -> str:
-    """Ids, titles and needs only: another task's todos are not this worker's business."""
-    rows = [
-        f"- {task.id}: {task.title}" + (f" (needs {', '.join(task.needs)})" if task.needs else "")
-        for task in plan.tasks
-    ]
-    rows += [
-        f"- sync point {point.id}: {point.producer} promises {', '.join(point.consumers) or 'others'} the {point.type}"
-        + (f": {point.description}" if point.description else "")
-        for point in plan.sync_points
-    ]
-    return "\n".join(["All tasks, in outline:", *rows])
+def _pointer(plan: Plan, folder: str) -> str:
+    """Not the todos themselves: another task's are not this worker's business."""
+    count = len(plan.tasks)
+    tasks = "1 task" if count == 1 else f"{count} tasks"
+    return f"The work is split into {tasks}; yours follows below. read_file opens the whole plan: {folder}/todos.md."
 
 
 def _task_block(plan: Plan, task: Task) -> str:

@@ -43,6 +43,8 @@ class WorkerTerms:
     plan: Plan
     names: Mapping[TaskId, AgentName]
     documents: Mapping[str, str]
+    documents_at: str
+    """Folder of the documents on the branch."""
     document_paths: tuple[str, ...]
     """Paths on the branch that only the host may change."""
     request: str
@@ -205,6 +207,7 @@ class TaskWorker:
                 guidance=guidance,
                 check_commands=checks,
                 request=self._terms.request,
+                documents_at=self._terms.documents_at,
             ),
             root=root,
             can_write=True,

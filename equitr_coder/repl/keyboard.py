@@ -4,7 +4,7 @@ While a run works, what is typed is set aside, never lost, never taken as an ans
 at the next prompt to be looked at.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -59,6 +59,6 @@ class Keyboard(Protocol):
         """While a run works: sets aside what is typed, and calls back for each Ctrl-C."""
         ...
 
-    def offer(self, files: Sequence[str], words: dict[str, Sequence[str]]) -> None:
+    def offer(self, files: Sequence[str], words: Mapping[str, Sequence[str]]) -> None:
         """What `@` completes from now on, and which words a slash command takes."""
         ...

@@ -1,6 +1,6 @@
 """The keyboard on a capable terminal: prompt-toolkit's line editing, inline, without alternate screen or mouse."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class LineEditor:
             yield _Listening(self._input, take_signal)
         self._ahead.press(self._input.flush_keys())
 
-    def offer(self, files: Sequence[str], words: dict[str, Sequence[str]]) -> None:
+    def offer(self, files: Sequence[str], words: Mapping[str, Sequence[str]]) -> None:
         self._completer.files = self._file_completer.files = FileNames(files)
         self._completer.words = words
 

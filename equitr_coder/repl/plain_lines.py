@@ -6,9 +6,9 @@ Also the calmest one for a screen reader: nothing is ever drawn twice.
 import asyncio
 import os
 import select
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Literal, TextIO
 
 from equitr_coder.presentation.text import Line, plural
 from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Typed
@@ -16,6 +16,7 @@ from equitr_coder.repl.screen import Screen
 from equitr_coder.repl.signals import interrupts
 
 _PROMPT, _MORE = "> ", ". "
+_Happening = Literal["input", "interrupt"]
 
 
 class PlainLines:
@@ -57,7 +58,7 @@ class PlainLines:
             yield _Listening(take_signal)
         self._set_aside()
 
-    def offer(self, files: Sequence[str], words: dict[str, Sequence[str]]) -> None:
+    def offer(self, files: Sequence[str], words: Mapping[str, Sequence[str]]) -> None:
         """Nothing is completed here."""
 
     def _take_held(self) -> str:
@@ -85,16 +86,8 @@ class PlainLines:
     async def _line(self, prompt: str) -> str | Interrupted | Closed:
         self.screen.end_line()
         self._write(prompt)
-        loop = asyncio.get_running_loop()
         while b"\n" not in self._read:
-            ready: asyncio.Future[bool] = loop.create_future()
-            loop.add_reader(self._stdin, _resolve, ready, True)
-            try:
-                with interrupts(lambda: _resolve(ready, False)):  # noqa: B023 - ends with this round
-                    is_readable = await ready
-            finally:
-                loop.remove_reader(self._stdin)
-            if not is_readable:
+            if await self._wait() == "interrupt":
                 self._write("\n")
                 thrown, self._read = self._read.decode("utf-8", "replace"), b""
                 return Interrupted(thrown)
@@ -105,6 +98,16 @@ class PlainLines:
             self._read += more
         line, _, self._read = self._read.partition(b"\n")
         return line.decode("utf-8", "replace").rstrip("\r")
+
+    async def _wait(self) -> _Happening:
+        loop = asyncio.get_running_loop()
+        happened: asyncio.Future[_Happening] = loop.create_future()
+        loop.add_reader(self._stdin, _resolve, happened, "input")
+        try:
+            with interrupts(lambda: _resolve(happened, "interrupt")):
+                return await happened
+        finally:
+            loop.remove_reader(self._stdin)
 
     def _write(self, text: str) -> None:
         encoding = self._out.encoding or "utf-8"
@@ -122,9 +125,9 @@ class _Listening:
         self._take_signal()  # a prompt gives the signal back to nobody
 
 
-def _resolve(ready: "asyncio.Future[bool]", is_readable: bool) -> None:  # noqa: FBT001
-    if not ready.done():
-        ready.set_result(is_readable)
+def _resolve(future: "asyncio.Future[_Happening]", happening: _Happening) -> None:
+    if not future.done():
+        future.set_result(happening)
 
 
 def _columns(screen: TextIO) -> int:

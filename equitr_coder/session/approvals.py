@@ -29,7 +29,12 @@ class ApprovalDesk:
             await self._events.record(ApprovalResolved(approval=approval.id, answer=answer))
             return answer
         if not options.can_ask:
-            raise RunStopped(StopReason.APPROVAL_NEEDED, _words(approval), hint=_hint(approval, options.yes))
+            if not options.yes:
+                raise RunStopped(StopReason.APPROVAL_NEEDED, _words(approval), hint=_hint(approval))
+            note = "nobody is here to ask, and --yes does not reach outside sandbox and footprint"
+            answer = ApprovalAnswer(allowed=False, by="yes_flag", note=note)
+            await self._events.record(ApprovalResolved(approval=approval.id, answer=answer))
+            return answer
         future: asyncio.Future[ApprovalAnswer] = asyncio.get_running_loop().create_future()
         self._waiting[approval.id] = future
         try:
@@ -106,9 +111,7 @@ def _words(approval: Approval) -> str:
     return f"{where} wants to use {approval.tool}: {approval.what} ({approval.why})"
 
 
-def _hint(approval: Approval, said_yes: bool) -> str:
+def _hint(approval: Approval) -> str:
     if approval.inside:
         return "allow it with --yes, or resume the run in a terminal and answer there"
-    if said_yes:
-        return "--yes does not reach outside sandbox and footprint; resume the run in a terminal and answer there"
     return "resume the run in a terminal and answer there; `equitrcoder doctor` says whether there is a sandbox"

@@ -128,7 +128,7 @@ class Connection:
                 watcher.cancel()
 
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
-        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{k}: {v}" for k, v in headers.items())]
+        lines = [f"HTTP/1.1 {status} {_phrase(status)}", *(f"{k}: {v}" for k, v in headers.items())]
         self._writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     async def _fill(self) -> bool:
@@ -162,3 +162,10 @@ class Connection:
             if not size:
                 return body
             body += data[:-2]
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:  # providers have their own, such as 529
+        return "Unassigned"

@@ -67,7 +67,7 @@ class ScriptedModel:
             await asyncio.Event().wait()
         if is_partial:
             self.backend.close(record, "cut")
-            raise ModelError("the stream was cut", kind=ModelErrorKind.INTERRUPTED, provider="scripted", retryable=True)
+            raise ModelError("the stream was cut", kind=ModelErrorKind.BAD_RESPONSE, provider="scripted", retryable=True)
         self.backend.close(record, "answered")
         yield _reply(answer, record)
 
@@ -99,7 +99,7 @@ def _kind(error: WireError) -> ModelErrorKind:
         408: ModelErrorKind.TIMEOUT,
         429: ModelErrorKind.RATE_LIMITED,
     }
-    other = ModelErrorKind.SERVER if error.status >= 500 else ModelErrorKind.BAD_REQUEST
+    other = ModelErrorKind.SERVER if error.status >= 500 or error.status == 409 else ModelErrorKind.BAD_REQUEST
     return by_code.get(error.code or "") or by_status.get(error.status, other)
 
 

@@ -134,6 +134,7 @@ class ScriptedServer:
         rows = [
             {"id": model.id, "object": "model", "created": 1_700_000_000, "owned_by": "scripted"}
             | ({} if model.context_window is None else {"context_length": model.context_window})
+            | {"supported_parameters": ["tools"] if model.tools else []}
             for model in self.backend.models()
         ]
         await connection.send_json(200, {"object": "list", "data": rows})

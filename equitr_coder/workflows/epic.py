@@ -259,6 +259,7 @@ class EpicRun:
                 plan=plan,
                 names=agent_names(plan),
                 documents=documents,
+                documents_at=view.documents_at or "docs",
                 document_paths=tuple(f"{view.documents_at}/{name}.md" for name in NAMES) if view.documents_at else (),
                 request=view.request,
                 options=view.options,

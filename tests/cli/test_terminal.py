@@ -191,6 +191,7 @@ def test_plan_is_approved_only_by_the_word(command: "Command", logs: "Logs") -> 
         result = command("chat", "-M", "x", api=api, streams=person.streams)
 
     assert result.code == 1  # the fake finishes without doing the tasks
+    assert person.seen.count("review> ") == 3
     assert [type(submitted) for submitted in api.submitted] == [c.StartRun, c.ApprovePlan]
 
 

@@ -23,12 +23,29 @@ WORK = {
         {"calls": [{"name": "hand_in", "arguments": {"summary": "The cache is there."}}]},
     ],
 }
+PLANNING = {
+    "when": {"offers": "submit_plan"},
+    "reply": {
+        "calls": [
+            {
+                "name": "submit_plan",
+                "arguments": {
+                    "title": "Cache",
+                    "tasks": [
+                        {"id": "T1", "title": "Cache", "files": ["cache.py"], "check": "test -f cache.py"},
+                    ],
+                    "sync_points": [],
+                },
+            }
+        ]
+    },
+}
 
 
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one commit, and a home whose configuration names scripted models."""
-    (tmp_path / "script.yaml").write_text(yaml.safe_dump({"rules": [CHAT, WORK]}))
+    (tmp_path / "script.yaml").write_text(yaml.safe_dump({"rules": [PLANNING, CHAT, WORK]}))
     (tmp_path / "config.yaml").write_text(
         "llm:\n  model: scripted/strong\n  script: script.yaml\n"
         "  models:\n    worker: scripted/weak\n"
@@ -71,6 +88,17 @@ async def test_multi_agent_builds_in_a_worktree_and_lands(repo: Path) -> None:
     assert [(task["id"], task["state"], task["receipt"]) for task in result["tasks"]] == [("T1", "done", None)]
     assert list(result["cost_by_model"]) == ["scripted/weak"]
     assert (repo / "cache.py").read_text() == "CACHE = {}\n"
+
+
+async def test_plan_is_approved_and_no_question_is_asked(repo: Path) -> None:
+    config = loaded(use_multi_agent=True, plan="always")
+    config.collaboration.planning.min_subtasks = 1
+
+    result = await AgentOrchestrator(config, repo).run("Add a cache")
+
+    assert result["reason"] is None, result
+    assert result["tasks"][0]["state"] == "done"
+    assert result["tasks"][0]["receipt"]["checks"][0]["command"] == "test -f cache.py"
 
 
 async def test_budget_that_is_reached_pauses_with_its_reason(repo: Path) -> None:

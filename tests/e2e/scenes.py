@@ -86,6 +86,11 @@ def writes(path: str, content: str) -> ScriptedCall:
     return call("write_file", path=path, content=content)
 
 
+def rewrites(path: str, content: str) -> tuple[ScriptedCall, ScriptedCall]:
+    """Read, then write: what an agent has to do with a file that may be there already."""
+    return call("read_file", path=path), writes(path, content)
+
+
 def hands_in(summary: str = "it is built") -> ScriptedCall:
     return call("hand_in", summary=summary)
 
@@ -103,9 +108,9 @@ def builds(name: str, *, file: str | None = None, word: str | None = None, **con
 
 
 def fails_with(name: str, word: str = "wrong", **conditions: Any) -> Rule:
-    """The worker of `task(name)` hands in a file without the word that its check looks for."""
+    """The worker of `task(name)` hands in a file without the word that its check looks for, again and again."""
     return always(
-        says("", writes(file_of(name), f"{word}\n"), hands_in()),
+        says("", *rewrites(file_of(name), f"{word}\n"), hands_in()),
         **{"model": "weak", "offers": "hand_in", "first": [word_of(name)]} | conditions,
     )
 

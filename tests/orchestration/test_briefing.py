@@ -46,7 +46,7 @@ def test_the_documents_open_the_message_in_the_same_bytes_for_every_worker() -> 
 
     (block,) = blocks
     assert block.startswith("# Planning documents")
-    assert [part in block for part in ("RabbitMQ", "JWT", "- T1: Store\n- T2: API (needs T1)")] == [True] * 3
+    assert [part in block for part in ("RabbitMQ", "JWT", "docs/todos.md")] == [True] * 3
 
 
 def test_the_documents_stay_the_same_bytes_on_a_later_attempt() -> None:
@@ -81,7 +81,7 @@ def test_a_direct_task_is_the_request_word_for_word_and_its_check() -> None:
 
     text = worker_message(plan=Plan(title="x", tasks=(task,)), task=task, documents={}, request=request)
 
-    assert text == f"{request}\n\nCheck (run on the merged result; must exit 0):\nmake test"
+    assert text == f"{request}\n\n(This is task T1.)\n\nCheck (run on the merged result; must exit 0):\nmake test"
 
 
 def test_earlier_attempts_are_told_with_their_reason_and_report() -> None:

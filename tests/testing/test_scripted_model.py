@@ -168,7 +168,7 @@ async def test_a_cut_stream_ends_after_some_pieces(request_of: Any) -> None:
         await collect()
 
     assert len(got) == 2
-    assert caught.value.kind is ModelErrorKind.INTERRUPTED
+    assert caught.value.kind is ModelErrorKind.BAD_RESPONSE
     assert model.requests[0].outcome == "cut"
 
 

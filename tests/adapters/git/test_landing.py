@@ -39,6 +39,7 @@ async def test_landing_moves_branch_index_and_files(
 
     assert landing == Landing(landed=True, old=old, new=work)
     assert checkout.head == work
+    assert checkout.git("diff-files") == ""
     assert checkout.status() == ""
     assert checkout.files() == {
         ".gitignore": "  *.log\nbuild/\n",
@@ -316,9 +317,10 @@ async def test_submodules_are_carried_along_and_never_moved(
     moved = checkout.commit("moves it")
     checkout.git("switch", "-q", "main")
     checkout.git("submodule", "update", "-q")
+    checkout.write("lib/lib.py", "the user's work in the submodule\n")
 
     assert (await repository.land(RUN, "main", old, new)).landed
-    assert checkout.status() == ""
+    assert checkout.status() == " M lib"
     refused = await repository.land(RUN, "main", new, moved)
     assert refused.reason == "It changes the submodule lib."
 
@@ -387,6 +389,45 @@ async def test_a_branch_moved_in_the_middle_of_a_landing_is_left_where_it_went(
     assert landing.reason == "`main` has moved on since the run started."
     assert checkout.head == other
     assert checkout.status() == ""
+
+
+class BeforeTheLock(FileOps):
+    """A user who does something after the first look, before the index is locked."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+
+    def claim(self, source: Path, target: Path) -> bool:
+        self._act()
+        return super().claim(source, target)
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        (dirty, "src/app.py has uncommitted changes."),
+        (in_the_way, "src/new module.py is in the way and not tracked."),
+        (lambda checkout: checkout.git("switch", "-q", "-c", "topic"), "`topic` is checked out, not `main`."),
+    ],
+)
+async def test_everything_is_looked_at_again_under_the_lock(
+    checkout: Checkout,
+    home: Path,
+    journal: FileJournal,
+    work: CommitId,
+    act: Callable[[Checkout], object],
+    reason: str,
+) -> None:
+    acting = BeforeTheLock(lambda: act(checkout))
+    repository = GitRepository(checkout.root, home=home, store=journal, files=acting)
+    old = checkout.head
+
+    landing = await repository.land(RUN, "main", old, work)
+
+    assert (landing.landed, landing.reason) == (False, reason)
+    assert (checkout.head, await journal.open_journals("")) == (old, {})
+    assert not (checkout.root / "docs.md").exists()
+    assert not (checkout.root / ".git/index.lock").exists()
 
 
 class FullDisk(FileOps):

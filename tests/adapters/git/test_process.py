@@ -59,17 +59,19 @@ async def test_a_refusal_nobody_can_mend_is_our_bug(checkout: Checkout) -> None:
 
 
 async def test_cancelling_ends_git_and_what_it_started(checkout: Checkout, tmp_path: Path) -> None:
-    started = tmp_path / "started"
-    os.mkfifo(started)
-    sleeper = f"!echo $$ > '{started}'; exec sleep 600"
+    lives = tmp_path / "lives"
+    os.mkfifo(lives)
+    sleeper = f"!exec 3> '{lives}'; echo up >&3; exec sleep 600"
 
     async with asyncio.TaskGroup() as group:
         running = group.create_task(GitProcess().run("-c", f"alias.nap={sleeper}", "nap", cwd=checkout.root))
-        pid = int(await asyncio.to_thread(started.read_text))
+        reading = await asyncio.to_thread(lives.open)
+        assert await asyncio.to_thread(reading.readline) == "up\n"
         running.cancel()
 
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    # The pipe ends when the last process that holds it does.
+    assert await asyncio.to_thread(reading.read) == ""
+    reading.close()
 
 
 async def test_a_git_that_does_not_listen_is_killed(checkout: Checkout, tmp_path: Path) -> None:

@@ -198,12 +198,17 @@ async def test_a_file_saved_twice_within_the_clocks_grain_is_seen(
         assert checkout.git("show", f"{tree}:src/app.py") == f"{number:04}"
 
 
-async def test_a_change_of_equal_size_and_time_as_the_index_is_seen(
+async def test_a_change_as_old_as_the_index_is_seen_by_its_content(
     checkout: Checkout, repository: GitRepository
 ) -> None:
-    index = (checkout.root / ".git/index").stat()
-    checkout.write("src/app.py", "print('xyz')\n")
-    os.utime(checkout.root / "src/app.py", ns=(index.st_mtime_ns, index.st_mtime_ns))
+    checkout.git("config", "core.trustctime", "false")
+    moment = (1_700_000_000_000_000_000,) * 2
+    os.utime(checkout.write("src/app.py", "print('abc')\n"), ns=moment)
+    checkout.git("add", "src/app.py")
+    os.utime(checkout.root / ".git/index", ns=moment)
+    with (checkout.root / "src/app.py").open("w") as same_file:
+        same_file.write("print('xyz')\n")
+    os.utime(checkout.root / "src/app.py", ns=moment)
 
     tree = await repository.snapshot(checkout.root)
 
@@ -252,6 +257,17 @@ async def test_conflicted_files_are_taken_as_they_stand(checkout: Checkout, repo
 
     assert "<<<<<<<" in checkout.git("show", f"{tree}:src/app.py")
     assert "run.sh" in checkout.listed(tree)
+
+
+async def test_a_conflict_whose_file_is_already_one_of_the_sides_is_taken_too(
+    checkout: Checkout, repository: GitRepository
+) -> None:
+    blob = checkout.git("rev-parse", "HEAD:README.md")
+    checkout.git("update-index", "--force-remove", "README.md")
+    checkout.shell(f"printf '100644 {blob} 2\\tREADME.md\\n' | git update-index --index-info")
+    assert checkout.status() == "AU README.md"
+
+    assert await repository.snapshot(checkout.root) == checkout.tree
 
 
 async def test_huge_untracked_files_of_the_user_are_left_out(
@@ -314,9 +330,13 @@ def trapped(folder: Path, trap: Path) -> Checkout:
     nested.write("inner.txt", "inner\n")
     nested.write("deep/er.txt", "inner\n")
     nested.commit("inner")
+    nested.write(".git/info/attributes", "* filter=trap\n")
     nested.git("config", "core.fsmonitor", f"touch '{trap}'; false")
-    nested.git("config", "core.hooksPath", "hooks")
-    nested.write("inner.txt", "inner, changed\n")
+    nested.git("config", "filter.trap.clean", f"touch '{trap}'; cat")
+    nested.write("inner.txt", "outer\n")
+    nested.git("status")
+    assert trap.exists(), "the trap works"
+    trap.unlink()
     return nested
 
 
@@ -325,7 +345,8 @@ async def test_a_repository_an_agent_made_is_taken_as_its_files_and_never_looked
 ) -> None:
     trap = tmp_path / "ran"
     trapped(worktree.root / "vendor/inside", trap)
-    trap.unlink(missing_ok=True)
+
+    worktree.write("vendor/inside/debug.log", "ignored by the outer one\n")
 
     trees = [await repository.snapshot(worktree.root) for _ in range(3)]
     worktree.write("vendor/inside/inner.txt", "again\n")
@@ -335,7 +356,7 @@ async def test_a_repository_an_agent_made_is_taken_as_its_files_and_never_looked
 
     assert len(set(trees)) == 1
     assert set(worktree.listed(later)) >= {"vendor/inside/inner.txt", "vendor/inside/deep/er.txt"}
-    assert not [path for path in worktree.listed(later) if ".git/" in path]
+    assert not [path for path in worktree.listed(later) if ".git/" in path or path.endswith(".log")]
     assert await repository.show_file(later, "vendor/inside/inner.txt") == b"again\n"
     assert not trap.exists()
 
@@ -357,7 +378,6 @@ async def test_the_folder_of_a_submodule_is_not_looked_into_and_its_commit_stays
     before = await repository.snapshot(path)
     trap = tmp_path / "ran"
     trapped(path / "lib", trap)
-    trap.unlink(missing_ok=True)
 
     trees = {await repository.snapshot(path) for _ in range(2)}
     await repository.status_text(path)
@@ -599,7 +619,6 @@ async def test_a_git_file_that_an_agent_rewrote_leads_nowhere(
     checkout: Checkout, repository: GitRepository, worktree: Checkout, tmp_path: Path
 ) -> None:
     evil = trapped(tmp_path / "evil", tmp_path / "ran")
-    (tmp_path / "ran").unlink(missing_ok=True)
     (worktree.root / ".git").write_text(f"gitdir: {evil.root / '.git'}\n")
     worktree.write("a.txt", "a\n")
 
