@@ -23,9 +23,13 @@ GRACE = 1.0
 _CHUNK = 65_536
 _DRAIN = 1.0
 """Seconds to wait for the end of the output once the group is gone; only an escaped process can hold it open."""
+_STUCK = 2.0
+"""Seconds to wait for a killed process to be gone."""
 _CANNOT_START = 126
 
 Sink = Callable[[bytes], None]
+InnerPid = Callable[[], int | None]
+"""Tells the id once it is known."""
 
 
 async def run_process(
@@ -38,12 +42,12 @@ async def run_process(
     on_errors: Sink | None = None,
     cap: int = OUTPUT_CAP,
     pass_fds: Sequence[int] = (),
-    is_nested: bool = False,
+    inner: InnerPid | None = None,
 ) -> CommandResult:
     """Run `argv` without a terminal or input. Stderr joins stdout unless `on_errors` takes it.
 
-    `is_nested` says that the process only waits for a session it opened itself (bubblewrap): signals then go to that
-    one. Never raises for what the process does; one that cannot be started has exit code 126.
+    With `inner` the process only waits for another that leads a session and a pid namespace (bubblewrap): signals then
+    go to that one. Never raises for what the process does; one that cannot be started has exit code 126.
     """
     started = time.monotonic()
     capture = Capture(cap)
@@ -58,7 +62,7 @@ async def run_process(
         process = _start(argv, cwd=cwd, env=env, pass_fds=pass_fds, joins_stderr=on_errors is None)
     except (OSError, ValueError) as error:
         return CommandResult(exit_code=_CANNOT_START, output=f"cannot start {argv[0]}: {error}\n".encode())
-    leader = _Leader(process, is_nested=is_nested)
+    leader = _Leader(process, inner)
     timed_out = False
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -121,9 +125,9 @@ class _Leader:
     for its group can hit a stranger.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], *, is_nested: bool) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], inner: InnerPid | None) -> None:
         self._process = process
-        self._is_nested = is_nested
+        self._inner = inner
         self._pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
 
     async def exited(self) -> None:
@@ -151,7 +155,7 @@ class _Leader:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(GRACE):
                         await self.exited()
-            elif not self._is_nested:
+            elif self._inner is None:
                 await self._end_leftovers(pumps)
         finally:
             self._kill()
@@ -166,28 +170,40 @@ class _Leader:
     def _has_exited(self) -> bool:
         if self._pidfd is None:
             return self._process.poll() is not None
-        poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
-        return bool(poll.poll(0))
+        return _wait_readable(self._pidfd, seconds=0)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._is_nested:
-            for child in _children(self._process.pid):
-                _send(child, number)
-        else:
-            _send(self._process.pid, number)
+        group = self._process.pid if self._inner is None else self._inner()
+        if group is not None:
+            _send(group, number)
 
     def _kill(self) -> None:
-        """Kill and reap: a matter of milliseconds. The limits are for a process stuck in the kernel."""
-        self._signal(signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            if self._is_nested and not self._has_exited():
-                # bubblewrap ends by itself once the last process of its pid namespace is gone.
-                self._process.wait(timeout=2)
+        """Kill, reap and see it gone: a matter of milliseconds. The limits are for a process stuck in the kernel."""
+        if self._inner is not None:
+            self._kill_namespace(self._inner())
         if self._process.returncode is None:
             _send(self._process.pid, signal.SIGKILL)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=5)
+                self._process.wait(timeout=_STUCK)
+        if self._inner is None:
+            deadline = time.monotonic() + _STUCK
+            while _is_alive(self._process.pid) and time.monotonic() < deadline:
+                time.sleep(0.001)
+
+    def _kill_namespace(self, first: int | None) -> None:
+        """The first process of a pid namespace takes all others with it, and ends only after them."""
+        if first is None:
+            return
+        try:
+            fd = os.pidfd_open(first)
+        except ProcessLookupError:
+            return
+        try:
+            if not self._has_exited():  # else it is ending already, and by now the id might be another's
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+            _wait_readable(fd, seconds=_STUCK)
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         if self._pidfd is not None:
@@ -202,11 +218,28 @@ def _send(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _children(pid: int) -> list[int]:
+def _wait_readable(fd: int, *, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process of the group has not ended; one that only waits to be reaped has."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (OSError, ValueError):
-        return []
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, process_group = status.read_text().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if process_group == str(group) and state not in "ZX":
+            return True
+    return False
 
 
 def _shell_code(returncode: int | None) -> int:

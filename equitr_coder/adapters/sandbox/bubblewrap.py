@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from equitr_coder.adapters.local.processes import run_process
 from equitr_coder.adapters.sandbox.environment import environment_digest
@@ -77,18 +79,22 @@ class BubblewrapExecutor:
         """
         await self._sight.look()
         arrangement = self._sight.arrangement(place)
-        with self._points.folders(arrangement.points), _options(arrangement.mounts) as (options, fds):
+        with (
+            self._points.folders(arrangement.points),
+            _options(arrangement.mounts) as (options, fds),
+            _Announcement() as announcement,
+        ):
             result = await run_process(
                 [
-                    *bubblewrap(self._program, [*options, "--chdir", str(real(place).root)]),
+                    *bubblewrap(self._program, [*options, *announcement.options, "--chdir", str(real(place).root)]),
                     *limited_shell(command, self._limits, counts_processes=self._counts_processes),
                 ],
                 cwd=Path("/"),
                 env=self._sight.environment(real(place), clean=clean),
                 timeout=timeout,
                 on_output=on_output,
-                pass_fds=fds,
-                is_nested=True,
+                pass_fds=[*fds, announcement.fd],
+                inner=announcement.pid,
             )
         if result.exit_code == 1 and result.output.startswith(b"bwrap: "):
             raise UserError(
@@ -116,6 +122,30 @@ class BubblewrapExecutor:
 
     def _facts(self, place: Place) -> tuple[str, ...]:
         return interpreter_facts(place.root, self._sight.environment(real(place), clean=True))
+
+
+class _Announcement:
+    """The first process of the sandbox, as bubblewrap tells it."""
+
+    def __enter__(self) -> Self:
+        self._reading, self.fd = os.pipe()
+        os.set_blocking(self._reading, False)
+        self._text = b""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._reading)
+        os.close(self.fd)
+
+    @property
+    def options(self) -> tuple[str, str]:
+        return ("--info-fd", str(self.fd))
+
+    def pid(self) -> int | None:
+        with contextlib.suppress(BlockingIOError):
+            self._text += os.read(self._reading, 4096)
+        found = re.search(rb'"child-pid": *(\d+)\D', self._text)
+        return int(found[1]) if found is not None else None
 
 
 @contextlib.contextmanager

@@ -178,6 +178,16 @@ async def test_an_alias_of_the_checkout_leads_to_the_tree(
     assert b"41 != 42" in result.output
 
 
+async def test_a_checkout_named_by_an_alias_is_the_tree_under_both_names(demo: Machine) -> None:
+    alias = demo.home / "alias"
+    alias.symlink_to(demo.checkout)
+    place = Place(root=demo.worktree, stands_for=alias)
+
+    seen = await demo.says(f"echo two > a.txt; cat {alias}/a.txt {demo.checkout}/a.txt", place)
+
+    assert seen == "two\ntwo"
+
+
 async def test_an_editable_neighbour_outside_the_checkout_stays_importable(
     machine: Machine, make_environment: Callable[[Path], Path]
 ) -> None:
