@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
 
 from equitr_coder.testing.script import ScriptedReply, calls, says
-from equitr_coder.testing.server import ScriptedServer, serve_in_thread
+from equitr_coder.testing.server import ServerInThread, serve_in_thread
 
 TURNS = 60
 
@@ -33,7 +34,7 @@ class User:
 
     home: Path
     repo: Path
-    server: ScriptedServer
+    server: ServerInThread
 
     @property
     def environ(self) -> dict[str, str]:
@@ -112,7 +113,7 @@ def between_turns(adapter: str, runs: int, reply: Callable[[int], ScriptedReply]
             before = len(someone.server.requests)
             someone.run("chat", "--yes", "go on")
             seen = someone.server.requests[before:]
-            gaps = [(later.started - earlier.ended) * 1000 for earlier, later in zip(seen, seen[1:], strict=False)]
+            gaps = [(later.started - (earlier.ended or 0)) * 1000 for earlier, later in pairwise(seen)]
             # Five neighbours stand for a turn, so that one hiccup of the machine does not.
             rows["between turns at turn 5, ms"].append(statistics.median(gaps[3:8]))
             rows["between turns at turn 50, ms"].append(statistics.median(gaps[48:53]))

@@ -18,6 +18,7 @@ import yaml
 from equitr_coder.testing.backend import Recorded
 from equitr_coder.testing.script import Rule, Script, ScriptedReply
 from equitr_coder.testing.server import ServerInThread, serve_in_thread
+from tests.e2e.terminal import Terminal
 
 PRICES = {
     "stub/strong": {"input": 10, "output": 30, "cache_read": 1},
@@ -118,6 +119,10 @@ class Stage:
             out, err = process.communicate()
             raise AssertionError(f"did not end within {timeout} s\n--- stdout\n{out}\n--- stderr\n{err}") from None
         return Ended(process.returncode, out, err)
+
+    def terminal(self, *arguments: str, cwd: Path | None = None) -> Terminal:
+        """The same command for a person who can be asked."""
+        return Terminal(*arguments, cwd=cwd or self.repo, environ=self.environ)
 
     def git(self, *arguments: str) -> str:
         ran = subprocess.run(

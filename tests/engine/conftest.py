@@ -1,6 +1,6 @@
 """One agent with real parts: store, hub, ledger, dispatcher; the scripted model stands for the provider."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -67,6 +67,8 @@ class Note:
     notes: list[str] = field(default_factory=list)
     writes: bool = False
     command: bool = False
+    dies: Exception | None = None
+    """Raised instead of running: the process is gone in the middle of the call."""
     spec = ToolSpec(name="note", description="", parameters={"type": "object", "properties": {}})
 
     def parse(self, arguments: Mapping[str, Any]) -> NoteArguments:
@@ -78,6 +80,8 @@ class Note:
         return Touches(writes=("notes",) if self.writes else (), command=arguments.text if self.command else None)
 
     async def run(self, arguments: NoteArguments, context: ToolContext) -> ToolResult:
+        if self.dies is not None:
+            raise self.dies
         self.notes.append(arguments.text)
         return ToolResult(for_model=f"noted {arguments.text}")
 
@@ -162,7 +166,7 @@ class Bench:
         return [event.type for event in await self.events()]
 
 
-OpenBench = Callable[..., Any]
+OpenBench = Callable[..., Awaitable[Bench]]
 
 
 @pytest.fixture

@@ -1,17 +1,25 @@
 import asyncio
+import itertools
 from decimal import Decimal
 
 import pytest
 
 from equitr_coder.domain.approvals import ApprovalAnswer, Scope, Verdict
 from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, StopReason
-from equitr_coder.domain.events import ModelCallFailed, ModelCallReserved, ModelCallSettled, ToolCalled, ToolReturned
+from equitr_coder.domain.events import (
+    ApprovalRequested,
+    ModelCallFailed,
+    ModelCallReserved,
+    ModelCallSettled,
+    ToolCalled,
+    ToolReturned,
+)
 from equitr_coder.domain.ids import RequestId
 from equitr_coder.domain.models import ToolMessage
 from equitr_coder.domain.runs import RunOptions
 from equitr_coder.testing.events import assert_well_formed
 from equitr_coder.testing.script import ScriptedCall, ScriptedReply, ScriptedUsage, always, calls, fails, says
-from tests.engine.conftest import SESSION, Always, OpenBench
+from tests.engine.conftest import SESSION, Always, Bench, OpenBench
 
 USED = ScriptedUsage(input=900, output=100)
 
@@ -55,7 +63,7 @@ async def test_what_was_sent_is_a_prefix_of_what_is_sent_next(bench: OpenBench) 
 
     sent = [request.messages for request in b.model.requests]
     assert len(sent) == 7
-    for earlier, later in zip(sent, sent[1:], strict=False):
+    for earlier, later in itertools.pairwise(sent):
         assert later[: len(earlier)] == earlier
 
 
@@ -65,7 +73,7 @@ async def test_a_rate_limit_costs_nothing_and_waits_as_long_as_it_says(bench: Op
     async with asyncio.TaskGroup() as group:
         task = group.create_task(b.agent().run())
         async for event in b.hub.follow(after=0, deltas=False):
-            if event.type == "model_call_failed":
+            if isinstance(event, ModelCallFailed):
                 break
         assert len(b.model.requests) == 1
         await b.clock.advance(7)
@@ -165,23 +173,19 @@ async def test_a_tool_is_announced_before_it_runs(bench: OpenBench) -> None:
     assert seen == [True]
 
 
-async def interrupted_bench(bench: OpenBench, **note: bool) -> object:
+async def interrupted_bench(bench: OpenBench, **note: bool) -> Bench:
     """The log of a process that died after announcing a tool call."""
     b = await bench(calls("note", text="x"), says("done"))
     for name, value in note.items():
         setattr(b.note, name, value)
 
-    class Dies(Exception):
+    class DiedError(Exception):
         pass
 
-    async def die(arguments: object, context: object) -> None:
-        raise Dies
-
-    alive = b.note.run
-    b.note.run = die
-    with pytest.raises(Dies):
+    b.note.dies = DiedError()
+    with pytest.raises(DiedError):
         await b.agent().run()
-    b.note.run = alive
+    b.note.dies = None
     return b
 
 
@@ -250,7 +254,7 @@ async def test_an_answer_for_the_run_covers_later_calls(bench: OpenBench) -> Non
     async with asyncio.TaskGroup() as group:
         group.create_task(b.agent(policy=Always(Verdict.ASK)).run())
         async for event in b.hub.follow(after=0, deltas=False):
-            if event.type == "approval_requested":
+            if isinstance(event, ApprovalRequested):
                 break
         asked = next(iter(b.hub.view.approvals))
         await b.desk.resolve(RequestId(asked), ApprovalAnswer(allowed=True, scope=Scope.RUN))

@@ -1,4 +1,5 @@
 import heapq
+from collections.abc import Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 def simulate(
-    plan: Plan, durations: dict[str, int], slots: int, failing: frozenset[str] = frozenset()
+    plan: Plan, durations: Mapping[TaskId, int], slots: int, failing: frozenset[str] = frozenset()
 ) -> dict[str, tuple[int, int]]:
     """Virtual time: start and end of every task that ran."""
     states = {task.id: TaskState.WAITING for task in plan.tasks}

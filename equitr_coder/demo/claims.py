@@ -1,0 +1,76 @@
+"""What the demo says it shows, each claim held against the log of the run. One that does not hold fails the demo."""
+
+from dataclasses import dataclass
+
+from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.run_view import RunView
+from equitr_coder.presentation.figures import dollars, limit
+from equitr_coder.presentation.states import is_proven
+from equitr_coder.presentation.text import Line, Tone, plural
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was there to see when the run had ended."""
+
+    view: RunView
+    peak: int
+    """Most tasks worked on at the same time."""
+    answered: int
+    """Requests that the scripted model answered."""
+    status: str
+    """`git status --porcelain` of the finished checkout."""
+    todos: str
+    """The landed `todos.md`."""
+    tests_passed: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    text: str
+    holds: bool
+
+
+def claims(seen: Seen) -> list[Claim]:
+    view = seen.view
+    tasks = view.tasks.values()
+    proven = [task for task in tasks if task.state is TaskState.DONE and is_proven(task)]
+    again = [task.id for task in proven if task.attempt > 1]
+    asked = [question.task for question, answer in view.escalations if answer is not None and not question.automatic]
+    approved = [review.task for review in view.reviews.values() if review.approved]
+    workers = plural(seen.peak, "worker")
+    return [
+        Claim(f"{plural(len(proven), 'task')} done, each with the receipt of its check", len(proven) == len(tasks) > 0),
+        Claim(f"{workers} at the same time, each in its own worktree", seen.peak == view.options.max_workers),
+        Claim(f"sent back with the reason, then done: {_named(again)}", bool(again)),
+        Claim(f"asked the supervisor: {_named(asked)}", bool(asked)),
+        Claim(f"reviewed by the supervisor before its merge: {_named(approved)}", bool(approved)),
+        Claim(f"everything landed on {view.base_branch}, nothing left over in the checkout", _is_landed(seen)),
+        Claim(f"all {seen.todos.count('- [x]')} todos ticked in docs/todos.md", _is_ticked(seen.todos)),
+        Claim(f"{dollars(view.spent)} spent of {limit(view.options.budget)}, nothing held", _is_within_budget(view)),
+        Claim(f"all {plural(seen.answered, 'model call')} went to the script", seen.answered == len(view.ledger) > 0),
+        Claim("the project's own tests pass in the finished checkout", seen.tests_passed),
+    ]
+
+
+def claim_lines(claimed: list[Claim]) -> list[Line]:
+    return [
+        Line(f"  + {claim.text}", Tone.GOOD) if claim.holds else Line(f"  x NOT SO: {claim.text}", Tone.BAD)
+        for claim in claimed
+    ]
+
+
+def _is_landed(seen: Seen) -> bool:
+    return seen.view.landed is True and not seen.status.strip()
+
+
+def _is_ticked(todos: str) -> bool:
+    return "- [x]" in todos and "- [ ]" not in todos
+
+
+def _is_within_budget(view: RunView) -> bool:
+    return view.options.budget is not None and 0 < view.spent <= view.options.budget and not view.held
+
+
+def _named(tasks: list[object]) -> str:
+    return ", ".join(str(task) for task in tasks) or "nobody"

@@ -1,0 +1,179 @@
+import os
+from pathlib import Path
+
+from equitr_coder.testing.script import ScriptedReply, always, call, calls, rule, says
+from tests.e2e.conftest import OpenStage
+from tests.e2e.scenes import builds, documents, first_message, plan_of, task, tool_results
+
+COMMANDS = ("/help", "/status", "/cost", "/model", "/multi-agent", "/plan", "/run", "/diff", "/undo", "/clear", "/quit")
+
+
+def test_the_session_shows_and_changes_its_state(stage: OpenStage) -> None:
+    user = stage([says("Hello.")])
+
+    with user.terminal("interactive", "-M") as terminal:
+        terminal.expect(">")
+        terminal.send("/status")
+        terminal.expect("multi-agent on")
+        terminal.expect("stub/strong")
+        terminal.expect("stub/weak")
+        terminal.send("/help")
+        for command in COMMANDS:
+            terminal.expect(command)
+        terminal.send("/multi-agent off")
+        terminal.send("/status")
+        terminal.expect("multi-agent off")
+        terminal.send("/cost")
+        terminal.expect("$0.00")
+        terminal.send("/quit")
+        assert terminal.wait() == 0, terminal.screen
+
+    assert not user.server.requests
+
+
+def test_without_a_command_the_planning_session_opens(stage: OpenStage, tmp_path: Path) -> None:
+    user = stage([says("Never asked.")])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    with user.terminal("--multi-agent", "--repo", str(user.repo), cwd=elsewhere) as terminal:
+        terminal.expect("What would you like to build?")
+        terminal.send("/quit")
+        assert terminal.wait() == 0, terminal.screen
+
+    assert not list(elsewhere.iterdir())
+    assert user.git("status", "--porcelain") == ""
+
+
+def test_undo_takes_back_the_last_turn(stage: OpenStage) -> None:
+    user = stage(
+        [
+            rule(
+                calls("read_file", path="README.md"),
+                says(
+                    "",
+                    call("edit_file", path="README.md", old_text="Shop", new_text="Store"),
+                    call("write_file", path="new.txt", content="new\n"),
+                ),
+                says("Renamed it."),
+                model="weak",
+            )
+        ]
+    )
+    user.write({"README.md": "# Shop, unsaved\n"})
+
+    with user.terminal("interactive") as terminal:
+        terminal.expect(">")
+        terminal.send("rename the shop")
+        terminal.expect("Renamed it.")
+        terminal.send("/diff")
+        terminal.expect("+# Store, unsaved")
+        assert user.read("README.md") == "# Store, unsaved\n"
+        terminal.send("/undo")
+        terminal.send("/status")
+        terminal.expect("multi-agent off")
+        terminal.send("/quit")
+        assert terminal.wait() == 0, terminal.screen
+
+    assert user.read("README.md") == "# Shop, unsaved\n"
+    assert not (user.repo / "new.txt").exists()
+
+
+def test_ctrl_c_interrupts_the_agent_and_keeps_the_session(stage: OpenStage) -> None:
+    user = stage(
+        [
+            rule(ScriptedReply(hang=True), last="think for ever", model="weak"),
+            always(says("Here I am."), last="are you there", model="weak"),
+        ]
+    )
+
+    with user.terminal("interactive") as terminal:
+        terminal.expect(">")
+        terminal.send("think for ever")
+        user.wait_for("weak")
+        terminal.press("\x03")
+        terminal.expect("interrupt")
+        terminal.send("are you there")
+        terminal.expect("Here I am.")
+        terminal.press("\x03")
+        terminal.press("\x03")
+        code = terminal.wait()
+
+    assert code in (0, 130), terminal.screen
+    assert "Traceback" not in terminal.screen
+    assert user.git("status", "--porcelain") == ""
+
+
+def test_a_person_is_asked_for_approval(stage: OpenStage) -> None:
+    user = stage(
+        [calls("run_command", command="touch first"), calls("run_command", command="touch second"), says("Touched.")]
+    )
+
+    with user.terminal("chat", "touch them") as terminal:
+        terminal.expect("touch first")
+        terminal.send("n")
+        terminal.expect("touch second")
+        terminal.send("y")
+        code = terminal.wait()
+
+    assert code == 0, terminal.screen
+    assert not (user.repo / "first").exists()
+    assert (user.repo / "second").exists()
+    assert len(tool_results(user.asked("weak")[-1])) == 2
+
+
+def test_the_conversation_goes_on_until_it_is_cleared(stage: OpenStage) -> None:
+    user = stage(
+        [
+            always(says("One."), last="say one", model="weak"),
+            always(says("Two."), last="say two", model="weak"),
+            always(says("Three."), last="say three", model="weak"),
+        ]
+    )
+
+    with user.terminal("interactive") as terminal:
+        terminal.expect(">")
+        terminal.send("say one")
+        terminal.expect("One.")
+        terminal.send("say two")
+        terminal.expect("Two.")
+        terminal.send("/clear")
+        terminal.send("say three")
+        terminal.expect("Three.")
+        terminal.send("/quit")
+        assert terminal.wait() == 0, terminal.screen
+
+    _, second, third = user.asked("weak")
+    assert [m["content"] for m in second.messages if m["role"] == "assistant"] == ["One."]
+    assert not [m for m in third.messages if m["role"] == "assistant"]
+
+
+def test_a_project_is_planned_and_built_in_the_session(stage: OpenStage) -> None:
+    user = stage(
+        [
+            rule(
+                says("Which word comes first?"),
+                says("", *documents(), plan_of(task("T1"), task("T2"))),
+                model="strong",
+                offers="submit_plan",
+            ),
+            builds("T1"),
+            builds("T2"),
+        ]
+    )
+
+    with user.terminal("-M") as terminal:
+        terminal.expect("What would you like to build?")
+        terminal.send("two words in two files, one after the other")
+        terminal.expect("Which word comes first?")
+        terminal.send("the first")
+        terminal.expect("Planning conversation complete!")
+        terminal.expect("2 tasks")
+        terminal.send("/run")
+        terminal.expect("2 done, 0 failed")
+        terminal.send("/quit")
+        assert terminal.wait() == 0, terminal.screen
+
+    assert first_message(user.asked("strong")[0]).startswith("two words in two files")
+    assert user.read("t2.txt") == "T2-built\n"
+    assert os.path.exists(user.repo / "docs/todos.md")

@@ -1,0 +1,425 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from equitr_coder.testing.script import ScriptedCall, ScriptedReply, always, calls, rule, says
+from tests.e2e.conftest import OpenStage, Stage
+from tests.e2e.scenes import (
+    DESIGN,
+    REQUIREMENTS,
+    builds,
+    documents,
+    first_message,
+    plan_of,
+    plans,
+    task,
+    tool_results,
+    word_of,
+)
+
+PLANNED = ("chat", "-M", "--plan", "always", "--yes")
+PLANNER = {"model": "strong", "offers": "submit_plan"}
+
+
+def assert_untouched(user: Stage, start: str) -> None:
+    assert user.tip() == start
+    assert user.git("status", "--porcelain") == ""
+    assert user.git("for-each-ref", "--format=%(refname)").splitlines() == ["refs/heads/main"]
+    assert not (user.repo / "docs").exists()
+
+
+def test_the_planner_gets_the_request_verbatim(stage: OpenStage) -> None:
+    request = "Build «words».\n\n  - indented & <tagged>\n\t- with a tab, 日本語 and `code` {braces} %s\n\nThat is all."
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+
+    ended = user.run(*PLANNED, request)
+
+    assert ended.code == 0, ended.brief
+    assert first_message(user.asked("strong")[0]).startswith(request)
+
+
+def test_questions_are_asked_one_at_a_time_and_answers_reach_the_planner(stage: OpenStage) -> None:
+    user = stage(
+        [
+            rule(
+                calls("ask_user", question="Which broker?", options=["RabbitMQ", "Kafka"]),
+                says("And who may log in?"),
+                says("", *documents(), plan_of(task("T1"), task("T2"))),
+                **PLANNER,
+            ),
+            builds("T1"),
+            builds("T2"),
+        ]
+    )
+
+    with user.terminal("chat", "-M", "--plan", "always", "build a shop") as terminal:
+        terminal.expect("Which broker?")
+        terminal.expect("Kafka")
+        assert "who may log in" not in terminal.screen
+        terminal.send("RabbitMQ, please")
+        terminal.expect("And who may log in?")
+        terminal.send("everybody with a JWT")
+        terminal.expect("Planning conversation complete!")
+        terminal.expect("review")
+        assert not user.asked("weak")
+        terminal.send("approve")
+        code = terminal.wait()
+
+    assert code == 0, terminal.screen
+    second, third = (json.dumps(request.messages) for request in user.asked("strong")[1:])
+    assert "RabbitMQ, please" in second
+    assert "RabbitMQ, please" in third
+    assert "everybody with a JWT" in third
+    assert user.read("t1.txt") == "T1-built\n"
+
+
+def test_one_document_is_revised_and_the_other_stays(stage: OpenStage) -> None:
+    wanted = "use SQLite instead"
+    revised = DESIGN.replace("One text file a task.", "One SQLite file.")
+    user = stage(
+        [
+            rule(call_document("design", revised), says("It is revised."), contains=wanted, last=wanted, **PLANNER),
+            rule(call_document("design", revised), contains=wanted, turn=1, **PLANNER),
+            rule(says("It is revised."), contains=wanted, turn=2, **PLANNER),
+            plans(task("T1"), task("T2")),
+            builds("T1"),
+            builds("T2"),
+        ]
+    )
+
+    with user.terminal("chat", "-M", "--plan", "always", "build words") as terminal:
+        terminal.expect("review>")
+        terminal.send(f"revise design {wanted}")
+        terminal.expect("review>")
+        terminal.send("show design")
+        terminal.expect("One SQLite file.")
+        terminal.expect("review>")
+        terminal.send("approve")
+        code = terminal.wait()
+
+    assert code == 0, terminal.screen
+    assert user.read("docs/design.md").endswith(revised)
+    assert user.read("docs/requirements.md").endswith(REQUIREMENTS)
+    assert all("One SQLite file." in first_message(request) for request in user.asked("weak"))
+
+
+def call_document(name: str, content: str) -> ScriptedReply:
+    return calls("write_document", name=name, content=content)
+
+
+@pytest.mark.parametrize("moment", ["question", "review"])
+def test_quitting_leaves_no_trace(stage: OpenStage, moment: str) -> None:
+    user = stage(
+        [
+            rule(
+                says("Which one?"),
+                says("Which other?"),
+                says("", *documents(), plan_of(task("T1"), task("T2"))),
+                **PLANNER,
+            )
+        ]
+    )
+    start = user.tip()
+
+    with user.terminal("chat", "-M", "--plan", "always", "build words") as terminal:
+        terminal.expect("Which one?")
+        terminal.send("this one")
+        terminal.expect("Which other?")
+        if moment == "question":
+            terminal.send("/quit")
+        else:
+            terminal.send("that one")
+            terminal.expect("review>")
+            terminal.send("quit")
+        code = terminal.wait()
+
+    assert code in (0, 1), terminal.screen
+    assert "Traceback" not in terminal.screen
+    assert not user.asked("weak")
+    assert_untouched(user, start)
+
+
+def test_the_plan_may_be_edited_by_hand(stage: OpenStage, tmp_path: Path) -> None:
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+    editor = tmp_path / "editor"
+    # the first time it spoils the needs of T2, the second time it mends them and renames T1
+    editor.write_text(
+        "#!/bin/sh\n"
+        f"if [ -e {tmp_path}/spoiled ]; then sed -i 's/Needs: T99/Needs: T1/; s/title of T1/a better name/' \"$1\"\n"
+        f"else touch {tmp_path}/spoiled; sed -i '0,/^## T2/!s/^Needs: .*/Needs: T99/' \"$1\"; fi\n"
+    )
+    editor.chmod(0o755)
+    user.environ["EDITOR"] = str(editor)
+
+    with user.terminal("chat", "-M", "--plan", "always", "build words") as terminal:
+        terminal.expect("review>")
+        terminal.send("edit todos")
+        told = terminal.expect("review>")
+        assert "T99" in told
+        assert "line " in told
+        terminal.send("edit todos")
+        terminal.expect("review>")
+        terminal.send("approve")
+        code = terminal.wait()
+
+    assert code == 0, terminal.screen
+    second = first_message(user.asked("weak")[1])
+    assert "a better name" in first_message(user.asked("weak")[0])
+    assert word_of("T2") in second  # it waited for T1, as the edited plan says
+    assert "a better name" in user.read("docs/todos.md")
+
+
+def test_with_nobody_to_ask_the_plan_is_saved_for_later(stage: OpenStage) -> None:
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+    start = user.tip()
+
+    ended = user.run("chat", "-M", "--plan", "always", "build words")
+
+    assert ended.code == 5, ended.brief
+    assert "epic-001" in ended.text
+    assert all("ask_user" not in request.tools for request in user.server.requests)
+    assert not user.asked("weak")
+    assert_untouched(user, start)
+
+    later = user.run("epic", "run", "epic-001", "--yes")
+
+    assert later.code == 0, later.brief
+    assert len(user.asked("strong")) == 1
+    assert user.read("t2.txt") == "T2-built\n"
+
+
+def test_a_malformed_plan_is_sent_back_with_the_error_quoted(stage: OpenStage) -> None:
+    user = stage(
+        [
+            rule(
+                says("", *documents(), ScriptedCall(name="submit_plan", raw='{"title": "Words", "tasks": [')),
+                calls("submit_plan", title="Words", tasks=[{"id": "T1"}], sync_points=[]),
+                says("", plan_of(task("T1"), task("T2"))),
+                **PLANNER,
+            ),
+            builds("T1"),
+            builds("T2"),
+        ]
+    )
+
+    ended = user.run(*PLANNED, "build words")
+
+    assert ended.code == 0, ended.brief
+    first, second, third = user.asked("strong")
+    assert "JSON" in tool_results(second)[-1]
+    assert "title" in tool_results(third)[-1]
+    assert not tool_results(first)
+
+
+def test_a_planner_that_only_writes_junk_ends_the_run(stage: OpenStage) -> None:
+    user = stage(
+        [always(says("", *documents(), ScriptedCall(name="submit_plan", raw='{"title": ')), **PLANNER)],
+    )
+    start = user.tip()
+
+    ended = user.run(*PLANNED, "--output", "json", "build words")
+
+    assert ended.code == 1, ended.brief
+    assert ended.result["reason"] == "bad_plan"
+    assert ended.result["tasks"] == []
+    assert 2 <= len(user.server.requests) <= 10
+    assert not user.asked("weak")
+    assert_untouched(user, start)
+
+
+def test_cycles_and_unknown_needs_are_refused_by_name(stage: OpenStage) -> None:
+    circle = (task("T1", needs=("T3",)), task("T2", needs=("T1",)), task("T3", needs=("T2",)))
+    user = stage(
+        [
+            rule(
+                says("", *documents(), plan_of(*circle)),
+                says("", plan_of(task("T1"), task("T2", needs=("T7",)))),
+                says("", plan_of(task("T1"), task("T2"))),
+                **PLANNER,
+            ),
+            builds("T1"),
+            builds("T2"),
+        ]
+    )
+
+    ended = user.run(*PLANNED, "build words")
+
+    assert ended.code == 0, ended.brief
+    told = [tool_results(request)[-1] for request in user.asked("strong")[1:]]
+    assert "cycle: " in told[0]
+    path = told[0].partition("cycle: ")[2].splitlines()[0].replace("->", "→")
+    assert [name.strip(" .") for name in path.split("→")][0] == [name.strip(" .") for name in path.split("→")][-1]
+    assert {"T1", "T2", "T3"} <= set(path.replace(".", " ").split())
+    assert "T7" in told[1]
+
+
+def test_the_todo_list_is_grouped_and_numbered_through(stage: OpenStage) -> None:
+    user = stage(
+        [
+            plans(
+                task("T1", todos=["one", "two", "three"], priority="high"),
+                task("T2", todos=["four", "five"], priority="low", needs=("T1",)),
+                task("T3", todos=["six", "seven"], needs=("T1", "T2")),
+            )
+        ]
+    )
+
+    ended = user.run("epic", "create", "--output", "stream-json", "build words")
+
+    [todos] = ended.of("document_written", name="todos")
+    lines = todos["content"].splitlines()
+    words = ("one", "two", "three", "four", "five", "six", "seven")
+    assert [line for line in lines if line.startswith("- [")] == [
+        f"- [ ] {number}. {word}" for number, word in enumerate(words, start=1)
+    ]
+    groups = [line for line in lines if line.startswith("## ")]
+    assert ["High" in groups[0], "Low" in groups[1], "Medium" in groups[2]] == [True] * 3
+    status = json.loads(user.run("epic", "status", "epic-001", "--output", "json").out)
+    assert [row["needs"] for row in status["tasks"]] == [[], ["T1"], ["T1", "T2"]]
+
+
+SERVICES = """# Design
+
+## 1. Architecture
+Two services.
+
+## 2. Services
+### User Service
+- **Database**: PostgreSQL
+- **Endpoints**: /users
+- **Dependencies**: None
+
+### Cart Service
+- **Database**: Redis
+- **Endpoints**: /cart
+- **Dependencies**: User, Warehouse
+
+## 3. Deployment
+None.
+"""
+
+
+def test_missing_sections_are_told_to_the_planner(stage: OpenStage) -> None:
+    without_speed = REQUIREMENTS.partition("## 3.")[0]
+    without_database = SERVICES.replace("- **Database**: Redis\n", "").replace("Warehouse", "Nothing")
+    user = stage(
+        [
+            rule(
+                says("", *documents(requirements=without_speed, design=without_database)),
+                says("", *documents(design=SERVICES)),
+                says("", *documents(), plan_of(task("T1"), task("T2"))),
+                **PLANNER,
+            ),
+            builds("T1"),
+            builds("T2"),
+        ]
+    )
+
+    ended = user.run(*PLANNED, "build words")
+
+    assert ended.code == 0, ended.brief
+    requirements, design, _, services, *_ = tool_results(user.asked("strong")[-1])
+    assert "non-functional" in requirements.lower()
+    assert "Cart Service" in design
+    assert "database" in design.lower()
+    assert "Warehouse" in services
+
+
+def test_gaps_are_shown_for_review(stage: OpenStage) -> None:
+    requirements = """# Requirements
+
+## 1. Overview
+A shop.
+
+## 2. Features
+### 2.1 User Service
+- 2.1.1 A user can register with an email address.
+### 2.2 Telemetry Service
+- 2.2.1 Every purchase is counted in a histogram.
+
+## 3. Non-functional requirements
+- 3.1 none
+"""
+    design = SERVICES.replace("User, Warehouse", "User").replace("Cart Service", "Telemetry Service")
+    tasks = (
+        task("T1", title="User Service", description="Build the User Service, 2.1.1: register with an email address."),
+        task("T2", title="User Service pages", description="Pages of the User Service, 2.1.1."),
+    )
+    user = stage([rule(says("", *documents(requirements=requirements, design=design), plan_of(*tasks)), **PLANNER)])
+
+    machine = user.run("epic", "create", "--output", "stream-json", "build a shop")
+    person = user.run("epic", "create", "build a shop")
+
+    gaps = "\n".join(machine.of("plan_submitted")[-1]["gaps"])
+    assert "Telemetry" in gaps
+    assert "2.2.1" in gaps
+    assert "2.1.1" not in gaps
+    assert "Telemetry" in person.out.partition("Plan: ")[2] or "2.2.1" in person.out
+
+
+def test_a_question_with_nobody_to_answer_is_sent_back(stage: OpenStage) -> None:
+    user = stage(
+        [
+            rule(says("Which one?"), says("", *documents(), plan_of(task("T1"), task("T2"))), **PLANNER),
+            builds("T1"),
+            builds("T2"),
+        ]
+    )
+
+    ended = user.run(*PLANNED, "build words")
+
+    assert ended.code == 0, ended.brief
+    assert user.asked("strong")[1].messages[-1]["role"] == "user"
+
+
+def test_the_users_own_documents_are_not_overwritten(stage: OpenStage) -> None:
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+    user.commit({"docs/design.md": "My own design.\n"})
+
+    ended = user.run(*PLANNED, "build words")
+
+    assert ended.code == 0, ended.brief
+    assert user.read("docs/design.md") == "My own design.\n"
+    assert user.read("docs/equitr/design.md").endswith(DESIGN)
+    assert "- [x] 1. create t1.txt" in user.read("docs/equitr/todos.md")
+
+
+def test_older_plans_are_archived(stage: OpenStage) -> None:
+    user = stage(
+        [
+            plans(task("T1"), task("T2"), title="First words", first="first project"),
+            plans(task("T3"), task("T4"), title="Second words", first="second project"),
+            *map(builds, ("T1", "T2", "T3", "T4")),
+        ]
+    )
+
+    first = user.run(*PLANNED, "the first project")
+    second = user.run(*PLANNED, "the second project")
+
+    assert first.code == 0, first.brief
+    assert second.code == 0, second.brief
+    assert "First words" in user.read("docs/archive/epic-001/todos.md")
+    assert "Second words" in user.read("docs/todos.md")
+    assert user.git("status", "--porcelain") == ""
+
+
+def test_an_epic_is_created_shown_and_run_by_three_processes(stage: OpenStage) -> None:
+    user = stage([plans(task("T1"), task("T2", needs=("T1",))), builds("T1"), builds("T2")])
+
+    created = user.run("epic", "create", "build words")
+    assert created.code in (0, 5), created.brief
+    assert "epic-001" in created.out
+
+    status = user.run("epic", "status", "epic-001")
+    assert status.code == 0, status.brief
+    assert "Words" in status.out
+    assert "0/2" in status.out
+    assert "T1" in next(line for line in status.out.splitlines() if "title of T2" in line)
+    assert not user.asked("weak")
+
+    ran = user.run("epic", "run", "epic-001", "--yes")
+    assert ran.code == 0, ran.brief
+    assert "2/2" in user.run("epic", "status", "epic-001").out
+    assert "epic-002" in user.run("epic", "create", "build more words").out
+    assert "epic-001" in user.run("epic", "list").out
