@@ -218,7 +218,8 @@ class EventStore(Protocol):
         ...
 
     async def append(self, events: Sequence[Event]) -> None:
-        """All or none, durable (fsync) when it returns.
+        """All or none, durable (fsync) when it returns. A cancelled call finishes first: the events are stored when it
+        raises CancelledError.
 
         Raises:
             UserError: the disk is full or the store cannot be written; nothing of this call is stored.

@@ -1,5 +1,6 @@
 """What the demo says it shows, each claim held against the log of the run. One that does not hold fails the demo."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from equitr_coder.domain.epic import TaskState
@@ -72,5 +73,5 @@ def _is_within_budget(view: RunView) -> bool:
     return view.options.budget is not None and 0 < view.spent <= view.options.budget and not view.held
 
 
-def _named(tasks: list[object]) -> str:
+def _named(tasks: Sequence[object]) -> str:
     return ", ".join(str(task) for task in tasks) or "nobody"

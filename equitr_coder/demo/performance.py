@@ -11,7 +11,7 @@ from equitr_coder.demo.story import Story
 from equitr_coder.demo.timeline import Timeline
 from equitr_coder.domain.approvals import ApprovalAnswer, Scope
 from equitr_coder.domain.commands import AnswerQuestion, ApprovePlan, ResolveApproval, StartRun
-from equitr_coder.domain.errors import RunStopped, StopReason, UserError
+from equitr_coder.domain.errors import RunStopped, StopReason
 from equitr_coder.domain.events import ApprovalRequested, Event, PlanApproved, PlanSubmitted, QuestionAsked
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.run_view import RunView, fold
@@ -20,7 +20,7 @@ from equitr_coder.ports import Executor, Place, RunApi, ShownDelta
 from equitr_coder.presentation.progress import receipt_lines
 from equitr_coder.presentation.summary import summary_lines
 from equitr_coder.presentation.tally import Tally
-from equitr_coder.presentation.text import Line
+from equitr_coder.presentation.text import first_line, plural
 from equitr_coder.testing.server import ScriptedServer
 
 _SECONDS = 60.0

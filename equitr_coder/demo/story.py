@@ -20,6 +20,8 @@ class Story(Value):
     answers: tuple[PlayedAnswer, ...]
     tests: str
     """Shell command that runs the finished project's tests."""
+    program: str
+    """Shell command that shows what was built; it writes nothing."""
     config: dict[str, Any]
     """Of the demo's own EQUITR_HOME, without the endpoint."""
     project: dict[str, str]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.events import Event, TaskChanged
@@ -38,7 +39,7 @@ class Timeline:
         bars = []
         for task, changes in self._changes.items():
             cells = [" "] * (_COLUMNS + 1)
-            for (at, state), (until, _) in zip(changes, changes[1:], strict=False):
+            for (at, state), (until, _) in pairwise(changes):
                 start, end = (int((moment - first).total_seconds() * scale) for moment in (at, until))
                 cells[start : max(end, start + 1)] = _MARKS.get(state, " ") * max(end - start, 1)
             ended, state = changes[-1]

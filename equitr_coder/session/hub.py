@@ -39,17 +39,15 @@ class Hub:
                 event.model_copy(update={"seq": self._view.seq + offset, "at": now, "run": self._run})
                 for offset, event in enumerate(events, start=1)
             ]
-            # A cancelled caller must not leave the fold behind the log: once begun, both happen.
-            store = asyncio.shield(self._store_and_apply(stamped))
             try:
-                await store
+                await self._store.append(stamped)
             except asyncio.CancelledError:
-                if not store.done():
-                    await asyncio.wait([store])
+                # The store finishes what it began, so the events are in the log and must be in the fold too.
+                self._apply(stamped)
                 raise
+            self._apply(stamped)
 
-    async def _store_and_apply(self, stamped: Sequence[Event]) -> None:
-        await self._store.append(stamped)
+    def _apply(self, stamped: Sequence[Event]) -> None:
         for event in stamped:
             apply(self._view, event)
             for reader in self._readers:

@@ -112,3 +112,26 @@ async def test_deltas_reach_only_who_asked_and_are_not_stored(tmp_path: Path) ->
     assert texts == ["wor", "ds"]
     assert len(plain) == 2
     assert len(await SqliteStore(tmp_path).read(RUN)) == 2
+
+
+async def test_records_that_are_cancelled_while_they_are_stored_keep_their_place_in_the_order(tmp_path: Path) -> None:
+    hub = hub_at(tmp_path)
+    await hub.record(started())
+
+    async def record_and_be_cancelled(number: int) -> None:
+        task = asyncio.get_running_loop().create_task(hub.record(answered(number)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        task.cancel()
+        await asyncio.wait([task])
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            group.create_task(record_and_be_cancelled(number))
+            group.create_task(hub.record(answered(100 + number)))
+
+    stored = await SqliteStore(tmp_path).read(RUN)
+    assert [event.seq for event in stored] == list(range(1, len(stored) + 1))
+    assert hub.view.seq == len(stored)
+    assert len(stored) >= 21

@@ -143,11 +143,16 @@ class SqliteStore:
                 raise self._explain(error) from error
 
         future = asyncio.get_running_loop().run_in_executor(self._thread, run)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            raise
+        cancelled: asyncio.CancelledError | None = None
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError as again:
+                cancelled = again
+        result = future.result()
+        if cancelled is not None:
+            raise cancelled
+        return result
 
     def _open(self) -> sqlite3.Connection:
         try:
