@@ -19,11 +19,12 @@ class Seen:
     """Most tasks worked on at the same time."""
     answered: int
     """Requests that the scripted model answered."""
-    status: str
-    """`git status --porcelain` of the finished checkout."""
+    uncommitted: tuple[str, ...]
+    """Lines of `git status --porcelain` in the finished checkout."""
     todos: str
     """The landed `todos.md`."""
-    tests_passed: bool
+    tests_pass: bool
+    program_runs: bool
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def claims(seen: Seen) -> list[Claim]:
         Claim(f"all {seen.todos.count('- [x]')} todos ticked in docs/todos.md", _is_ticked(seen.todos)),
         Claim(f"{dollars(view.spent)} spent of {limit(view.options.budget)}, nothing held", _is_within_budget(view)),
         Claim(f"all {plural(seen.answered, 'model call')} went to the script", seen.answered == len(view.ledger) > 0),
-        Claim("the project's own tests pass in the finished checkout", seen.tests_passed),
+        Claim("in the finished checkout the tests pass and the program runs", seen.tests_pass and seen.program_runs),
     ]
 
 
@@ -62,7 +63,7 @@ def claim_lines(claimed: list[Claim]) -> list[Line]:
 
 
 def _is_landed(seen: Seen) -> bool:
-    return seen.view.landed is True and not seen.status.strip()
+    return seen.view.landed is True and not seen.uncommitted
 
 
 def _is_ticked(todos: str) -> bool:

@@ -3,11 +3,12 @@
 import shutil
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from textwrap import wrap
 
 from equitr_coder.domain.events import Event, ToolReturned
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.presentation.progress import call_lines, progress_lines
-from equitr_coder.presentation.text import Line, paint
+from equitr_coder.presentation.text import Line, paint, visible
 
 _SPOKEN_FOR = frozenset({"ask_user", "write_document", "submit_plan", "ask_supervisor", "review", "hand_in"})
 """Tools whose effect has a line of its own."""
@@ -37,6 +38,14 @@ class Screen:
         for line in shown:
             self._say(f"{stamp:>{_STAMP - 2}}  {paint(line, colour=False)}")
             stamp = ""
+
+    def documents(self, view: RunView) -> None:
+        """What stands in the documents, by their headings; the todos are those of the plan."""
+        for name in ("requirements", "design"):
+            lines = view.documents[name].content.splitlines()
+            headings = ", ".join(line.lstrip("# ") for line in lines if line.startswith("##"))
+            for text in wrap(visible(f"{name}.md: {headings}"), width=self._width, subsequent_indent="  "):
+                self._say(f"{'':>{_STAMP}}{text}")
 
     def _stamp(self, event: Event) -> str:
         if event.at is None:

@@ -322,6 +322,8 @@ class RunFinished(EventBase):
     reason: StopReason | None = None
     content: str = ""
     """The answer, in words."""
+    detail: str = ""
+    """Why it ended as it did, or why it did not land."""
     landed: bool | None = None
     """Whether the user's branch moved; None when there was nothing to land."""
     hint: str = ""

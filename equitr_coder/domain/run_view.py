@@ -185,7 +185,7 @@ def apply(view: RunView, event: e.Event) -> None:
             view.state, view.reason, view.detail, view.hint = RunState.PAUSED, event.reason, event.detail, event.hint
         case e.RunFinished():
             view.state, view.reason, view.content = event.state, event.reason, event.content
-            view.landed, view.hint = event.landed, event.hint
+            view.detail, view.landed, view.hint = event.detail, event.landed, event.hint
         case e.QuestionAsked():
             view.questions[event.question] = event
         case e.QuestionAnswered():

@@ -15,6 +15,7 @@ def outcome(view: RunView) -> dict[str, Any]:
         "status": view.state.value,
         "reason": view.reason.value if view.reason else None,
         "content": view.content,
+        "detail": view.detail or None,
         "cost": {"total": exact(view.spent), "by_model": {row.name: exact(row.usd) for row in by_model(view)}},
         "tasks": [_task(view, task) for task in view.tasks.values()],
         "run": view.run,

@@ -104,6 +104,8 @@ def _outcome(view: RunView, tally: Tally) -> list[Line]:
     elif view.landed is False:
         kept = f"what is done is on {view.branch}" if view.hint else "nothing was merged"
         lines.append(Line(f"Your branch is untouched; {kept}", Tone.WARN))
+        if view.detail:
+            lines.append(Line(f"Not landed: {prose(view.detail)}", Tone.WARN))
         if view.hint:
             lines.append(Line(f"Take it with: {prose(view.hint)}"))
     return lines

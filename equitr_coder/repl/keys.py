@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from prompt_toolkit.buffer import CompletionState
+from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -11,8 +13,9 @@ _in_text = has_focus(DEFAULT_BUFFER)  # not while history is searched
 
 
 def prompt_keys(pasted: Callable[[str], None]) -> KeyBindings:
-    """Enter sends; Alt-Enter, Ctrl-J or a backslash before Enter begin a new line. `pasted` is told what a text
-    pasted at the very beginning was.
+    """Enter sends; Alt-Enter, Ctrl-J or a backslash before Enter begin a new line; Tab takes the best completion.
+
+    `pasted` is told what was pasted at the very beginning.
     """
     keys = KeyBindings()
 
@@ -32,6 +35,18 @@ def prompt_keys(pasted: Callable[[str], None]) -> KeyBindings:
     @keys.add("c-j", filter=_in_text)
     def _new_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
+
+    @keys.add("tab", filter=_in_text)
+    def _complete(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.complete_state is None or not buffer.complete_state.completions:
+            wanted = CompleteEvent(completion_requested=True)
+            buffer.complete_state = CompletionState(
+                buffer.document, list(buffer.completer.get_completions(buffer.document, wanted))
+            )
+        buffer.complete_next()
+        if buffer.complete_state is not None and len(buffer.complete_state.completions) == 1:
+            buffer.complete_state = None
 
     @keys.add(Keys.BracketedPaste)
     def _paste(event: KeyPressEvent) -> None:

@@ -345,10 +345,14 @@ class EpicRun:
             for task in view.tasks.values()
             if task.state is TaskState.DONE and task.detail.strip()
         ]
-        content = "\n".join(summaries)
-        if why and not landed:
-            content = f"{content}\n\nNot landed: {why}.".strip()
         reason = next((task.reason for task in failed if task.reason is not None), None)
         await self._kit.events.record(
-            RunFinished(state=state, reason=reason, content=content, landed=landed, hint=hint)
+            RunFinished(
+                state=state,
+                reason=reason,
+                content="\n".join(summaries),
+                detail="" if landed else why,
+                landed=landed,
+                hint=hint,
+            )
         )

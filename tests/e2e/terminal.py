@@ -26,15 +26,13 @@ class Terminal:
         self._raw = b""
         self._matched = 0
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "equitr_coder", *arguments],
+            ["setsid", "--ctty", sys.executable, "-m", "equitr_coder", *arguments],
             cwd=cwd,
             # a terminal that answers no position requests, told so that nobody waits for the answer
             env={**environ, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", "COLUMNS": "160", "LINES": "50"},
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            start_new_session=True,
-            preexec_fn=_take_terminal,
         )
         os.close(slave)
 
@@ -57,7 +55,9 @@ class Terminal:
             if left <= 0 or not self._pump(left):
                 raise AssertionError(f"never shown: {text!r}\n--- after the last match\n{shown[self._matched :]}")
 
-    def send(self, line: str) -> None:
+    def answer(self, line: str, *, prompt: str = ">") -> None:
+        """Wait for the prompt, then type a line. What is typed before the prompt is there belongs to nobody."""
+        self.expect(prompt)
         os.write(self._master, f"{line}\r".encode())
 
     def press(self, keys: str) -> None:
@@ -92,10 +92,3 @@ class Terminal:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         os.close(self._master)
-
-
-def _take_terminal() -> None:
-    """Make the pty the controlling terminal, so that Ctrl-C reaches the process as a signal."""
-    import fcntl
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

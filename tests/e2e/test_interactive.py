@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 from equitr_coder.testing.script import ScriptedReply, always, call, calls, rule, says
@@ -12,20 +11,20 @@ def test_the_session_shows_and_changes_its_state(stage: OpenStage) -> None:
     user = stage([says("Hello.")])
 
     with user.terminal("interactive", "-M") as terminal:
-        terminal.expect(">")
-        terminal.send("/status")
+        terminal.answer("/status")
         terminal.expect("multi-agent on")
         terminal.expect("stub/strong")
         terminal.expect("stub/weak")
-        terminal.send("/help")
+        terminal.answer("/help")
         for command in COMMANDS:
             terminal.expect(command)
-        terminal.send("/multi-agent off")
-        terminal.send("/status")
+        terminal.answer("/multi-agent off")
+        terminal.expect("multi-agent")
+        terminal.answer("/status")
         terminal.expect("multi-agent off")
-        terminal.send("/cost")
+        terminal.answer("/cost")
         terminal.expect("$0.00")
-        terminal.send("/quit")
+        terminal.answer("/quit")
         assert terminal.wait() == 0, terminal.screen
 
     assert not user.server.requests
@@ -38,7 +37,7 @@ def test_without_a_command_the_planning_session_opens(stage: OpenStage, tmp_path
 
     with user.terminal("--multi-agent", "--repo", str(user.repo), cwd=elsewhere) as terminal:
         terminal.expect("What would you like to build?")
-        terminal.send("/quit")
+        terminal.answer("/quit")
         assert terminal.wait() == 0, terminal.screen
 
     assert not list(elsewhere.iterdir())
@@ -63,16 +62,14 @@ def test_undo_takes_back_the_last_turn(stage: OpenStage) -> None:
     user.write({"README.md": "# Shop, unsaved\n"})
 
     with user.terminal("interactive") as terminal:
-        terminal.expect(">")
-        terminal.send("rename the shop")
+        terminal.answer("rename the shop")
         terminal.expect("Renamed it.")
-        terminal.send("/diff")
-        terminal.expect("+# Store, unsaved")
+        terminal.answer("/diff")
+        terminal.expect("Store, unsaved")
         assert user.read("README.md") == "# Store, unsaved\n"
-        terminal.send("/undo")
-        terminal.send("/status")
-        terminal.expect("multi-agent off")
-        terminal.send("/quit")
+        terminal.answer("/undo")
+        terminal.expect("README.md")
+        terminal.answer("/quit")
         assert terminal.wait() == 0, terminal.screen
 
     assert user.read("README.md") == "# Shop, unsaved\n"
@@ -88,13 +85,13 @@ def test_ctrl_c_interrupts_the_agent_and_keeps_the_session(stage: OpenStage) -> 
     )
 
     with user.terminal("interactive") as terminal:
-        terminal.expect(">")
-        terminal.send("think for ever")
+        terminal.answer("think for ever")
         user.wait_for("weak")
         terminal.press("\x03")
-        terminal.expect("interrupt")
-        terminal.send("are you there")
+        terminal.expect("stop")
+        terminal.answer("are you there")
         terminal.expect("Here I am.")
+        terminal.expect(">")
         terminal.press("\x03")
         terminal.press("\x03")
         code = terminal.wait()
@@ -111,9 +108,9 @@ def test_a_person_is_asked_for_approval(stage: OpenStage) -> None:
 
     with user.terminal("chat", "touch them") as terminal:
         terminal.expect("touch first")
-        terminal.send("n")
+        terminal.answer("no")
         terminal.expect("touch second")
-        terminal.send("y")
+        terminal.answer("once")
         code = terminal.wait()
 
     assert code == 0, terminal.screen
@@ -132,15 +129,15 @@ def test_the_conversation_goes_on_until_it_is_cleared(stage: OpenStage) -> None:
     )
 
     with user.terminal("interactive") as terminal:
-        terminal.expect(">")
-        terminal.send("say one")
+        terminal.answer("say one")
         terminal.expect("One.")
-        terminal.send("say two")
+        terminal.answer("say two")
         terminal.expect("Two.")
-        terminal.send("/clear")
-        terminal.send("say three")
+        terminal.answer("/clear")
+        terminal.expect("new conversation")
+        terminal.answer("say three")
         terminal.expect("Three.")
-        terminal.send("/quit")
+        terminal.answer("/quit")
         assert terminal.wait() == 0, terminal.screen
 
     _, second, third = user.asked("weak")
@@ -164,16 +161,16 @@ def test_a_project_is_planned_and_built_in_the_session(stage: OpenStage) -> None
 
     with user.terminal("-M") as terminal:
         terminal.expect("What would you like to build?")
-        terminal.send("two words in two files, one after the other")
+        terminal.answer("two words in two files, one after the other")
         terminal.expect("Which word comes first?")
-        terminal.send("the first")
+        terminal.answer("the first")
         terminal.expect("Planning conversation complete!")
         terminal.expect("2 tasks")
-        terminal.send("/run")
+        terminal.answer("/run")
         terminal.expect("2 done, 0 failed")
-        terminal.send("/quit")
+        terminal.answer("/quit")
         assert terminal.wait() == 0, terminal.screen
 
     assert first_message(user.asked("strong")[0]).startswith("two words in two files")
     assert user.read("t2.txt") == "T2-built\n"
-    assert os.path.exists(user.repo / "docs/todos.md")
+    assert (user.repo / "docs/todos.md").exists()

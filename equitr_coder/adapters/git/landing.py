@@ -75,14 +75,19 @@ class Landings:
             await self._journal.clear_journal(intent.key)
             raise
         except (DisturbedError, OSError, RefusalError, UserError) as error:
-            if not (await settle(git, self._files, intent, may_complete=False)).is_completed:
-                await self._journal.clear_journal(intent.key)
+            if not (await self._settle(git, intent, may_complete=False)).is_completed:
                 raise RefusalError(_reason(error)) from error
         except BaseException:
-            await settle(git, self._files, intent, may_complete=False)
-            await self._journal.clear_journal(intent.key)
+            await self._settle(git, intent, may_complete=False)
             raise
-        await self._journal.clear_journal(intent.key)
+        else:
+            await self._journal.clear_journal(intent.key)
+
+    async def _settle(self, git: Git, intent: Intent, *, may_complete: bool) -> Settlement:
+        settlement = await settle(git, self._files, intent, may_complete=may_complete)
+        if settlement.is_settled:
+            await self._journal.clear_journal(intent.key)
+        return settlement
 
     async def _carry_out(self, git: Git, intent: Intent, move: Move) -> None:
         places, files, root = intent.places(git.checkout), self._files, git.checkout.root
@@ -106,14 +111,11 @@ class Landings:
 
     async def _recover(self, git: Git) -> list[str]:
         told: list[str] = []
-        for key, body in sorted((await self._journal.open_journals(PREFIX)).items()):
+        for _, body in sorted((await self._journal.open_journals(PREFIX)).items()):
             intent = Intent.from_journal(body)
             if intent.workspace != git.checkout.root:
                 continue
-            settlement = await settle(git, self._files, intent, may_complete=True)
-            if settlement.is_settled:
-                await self._journal.clear_journal(key)
-            told.append(await _line(git, intent, settlement))
+            told.append(await _line(git, intent, await self._settle(git, intent, may_complete=True)))
         return told
 
     def _lock(self, git: Git) -> Path:

@@ -26,8 +26,17 @@ from equitr_coder.adapters.git.intent import Intent, Places
 from equitr_coder.adapters.git.preconditions import Head, read_head
 from equitr_coder.adapters.git.refs import resolve, swap
 from equitr_coder.adapters.git.runner import Git
-from equitr_coder.adapters.git.writing import forget_empty_parents, obstacle, put_in_place, stage, staging_name, stamps
+from equitr_coder.adapters.git.writing import (
+    DisturbedError,
+    forget_empty_parents,
+    obstacle,
+    put_in_place,
+    stage,
+    staging_name,
+    stamps,
+)
 
+_ATTEMPTS = 3
 _OTHER: Final = Entry("", "")
 """On disk stands what is neither a file nor nothing: the user's."""
 
@@ -78,40 +87,54 @@ async def settle(git: Git, files: FileOps, intent: Intent, *, may_complete: bool
     places = intent.places(git.checkout)
     was_locked = _is_ours(places.lock, intent)
     if not was_locked and not take_lock(files, intent, places):
-        return Settlement(
-            is_settled=False, reason=f"{places.lock} is another git command's; remove it if none is running."
-        )
+        return _waits(f"{places.lock} is another git command's; remove it if none is running.")
+    reason = ""
+    for _ in range(_ATTEMPTS):
+        try:
+            return await _settle_locked(git, files, intent, may_complete=may_complete, was_locked=was_locked)
+        except DisturbedError as error:  # saved after we looked: it is the user's, as another look will show
+            reason = f"{error.path} keeps changing."
+        except OSError as error:
+            return _waits(f"{error.strerror}: {error.filename}")
+    return _waits(reason)
+
+
+async def _settle_locked(
+    git: Git, files: FileOps, intent: Intent, *, may_complete: bool, was_locked: bool
+) -> Settlement:
+    places, root = intent.places(git.checkout), git.checkout.root
     tidy(git, files, intent)
     if git.checkout.index.exists():
         files.copy(git.checkout.index, places.index)
     if await unmerged_paths(git, places.index):
         tidy(git, files, intent)
         files.delete(places.lock)
-        return Settlement(is_settled=False, reason="a merge has conflicts; resolve it, then start equitrcoder again.")
+        return _waits("a merge has conflicts; resolve it, then start equitrcoder again.")
     likeness = await _likeness(git)
-    expected = stamps(git.checkout.root, intent.changes)
+    expected = stamps(root, intent.changes)
     scene = await _look(git, intent, places)
     is_forward = may_complete and _may_go_forward(intent, scene, likeness)
-    if is_forward:
-        wanted = {path: change.new for path, change in intent.changes.items()}
-    else:
-        is_over = not was_locked and scene.index == scene.target and await _follows(git, intent.new, scene.head)
-        wanted = {} if is_over else _to_put_back(intent, scene, likeness)
+    is_over = not was_locked and scene.index == scene.target and await _follows(git, intent.new, scene.head)
+    wanted = _wanted(intent, scene, likeness, is_forward=is_forward, is_over=is_over)
     due = {path: entry for path, entry in wanted.items() if not likeness.same(scene.disk[path], entry)}
-    tree = intent.new if is_forward else scene.head.commit if scene.head else intent.old
-    staged = staging_name(git, places.staged)
     if due:
+        tree = intent.new if is_forward or scene.head is None else scene.head.commit
+        staged = staging_name(git, places.staged)
         await stage(git, files, staged, tree=tree, paths=[path for path, entry in due.items() if entry])
-        put_in_place(files, git.checkout.root, staged, wanted=due, expected=expected)
-    forget_empty_parents(git.checkout.root, [path for path, entry in wanted.items() if entry is None])
+        put_in_place(files, root, staged, wanted=due, expected=expected)
+    forget_empty_parents(root, [path for path, entry in wanted.items() if entry is None])
     if is_forward and not await swap(git, intent.branch, intent.new, old=intent.old, reason=f"land {intent.run}"):
-        return await settle(git, files, intent, may_complete=False)
+        return await _settle_locked(git, files, intent, may_complete=False, was_locked=True)
     await _put_index(git, files, intent, scene=scene, is_forward=is_forward, is_written=bool(due))
     files.delete(places.lock)
     tidy(git, files, intent)
     left = () if is_forward else _left(intent, scene, likeness)
-    done = is_forward or await _is_ancestor(git, intent.new, scene.tip)
-    return Settlement(is_settled=True, is_completed=done, left=left)
+    is_completed = is_forward or await _is_ancestor(git, intent.new, scene.tip)
+    return Settlement(is_settled=True, is_completed=is_completed, left=left)
+
+
+def _waits(reason: str) -> Settlement:
+    return Settlement(is_settled=False, reason=reason)
 
 
 def take_lock(files: FileOps, intent: Intent, places: Places) -> bool:
@@ -225,9 +248,16 @@ def _may_go_forward(intent: Intent, scene: Scene, likeness: Likeness) -> bool:
     return is_begun
 
 
-def _to_put_back(intent: Intent, scene: Scene, likeness: Likeness) -> dict[str, Entry | None]:
-    """Paths whose content is one of ours, with what HEAD says of them, when that is one of ours too."""
-    if scene.head is None:
+def _wanted(
+    intent: Intent, scene: Scene, likeness: Likeness, *, is_forward: bool, is_over: bool
+) -> dict[str, Entry | None]:
+    """What each path should be. Back means what HEAD says, for content that is one of ours both there and on disk.
+
+    When the landing `is_over` but for its journal, the files are the user's again.
+    """
+    if is_forward:
+        return {path: change.new for path, change in intent.changes.items()}
+    if is_over or scene.head is None:
         return {}
     found: dict[str, Entry | None] = {}
     for path, change in intent.changes.items():

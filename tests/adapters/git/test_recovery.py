@@ -5,10 +5,12 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from equitr_coder.adapters.git.files import FileOps
 from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.domain.ids import CommitId, RunId
 from tests.adapters.git.fuses import Fuse, Killed, fused_repository
@@ -96,6 +98,52 @@ async def test_a_file_the_user_put_where_one_was_to_come_stays(
     assert "left as found: d.txt" in told[0]
     assert (checkout.head, checkout.status()) == (old, "?? d.txt/")
     assert (checkout.root / "d.txt/mine").read_text() == "mine\n"
+
+
+class SavingInBetween(FileOps):
+    """A user who saves a file while a recovery is at work."""
+
+    def __init__(self, save: Callable[[], object], *, times: int) -> None:
+        self._save = save
+        self._times = times
+
+    def make_empty(self, folder: Path) -> None:
+        if self._times and folder.name == "files":
+            self._times -= 1
+            self._save()
+        super().make_empty(folder)
+
+
+async def test_a_file_saved_during_the_recovery_stays_too(
+    checkout: Checkout, home: Path, journal: FileJournal, die: Die, old: CommitId
+) -> None:
+    await die.before("put c.txt")
+    saving = SavingInBetween(lambda: checkout.write("c.txt", "mine\n"), times=1)
+    repository = GitRepository(checkout.root, home=home, store=journal, files=saving)
+
+    told = await repository.recover_landings()
+
+    assert "was undone; left as found: c.txt" in told[0]
+    assert (checkout.head, checkout.status()) == (old, " M c.txt")
+    assert (checkout.root / "c.txt").read_text() == "mine\n"
+
+
+class NoRoom(FileOps):
+    def put(self, source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+
+async def test_a_recovery_that_cannot_write_waits_for_the_next_start(
+    checkout: Checkout, repository: GitRepository, home: Path, journal: FileJournal, die: Die, new: CommitId
+) -> None:
+    await die.before("put c.txt")
+
+    told = await GitRepository(checkout.root, home=home, store=journal, files=NoRoom()).recover_landings()
+
+    assert told[0].startswith("The landing of run-1 on main is unfinished and waits: No space left on device")
+    assert list(await journal.open_journals("")) == ["landing:run-1"]
+    assert "was completed" in (await repository.recover_landings())[0]
+    assert (checkout.head, checkout.status()) == (new, "")
 
 
 async def test_before_the_first_file_nothing_is_done(
