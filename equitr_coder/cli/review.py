@@ -7,6 +7,7 @@ import click
 
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.ports import RunApi
@@ -34,13 +35,15 @@ class Review:
         self._person = person
         self._shows_plan = is_resumed
         self._seen: tuple[object, ...] | None = None
+        self._decided: set[RunId] = set()
+        """Approved or rejected: what the log still tells of the review's own steps opens no other one."""
 
     async def attend(self, known: RunView) -> None:
         """Review the plan if one waits for approval and was not reviewed in this form."""
-        if not _waits(known) or self._form(known) == self._seen:
+        if known.run in self._decided or not _waits(known) or self._form(known) == self._seen:
             return
         view = await self._api.view(known.run)
-        if not _waits(view):
+        if not _waits(view) or self._form(view) == self._seen:
             return
         self._seen = self._form(view)
         if self._shows_plan and view.plan is not None:
@@ -59,11 +62,13 @@ class Review:
         word, _, rest = typed.partition(" ")
         try:
             match word.lower():
-                case "approve" | "a":
+                case "approve" | "a" | "/run":
                     await self._api.submit(ApprovePlan(run=view.run))
+                    self._decided.add(view.run)
                     return True
                 case "quit" | "q" | "/quit":
                     await self._api.submit(RejectPlan(run=view.run))
+                    self._decided.add(view.run)
                     return True
                 case "show" | "s":
                     self._show(view, rest.strip())

@@ -1,6 +1,7 @@
 """Plays the story through the one door: the user's part as commands, and everything that happens as lines."""
 
 from collections.abc import Callable
+from shlex import quote
 
 from equitr_coder.app import Overrides, open_api
 from equitr_coder.demo.aftermath import Shell, show_aftermath
@@ -42,10 +43,22 @@ async def perform(story: Story, stage: Stage, say: Callable[[str], None]) -> int
     except BaseException:
         screen.lines(["", f"The demo did not reach its end. What there is stands in {stage.folder}"])
         raise
-    screen.lines(["", _SCRIPTED, f"The repository is yours to look at: {stage.checkout}"])
+    screen.lines(
+        [
+            "",
+            _SCRIPTED,
+            f"The repository is yours to look at: {stage.checkout}",
+            _log_command(stage, followed.view.epic),
+        ]
+    )
     if not is_as_claimed:
         screen.lines(["The demo FAILED: not everything happened as it should; see the lines marked with x."])
     return 0 if is_as_claimed else 1
+
+
+def _log_command(stage: Stage, epic: str | None) -> str:
+    home, checkout = quote(str(stage.home)), quote(str(stage.checkout))
+    return f"The run's log: EQUITR_HOME={home} equitrcoder epic status {epic} --repo {checkout}"
 
 
 async def _play(api: RunApi, story: Story, screen: Screen) -> Followed:

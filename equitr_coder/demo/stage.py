@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equitr_coder.demo.story import Story
+from equitr_coder.domain.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,20 @@ class Stage:
         (self.home / "config.yaml").write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
 
 
-def make_stage(story: Story) -> Stage:
-    """A new folder `equitr-demo-...` for temporary files, holding the project of the story."""
-    folder = Path(tempfile.mkdtemp(prefix="equitr-demo-")).resolve()
+def make_stage(story: Story, *, within: Path | None = None) -> Stage:
+    """A new folder `equitr-demo-...` with the project of the story, in `within` or where temporary files go.
+
+    Raises:
+        UserError: it would lie in somebody's repository, which the demo would then work on.
+    """
+    parent = (within or Path(tempfile.gettempdir())).resolve()
+    for above in (parent, *parent.parents):
+        if (above / ".git").exists():
+            raise UserError(
+                f"temporary files go to {parent}, which is part of the git repository {above}",
+                hint="name another folder for them: TMPDIR=/tmp equitrcoder demo",
+            )
+    folder = Path(tempfile.mkdtemp(prefix="equitr-demo-", dir=parent))
     checkout = folder / story.title
     for name, content in story.project.items():
         path = checkout / name

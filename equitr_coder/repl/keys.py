@@ -45,7 +45,7 @@ def prompt_keys(pasted: Callable[[str], None]) -> KeyBindings:
                 buffer.document, list(buffer.completer.get_completions(buffer.document, wanted))
             )
         buffer.complete_next()
-        if buffer.complete_state is not None and len(buffer.complete_state.completions) == 1:
+        if buffer.complete_state is not None and len(buffer.complete_state.completions) <= 1:
             buffer.complete_state = None
 
     @keys.add(Keys.BracketedPaste)

@@ -30,6 +30,8 @@ class LiveRun:
         self._resources = resources
         self._decisions: asyncio.Queue[tuple[Decision, asyncio.Future[None]]] = asyncio.Queue()
         self._deciding: asyncio.Future[None] | None = None
+        self._is_awaiting_decision = False
+        self._is_rejected = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self, group: asyncio.TaskGroup, message: str | None) -> None:
@@ -51,12 +53,24 @@ class LiveRun:
         Raises:
             UserError: it makes no sense now.
         """
+        if isinstance(decision, RejectPlan) and not self._is_awaiting_decision and self._task is not None:
+            # The planner is still at work, or waits for an answer that will not come.
+            self._is_rejected = True
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            return
+        if self.hub.view.plan is None:
+            raise UserError("there is no plan yet", hint="answer the planner's questions first")
         reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await self._decisions.put((decision, reply))
         await reply
 
     async def _next_decision(self) -> Decision:
-        decision, self._deciding = await self._decisions.get()
+        self._is_awaiting_decision = True
+        try:
+            decision, self._deciding = await self._decisions.get()
+        finally:
+            self._is_awaiting_decision = False
         return decision
 
     def _accept(self) -> None:
@@ -71,7 +85,10 @@ class LiveRun:
         try:
             await self._work(message)
         except asyncio.CancelledError:
-            await self._pause(RunStopped(StopReason.INTERRUPTED, "interrupted"))
+            if self._is_rejected:
+                await self.hub.record(RunFinished(state=RunState.CANCELLED, reason=StopReason.DECLINED))
+            else:
+                await self._pause(RunStopped(StopReason.INTERRUPTED, "interrupted"))
         except (RunStopped, UserError, ModelError) as stop:
             await self._pause(stop)
         except BaseExceptionGroup as group:

@@ -405,7 +405,7 @@ def test_an_epic_is_created_shown_and_run_by_three_processes(stage: OpenStage) -
     assert status.code == 0, status.brief
     assert "Words" in status.out
     assert "0/2" in status.out
-    assert "T1" in next(line for line in status.out.splitlines() if "title of T2" in line)
+    assert "depends on: title of T1" in status.out.split("title of T2")[1]
     assert not user.asked("weak")
 
     ran = user.run("epic", "run", "epic-001", "--yes")

@@ -1,10 +1,12 @@
 """An interactive session with a person at it: real keys through a pipe, a captured screen, runs played from memory."""
 
 import asyncio
+import codecs
 import io
+import os
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 from prompt_toolkit.data_structures import Size
-from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from equitr_coder.cli.answers import Answers
@@ -31,7 +33,9 @@ from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.ports import RunApi, ShownDelta
 from equitr_coder.presentation.person import Person
+from equitr_coder.repl.keyboard import Keyboard
 from equitr_coder.repl.line_editor import LineEditor
+from equitr_coder.repl.plain_lines import PlainLines
 from equitr_coder.repl.prompt import hold_session
 from tests.repl.pane import Pane
 
@@ -74,7 +78,9 @@ _PAUSED = e.RunPaused(reason=StopReason.INTERRUPTED, detail="interrupted")
 class PlayedApi:
     """Implements `ports.RunApi`: each request takes the next of `turns` and plays it to whoever follows the run."""
 
-    def __init__(self, *turns: Sequence[Step], others: Sequence[Sequence[e.Event]] = (), multi_agent: bool = False):
+    def __init__(
+        self, *turns: Sequence[Step], others: Sequence[Sequence[e.Event]] = (), multi_agent: bool = False
+    ) -> None:
         """`others` are the logs of runs that were there before."""
         self.submitted: list[c.Command] = []
         self.queried: list[q.Query] = []
@@ -111,7 +117,8 @@ class PlayedApi:
             case c.ResumeRun():
                 run = next(run for run in self._logs if command.run in (run, fold(self._logs[run]).epic))
                 self._begin(run)
-                self._stamp(run, e.RunResumed(options=fold(self._logs[run]).options))
+                options = fold(self._logs[run]).options.model_copy(update={"approve_plan": command.approve})
+                self._stamp(run, e.RunResumed(options=options))
                 self._pending[run] = list(self._turns.pop(0))
             case c.Interrupt():
                 run = command.run
@@ -377,23 +384,21 @@ class Tape(io.StringIO):
 class Session:
     """The person's side of an open session."""
 
-    def __init__(self, keys: PipeInput, tape: Tape, keyboard: LineEditor) -> None:
-        self._keys = keys
+    def __init__(self, tape: Tape, send: Callable[[str], None], unread: int) -> None:
+        """`unread` is the descriptor that the program reads the keys from."""
         self.tape = tape
-        self.keyboard = keyboard
+        self.types = send
+        self._unread = unread
         self._position = 0
         self.task: asyncio.Task[int]
 
-    def types(self, text: str) -> None:
-        self._keys.send_text(text)
-
     def pastes(self, text: str) -> None:
         """As a terminal brackets it."""
-        self._keys.send_text(f"\x1b[200~{text}\x1b[201~")
+        self.types(f"\x1b[200~{text}\x1b[201~")
 
     async def heard(self) -> None:
         """Wait until the program has read every key."""
-        while select.select([self._keys.fileno()], [], [], 0)[0]:  # noqa: ASYNC110 - no event tells it
+        while select.select([self._unread], [], [], 0)[0]:  # noqa: ASYNC110 - no event tells it
             await asyncio.sleep(0)
 
     async def sees(self, text: str) -> None:
@@ -401,10 +406,18 @@ class Session:
         await self._until(lambda: self.tape.text.find(text, self._position) >= 0, f"never saw {text!r}")
         self._position = self.tape.text.index(text, self._position) + len(text)
 
+    async def shows(self, text: str) -> None:
+        """Wait until the text stands somewhere on the screen."""
+        await self._until(lambda: text in self.tape.text, f"never saw {text!r}")
+
     async def asks(self, prompt: str = ">") -> None:
         """Wait for an empty prompt."""
         await self._until(lambda: self.tape.text.endswith(f"\n{prompt}"), "no empty prompt")
         self._position = len(self.tape.text)
+
+    async def ends(self) -> int:
+        async with asyncio.timeout(WAIT):
+            return await self.task
 
     async def _until(self, holds: Callable[[], bool], complaint: str) -> None:
         try:
@@ -416,33 +429,54 @@ class Session:
         except TimeoutError:
             raise AssertionError(f"{complaint}:\n{self.tape.text}") from None
 
-    async def ends(self) -> int:
-        async with asyncio.timeout(WAIT):
-            return await self.task
-
-
-Attend = AbstractAsyncContextManager[Session]
-
 
 @asynccontextmanager
 async def attend(api: PlayedApi, *, planning: bool = False, history: Path | None = None) -> AsyncIterator[Session]:
-    """Open a session on `api`; what is still open at the end is left by Ctrl-D."""
-
-    def attendants(door: RunApi, person: Person) -> list[Answers | Review]:
-        return [Answers(door, person), Review(door, person)]
-
+    """A session on a terminal that can draw."""
     tape = Tape()
     output = Vt100_Output(tape, get_size=lambda: Size(rows=40, columns=COLUMNS), term="xterm", enable_cpr=False)
     with create_pipe_input() as keys:
         keyboard = LineEditor(history=history, terminal=(keys, output))
-        session = Session(keys, tape, keyboard)
-        async with asyncio.TaskGroup() as group:
-            opened = hold_session(api, keyboard, planning=planning, attendants=attendants)
-            session.task = group.create_task(opened)
-            try:
-                yield session
-            finally:
-                session.task.cancel()
+        async with _held(api, keyboard, Session(tape, keys.send_text, keys.fileno()), planning=planning) as session:
+            yield session
+
+
+@asynccontextmanager
+async def attend_plainly(api: PlayedApi, *, planning: bool = False) -> AsyncIterator[Session]:
+    """A session on a terminal that can only print: a real one, which edits and echoes by itself."""
+    tape = Tape()
+    master, slave = os.openpty()
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(master, lambda: tape.write(decoder.decode(os.read(master, 65536))))
+    with os.fdopen(slave, "r", encoding="utf-8") as stdin, os.fdopen(os.dup(slave), "w", encoding="utf-8") as screen:
+        keyboard = PlainLines(stdin=stdin, screen=screen)
+        session = Session(tape, lambda text: void(os.write(master, text.encode())), stdin.fileno())
+        try:
+            async with _held(api, keyboard, session, planning=planning) as held:
+                yield held
+        finally:
+            loop.remove_reader(master)
+            os.close(master)
+
+
+def void(_: object) -> None: ...
+
+
+@asynccontextmanager
+async def _held(api: PlayedApi, keyboard: Keyboard, session: Session, *, planning: bool) -> AsyncIterator[Session]:
+    """Open while the person is there; ended when they have not left by then."""
+
+    def attendants(door: RunApi, person: Person) -> list[Answers | Review]:
+        return [Answers(door, person), Review(door, person)]
+
+    async with asyncio.TaskGroup() as group:
+        opened = hold_session(api, keyboard, planning=planning, attendants=attendants)
+        session.task = group.create_task(opened)
+        try:
+            yield session
+        finally:
+            session.task.cancel()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A terminal small enough to read: what a person sees after the escape codes that prompt-toolkit's inline renderer sends."""
+"""A terminal small enough to read: what a person sees of the escape codes that prompt-toolkit sends inline."""
 
 import re
 

@@ -15,6 +15,7 @@ from tests.repl.conftest import (
     Gate,
     PlayedApi,
     Says,
+    Step,
     answered,
     attend,
     changed,
@@ -51,7 +52,16 @@ async def test_a_request_starts_a_chat_and_its_answer_streams() -> None:
 
 async def test_streamed_text_is_shown_once_and_before_the_answer_is_whole() -> None:
     gate = Gate()
-    steps = [reserved(), Says("one "), Says("two"), gate, Says(" three"), answered("one two three"), settled(), finished()]
+    steps: list[Step] = [
+        reserved(),
+        Says("one "),
+        Says("two"),
+        gate,
+        Says(" three"),
+        answered("one two three"),
+        settled(),
+        finished(),
+    ]
 
     async with attend(PlayedApi(steps)) as person:
         person.types("count\r")
@@ -63,7 +73,7 @@ async def test_streamed_text_is_shown_once_and_before_the_answer_is_whole() -> N
 
 
 async def test_pieces_that_were_lost_are_made_good_by_the_whole_answer() -> None:
-    steps = [reserved(), Says("one "), Says("three"), answered("one two three"), settled(), finished()]
+    steps: list[Step] = [reserved(), Says("one "), Says("three"), answered("one two three"), settled(), finished()]
 
     async with attend(PlayedApi(steps)) as person:
         person.types("count\r")
@@ -71,7 +81,7 @@ async def test_pieces_that_were_lost_are_made_good_by_the_whole_answer() -> None
 
 
 async def test_the_end_of_an_answer_that_was_not_streamed_is_added() -> None:
-    steps = [reserved(), Says("one "), answered("one two\nthree"), settled(), finished()]
+    steps: list[Step] = [reserved(), Says("one "), answered("one two\nthree"), settled(), finished()]
 
     async with attend(PlayedApi(steps)) as person:
         person.types("count\r")
@@ -79,7 +89,7 @@ async def test_the_end_of_an_answer_that_was_not_streamed_is_added() -> None:
 
 
 async def test_pieces_that_come_after_their_answer_are_not_repeated() -> None:
-    steps = [reserved(), answered("The answer."), settled(), Says("The answer."), finished()]
+    steps: list[Step] = [reserved(), answered("The answer."), settled(), Says("The answer."), finished()]
 
     async with attend(PlayedApi(steps)) as person:
         person.types("hi\r")
@@ -89,8 +99,8 @@ async def test_pieces_that_come_after_their_answer_are_not_repeated() -> None:
 
 
 async def test_a_failed_try_does_not_run_into_the_next_one() -> None:
-    again = [reserved("c2"), Says("Second try."), answered("Second try."), settled("c2"), finished()]
-    steps = [reserved(), Says("First t"), failed(retry_in=0.5), *again]
+    again: list[Step] = [reserved("c2"), Says("Second try."), answered("Second try."), settled("c2"), finished()]
+    steps: list[Step] = [reserved(), Says("First t"), failed(retry_in=0.5), *again]
 
     async with attend(PlayedApi(steps)) as person:
         person.types("hi\r")
@@ -124,8 +134,8 @@ async def test_the_next_request_continues_the_same_chat() -> None:
 
 
 async def test_a_turn_names_only_its_own_files() -> None:
-    first = [reserved(), changed("a.py"), settled(), finished()]
-    second = [reserved("c2"), changed("b.py"), settled("c2"), finished()]
+    first: list[Step] = [reserved(), changed("a.py"), settled(), finished()]
+    second: list[Step] = [reserved("c2"), changed("b.py"), settled("c2"), finished()]
 
     async with attend(PlayedApi(first, second)) as person:
         person.types("one\r")
@@ -520,7 +530,7 @@ async def test_neither_the_alternate_screen_nor_the_mouse_is_used() -> None:
 
 async def test_a_tool_result_begins_a_line_of_its_own() -> None:
     returned = e.ToolReturned(**WHO, call="t1", name="read_file", text="1 x", summary="README.md, 1 line")
-    steps = [reserved(), Says("I look."), returned, settled(), finished()]
+    steps: list[Step] = [reserved(), Says("I look."), returned, settled(), finished()]
 
     async with attend(PlayedApi(steps)) as person:
         person.types("hi\r")

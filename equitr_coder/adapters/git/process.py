@@ -3,14 +3,12 @@
 Never inherits the caller's GIT_DIR and the like, never asks, never pages, never uses the network.
 """
 
-import asyncio
 import os
-import signal
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from equitr_coder.adapters.git.child import run_child
 from equitr_coder.adapters.git.failures import failure
 from equitr_coder.domain.errors import UserError
 
@@ -56,9 +54,6 @@ _QUIET: tuple[tuple[str, str], ...] = (
     ("checkout.workers", "0"),
     ("checkout.thresholdForParallelism", "10"),
 )
-
-_PATIENCE = 2.0
-"""Seconds a cancelled git has to remove its lock files before it is killed."""
 
 
 @dataclass(frozen=True)
@@ -124,47 +119,14 @@ class GitProcess:
         self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes, hold: Sequence[int]
     ) -> GitOutput:
         try:
-            process = await asyncio.create_subprocess_exec(
-                "git",
-                *arguments,
-                cwd=cwd,
-                env=env,
-                stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in the terminal is for us, not for a git in the middle of its work
-                pass_fds=tuple(hold),
-            )
+            code, stdout, stderr = await run_child(("git", *arguments), cwd=cwd, env=env, stdin=stdin, hold=hold)
         except FileNotFoundError as error:
             if str(error.filename) == str(cwd):
                 raise UserError(f"The folder {cwd} does not exist.", hint="Name another one with --repo.") from error
             raise UserError("git is not installed.", hint="Install git 2.38 or newer.") from error
         except PermissionError as error:
             raise UserError(f"git cannot be run in {cwd}: {error.strerror}.", hint="Check its permissions.") from error
-        try:
-            stdout, stderr = await process.communicate(stdin or None)
-        except BaseException:
-            await _end(process)
-            raise
-        assert process.returncode is not None
-        return GitOutput(process.returncode, stdout, stderr)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM lets git remove its lock files; SIGKILL for one that does not listen."""
-    _signal(process, signal.SIGTERM)
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            await process.wait()
-    except TimeoutError:
-        _signal(process, signal.SIGKILL)
-        await process.wait()
-
-
-def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+        return GitOutput(code, stdout, stderr)
 
 
 def _configuration_in(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -98,10 +98,14 @@ def _submodules(root: Path, roots: tuple[str, ...]) -> list[Mount]:
         modules = (root / ".gitmodules").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return []
-    paths = re.findall(r"(?m)^\s*path\s*=\s*(.+?)\s*$", modules)
     found = []
-    for path in paths:
-        dot = root / path / ".git"
-        if ".." not in Path(path).parts and not dot.is_symlink() and dot.exists():
-            found += [Mount("read", f"{at}/{path}/.git", str(dot)) for at in roots]
+    for path in re.findall(r"(?m)^\s*path\s*=\s*(.+?)\s*$", modules):
+        folder = Path(path)
+        dot = root / folder / ".git"
+        if folder.is_absolute() or ".." in folder.parts or dot.is_symlink() or not dot.exists():
+            continue
+        # What is mounted on cannot be renamed; with its folder renamed, the pointer could be made anew.
+        above = [folder, *list(folder.parents)[:-1]]
+        found += [Mount("write", f"{at}/{step}", str(root / step)) for at in roots for step in above]
+        found += [Mount("read", f"{at}/{folder}/.git", str(dot)) for at in roots]
     return found

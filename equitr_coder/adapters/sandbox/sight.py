@@ -37,7 +37,8 @@ class Sight:
         self._environ = environ
         self._home = os.path.realpath(environ.get("HOME") or Path.home())
         self._equitr_home = os.path.realpath(equitr_home)
-        self._readable = [os.path.realpath(path) for path in readable if path.exists()]
+        named = (path.expanduser() for path in readable)
+        self._readable = [os.path.realpath(path) for path in named if path.exists()]
         folders = {os.path.realpath(folder) for folder in (*_HIDDEN, self._home) if Path(folder).is_dir()}
         self._hidden = tuple(sorted((folders | {self._equitr_home}) - {"/"}))
         self._toolchains: Toolchains | None = None
@@ -95,12 +96,13 @@ class Sight:
         return arrange(mounts, root=seen.root)
 
     def _shown(self, toolchains: Toolchains) -> tuple[Mount, ...]:
-        found = self._shown_once.get(toolchains.roots)
+        paths = (*toolchains.imports, *toolchains.roots)
+        found = self._shown_once.get(paths)
         if found is None:
-            paths = (*toolchains.imports, *toolchains.roots)
             found = tuple(mount for path in paths for mount in expose(path, hidden=self._hidden))
-            self._shown_once[toolchains.roots] = found
-        return found
+            self._shown_once[paths] = found
+        # Looked up once, but an environment may have been taken away since.
+        return tuple(mount for mount in found if mount.kind == "link" or Path(mount.source).exists())
 
     def _toolchains_of(self, environment: Path) -> Toolchains:
         """What a linked folder needs when it is a virtual environment: its base interpreter."""

@@ -88,6 +88,24 @@ async def test_a_git_that_does_not_listen_is_killed(checkout: Checkout, tmp_path
     assert time.monotonic() - before < 10
 
 
+async def test_a_git_that_writes_without_end_can_be_cancelled(checkout: Checkout) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await GitProcess().run("-c", "alias.talk=!yes", "talk", cwd=checkout.root)
+
+
+async def test_much_goes_in_and_much_comes_out(checkout: Checkout) -> None:
+    content = os.urandom(3_000_000)
+
+    blob = (await GitProcess().run("hash-object", "-w", "--stdin", cwd=checkout.root, stdin=content)).line
+
+    assert (await GitProcess().run("cat-file", "blob", blob, cwd=checkout.root)).stdout == content
+
+
+async def test_a_git_that_does_not_read_is_no_obstacle(checkout: Checkout) -> None:
+    assert (await GitProcess().run("version", cwd=checkout.root, stdin=b"x" * 3_000_000)).code == 0
+
+
 async def test_a_git_that_outlives_us_keeps_its_lock(checkout: Checkout, tmp_path: Path) -> None:
     goes_on, lock = tmp_path / "goes on", tmp_path / "lock"
     os.mkfifo(goes_on)

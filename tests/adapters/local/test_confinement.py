@@ -102,6 +102,14 @@ async def test_a_link_inside_means_its_target(workspace: LocalWorkspace) -> None
     assert (workspace.root / "alias").is_symlink()
 
 
+async def test_an_absolute_link_counts_from_the_top(workspace: LocalWorkspace) -> None:
+    (workspace.root / "deep").mkdir()
+    (workspace.root / "real").mkdir()
+    (workspace.root / "deep/alias").symlink_to(workspace.root / "real")
+
+    assert workspace.relative("deep/alias/a.txt") == "real/a.txt"
+
+
 async def test_a_dangling_link_inside_is_written_through(workspace: LocalWorkspace) -> None:
     (workspace.root / "alias").symlink_to("real.txt")
 

@@ -79,6 +79,20 @@ async def test_names_with_line_ends_and_dashes_are_files(repository: Path, works
     assert await workspace.list("*.txt") == ["*.txt"]
 
 
+async def test_listing_and_searching_run_nothing_that_the_repository_names(
+    repository: Path, with_engine: Callable[..., LocalWorkspace]
+) -> None:
+    mark = repository.parent / "ran"
+    git("config", "core.fsmonitor", f"touch {mark};", cwd=repository)
+    put(repository, "a.py", text="one\n")
+    git("-c", "core.fsmonitor=false", "add", "a.py", cwd=repository)
+
+    for engine in ("git", "rg"):
+        assert await with_engine(repository, engine).list() == ["a.py"]
+        assert (await with_engine(repository, engine).search("one")).per_file == {"a.py": 1}
+    assert not mark.exists()
+
+
 async def test_a_missing_folder_is_a_failure(workspace: LocalWorkspace) -> None:
     with pytest.raises(ToolFailure, match="There is no src"):
         await workspace.list("src")

@@ -142,6 +142,18 @@ async def test_what_a_command_leaves_in_the_background_ends_with_it(
     assert processes_with(marker) == []
 
 
+async def test_what_is_left_in_the_background_may_say_goodbye(demo: Machine) -> None:
+    executor = UnconfinedExecutor(reason="test", environ=demo.environ)
+
+    result = await executor.run(
+        "mkfifo f; (trap 'echo bye; exit' TERM; echo ready; echo go > f; sleep 300 & wait) & read line < f",
+        demo.place,
+        timeout=30,
+    )
+
+    assert result.output == b"ready\nbye\n"
+
+
 async def test_what_left_its_group_ends_as_well_in_the_sandbox(demo: Machine, marker: str) -> None:
     result = await demo.run(sleeper(marker, how="setsid nohup") + "sleep 0.1")
 

@@ -266,6 +266,8 @@ def test_a_plain_user_is_confined_as_well() -> None:
 
         done = subprocess.run([*plain, _AS_PLAIN_USER, folder], env=env, capture_output=True, text=True, check=False)
 
+        if done.stdout.startswith("none"):
+            pytest.skip(done.stdout)
         assert done.stdout.startswith("bubblewrap\n65534\n"), done
         assert "PRIVATE" not in done.stdout
         assert sorted(path.name for path in (home / "tree").iterdir()) == [".keep", "new"]
@@ -280,6 +282,8 @@ async def main():
     home = pathlib.Path(sys.argv[1])
     e = await choose_executor(mode="auto", home=home / ".equitr", readable=[], environ={"HOME": str(home)})
     print(e.confinement.kind, flush=True)
+    if not e.confinement.is_confined:
+        sys.exit(e.confinement.reason)
     command = f"id -u; echo x > new; cat {home}/notes.txt; touch /tmp/ok ~/ok; git init"
     r = await e.run(command, Place(root=home / "tree"), timeout=20)
     print(r.output.decode(), r.exit_code)

@@ -157,6 +157,19 @@ async def test_scripts_of_the_user_find_the_interpreter_they_name(
     assert await demo.says("tool") == "tool"
 
 
+async def test_an_environment_that_was_taken_away_stops_nothing(
+    demo: Machine, make_environment: Callable[[Path], Path]
+) -> None:
+    make_environment(demo.home / "environment")
+    demo.environ["PATH"] = f"{demo.home}/environment/bin:{demo.environ['PATH']}"
+    executor = await demo.executor()
+    await executor.run("true", demo.place, timeout=10)
+
+    shutil.rmtree(demo.home / "environment")
+
+    assert (await executor.run("true", demo.place, timeout=10)).exit_code == 0
+
+
 async def test_a_shared_folder_is_never_shown_as_a_whole(demo: Machine) -> None:
     executable(demo.home / "bin/mine", "#!/bin/sh\necho mine\n")
     put(demo.home, {"lib/secret": "PRIVATE", ".local/lib/x": "", ".local/bin/x": ""})

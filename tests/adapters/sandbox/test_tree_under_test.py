@@ -314,3 +314,40 @@ def test_the_literals_of_an_import_hook_are_found(tmp_path: Path) -> None:
     found = {str(detour.target) for detour in detours(tmp_path)}
 
     assert found == {"/one", str(tmp_path.parent / "two"), "/three/x", "/four five", "/seven"}
+
+
+async def test_paths_with_spaces_and_other_letters_work(machine: Machine) -> None:
+    machine.checkout = machine.home / "my wörk" / "demo 'one'"
+    machine.worktree = machine.equitr_home / "work trees" / "T 1"
+    machine.make_checkout({"a.txt": "one\n"})
+
+    seen = await machine.says('echo two > a.txt; pwd; cat "$(git rev-parse --show-toplevel)/a.txt"; git status --short')
+
+    assert seen.splitlines() == [str(machine.worktree), "two", " M a.txt"]
+
+
+async def test_a_product_home_inside_the_checkout_works(machine: Machine) -> None:
+    machine.equitr_home = machine.checkout / ".equitr-home"
+    machine.worktree = machine.equitr_home / "worktrees/T1"
+    machine.make_checkout({"a.txt": "one\n", ".gitignore": ".equitr-home\n"})
+    put(machine.equitr_home, {"secret": "PRIVATE"})
+
+    seen = await machine.says(f"echo two > a.txt; cat {machine.checkout}/a.txt; ls {machine.equitr_home}")
+    in_place = await machine.run(f"cat {machine.equitr_home}/secret", Place(root=machine.checkout))
+
+    assert seen == "two\nworktrees"
+    assert in_place.exit_code == 1
+    assert sorted(path.name for path in machine.worktree.iterdir()) == [".git", ".gitignore", "a.txt"]
+
+
+async def test_a_submodule_pointer_is_guarded(demo: Machine) -> None:
+    """git on the host follows it, and obeys the configuration it finds there."""
+    put(demo.worktree, {".gitmodules": '[submodule "s"]\n\tpath = lib/s\n\turl = x\n', "lib/s/.git": "gitdir: ../x\n"})
+
+    result = await demo.run(
+        "echo 'gitdir: /tmp/evil' > lib/s/.git; rm -f lib/s/.git; mv lib/s lib/t; mv lib t; touch lib/s/x"
+    )
+
+    assert result.exit_code == 0, result.output
+    assert (demo.worktree / "lib/s/.git").read_text() == "gitdir: ../x\n"
+    assert sorted(path.name for path in (demo.worktree / "lib/s").iterdir()) == [".git", "x"]
