@@ -18,7 +18,7 @@ _STAMP = 9
 class Screen:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._width = shutil.get_terminal_size(fallback=(130, 24)).columns - _STAMP
+        self._width = max(40, shutil.get_terminal_size(fallback=(130, 24)).columns - _STAMP)
         self._started: datetime | None = None
 
     def heading(self, text: str) -> None:

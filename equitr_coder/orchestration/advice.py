@@ -30,9 +30,11 @@ class Advice:
         repository: Repository,
         events: EventSink,
         deadline: Deadline,
+        asker: AgentName,
         limit: int,
     ) -> None:
         self._task = task
+        self._asker = asker
         self._workspace = workspace
         self._spawner = spawner
         self._repository = repository
@@ -62,12 +64,12 @@ class Advice:
         answered = self._events.view.answers.get(escalation)
         if answered is not None:
             return answered.answer
-        who = {"session": session, "agent": _SUPERVISOR, "task": self._task.id}
+        who = {"session": session, "agent": self._asker, "task": self._task.id}
         if self._number(escalation) is None:
             await self._events.record(
                 EscalationAsked(
                     session=session,
-                    agent=_SUPERVISOR,
+                    agent=self._asker,
                     task=self._task.id,
                     escalation=escalation,
                     question=question,

@@ -43,6 +43,7 @@ class MergeQueue:
         clock: Clock,
         default_check: str | None,
         gate_checks: Sequence[str],
+        ref_prefix: str,
     ) -> None:
         self._plan = plan
         self._ref = f"refs/heads/{branch}"
@@ -55,6 +56,7 @@ class MergeQueue:
         self._clock = clock
         self._default_check = default_check
         self._gate_checks = tuple(gate_checks)
+        self._ref_prefix = ref_prefix
         self._turn = asyncio.Lock()
 
     @property
@@ -141,6 +143,9 @@ class MergeQueue:
         paths = tuple(sorted(await self._repository.changed(old, forecast.tree)))
         commit = await self._repository.commit_tree(
             forecast.tree, [old], self._message(hand_in), author=f"{hand_in.agent} <equitrcoder@localhost>"
+        )
+        await self._repository.move_ref(
+            f"{self._ref_prefix}{hand_in.task.id}.{hand_in.attempt}-merged-{commit[:10]}", commit, None
         )
         return _Candidate(commit, forecast.tree, old, paths)
 

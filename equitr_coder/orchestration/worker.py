@@ -167,6 +167,7 @@ class TaskWorker:
             repository=self._repository,
             events=self._events,
             deadline=deadline,
+            asker=self._terms.names[task.id],
             limit=self._terms.max_escalations,
         )
         async with deadline.running():

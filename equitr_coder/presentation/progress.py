@@ -16,6 +16,8 @@ from equitr_coder.presentation.text import Line, Tone, first_line, plural, prose
 
 _SHORT_ID = 10
 _MAX_BULLETS = 8
+_EVIDENCE_LINES = 4
+_EVIDENCE_WIDTH = 160
 
 
 def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -> list[Line]:
@@ -143,7 +145,9 @@ def _task(event: e.TaskChanged, view: RunView) -> list[Line]:
     why = _why(event)
     match event.state:
         case TaskState.WAITING | TaskState.READY:
-            return [Line(f"~ {name}: sent back after attempt {task.attempt}{why}", Tone.WARN)] if event.reason else []
+            if event.reason is None:
+                return []
+            return [Line(f"~ {name}: sent back after attempt {task.attempt}{why}", Tone.WARN), *_evidence(event)]
         case TaskState.WORKING:
             again = f", attempt {task.attempt}" if task.attempt > 1 else ""
             return [Line(f"{glyph} {name}: {task.agent or 'a worker'} starts{again}{why}", tone)]
@@ -221,10 +225,11 @@ def _supervision(event: e.EscalationAsked | e.EscalationAnswered | e.ReviewGiven
             answer = first_line(prose(event.answer))
             return [Line(f"^ supervisor answers {_who(event)} ({dollars(event.usd)}): {answer}")]
         case e.ReviewGiven():
-            if event.approved:
-                return [Line(f"^ {_who(event)} approves the change", Tone.GOOD)]
             reasons = "; ".join(prose(reason) for reason in event.reasons)
-            return [Line(f"^ {_who(event)} rejects the change: {reasons}", Tone.WARN)]
+            words = f": {reasons}" if reasons else ""
+            if event.approved:
+                return [Line(f"^ {_who(event)} approves the change{words}", Tone.GOOD)]
+            return [Line(f"^ {_who(event)} rejects the change{words}", Tone.WARN)]
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -280,6 +285,13 @@ def _why(event: e.TaskChanged) -> str:
         return f": {first_line(prose(event.detail))}" if event.detail and event.state.is_final else ""
     detail = f": {first_line(prose(event.detail))}" if event.detail else ""
     return f" ({event.reason.value}){detail}"
+
+
+def _evidence(event: e.TaskChanged) -> list[Line]:
+    """The last lines of what a check printed: where the failure usually stands."""
+    _, _, rest = prose(event.detail).partition("\n")
+    lines = [line.rstrip() for line in rest.splitlines() if line.strip()]
+    return [Line(f"    {shorten(line, _EVIDENCE_WIDTH)}", Tone.DIM) for line in lines[-_EVIDENCE_LINES:]]
 
 
 def _who(event: e.AgentEvent) -> str:

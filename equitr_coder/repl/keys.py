@@ -39,13 +39,13 @@ def prompt_keys(pasted: Callable[[str], None]) -> KeyBindings:
     @keys.add("tab", filter=_in_text)
     def _complete(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        if buffer.complete_state is None or not buffer.complete_state.completions:
+        state = buffer.complete_state
+        if state is None or not state.completions:
             wanted = CompleteEvent(completion_requested=True)
-            buffer.complete_state = CompletionState(
-                buffer.document, list(buffer.completer.get_completions(buffer.document, wanted))
-            )
+            found = list(buffer.completer.get_completions(buffer.document, wanted))
+            state = buffer.complete_state = CompletionState(buffer.document, found)
         buffer.complete_next()
-        if buffer.complete_state is not None and len(buffer.complete_state.completions) <= 1:
+        if len(state.completions) <= 1:
             buffer.complete_state = None
 
     @keys.add(Keys.BracketedPaste)

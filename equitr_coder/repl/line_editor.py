@@ -22,7 +22,7 @@ from equitr_coder.repl.screen import Screen
 from equitr_coder.repl.signals import interrupts
 from equitr_coder.repl.type_ahead import TypeAhead
 
-_PROMPT = "> "
+_PROMPT = "you> "
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse"})
 
 
@@ -39,6 +39,7 @@ class LineEditor:
         self._input, self._output = terminal or (create_input(), create_output(always_prefer_tty=True))
         self._ahead = TypeAhead()
         self._pasted = ""
+        self._take_signal: Callable[[], None] | None = None
         self._completer, self._file_completer = PromptCompleter(commands=True), PromptCompleter(commands=False)
         self._requests = self._session(open_history(history), self._completer)
         self._answers = self._session(InMemoryHistory(), self._file_completer)
@@ -70,6 +71,9 @@ class LineEditor:
             answer = await self._answers.prompt_async(prompt, default="" if fresh else self._ahead.take())
         except (EOFError, KeyboardInterrupt):
             return None
+        finally:
+            if self._take_signal is not None:
+                self._take_signal()  # the prompt has given it back to nobody
         return answer.strip()
 
     @contextmanager
@@ -80,7 +84,11 @@ class LineEditor:
 
         self._ahead.press(get_typeahead(self._input))
         with interrupts(on_interrupt) as take_signal, self._input.raw_mode(), self._input.attach(hear):
-            yield _Listening(self._input, take_signal)
+            self._take_signal = take_signal
+            try:
+                yield _Listening(self._input)
+            finally:
+                self._take_signal = None
         self._ahead.press(self._input.flush_keys())
 
     def offer(self, files: Sequence[str], words: Mapping[str, Sequence[str]]) -> None:
@@ -120,12 +128,9 @@ class LineEditor:
 
 
 class _Listening:
-    def __init__(self, terminal: Input, take_signal: Callable[[], None]) -> None:
+    def __init__(self, terminal: Input) -> None:
         self._input = terminal
-        self._take_signal = take_signal
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        with self._input.detach(), self._input.cooked_mode():
-            yield
-        self._take_signal()  # a prompt gives the signal back to nobody
+        yield

@@ -15,7 +15,7 @@ from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Typed
 from equitr_coder.repl.screen import Screen
 from equitr_coder.repl.signals import interrupts
 
-_PROMPT, _MORE = "> ", ". "
+_PROMPT, _MORE = "you> ", "...> "
 _Happening = Literal["input", "interrupt"]
 
 
@@ -29,6 +29,7 @@ class PlainLines:
         self._held: list[str] = []
         """Lines typed while no prompt was there."""
         self._status = ""
+        self._take_signal: Callable[[], None] | None = None
         self.screen = Screen(self._write, colour=False, columns=lambda: _columns(screen))
 
     async def request(self, *, status: str, text: str = "") -> Entry:
@@ -55,7 +56,11 @@ class PlainLines:
     @contextmanager
     def listening(self, on_interrupt: Callable[[], None]) -> Iterator["_Listening"]:
         with interrupts(on_interrupt) as take_signal:
-            yield _Listening(take_signal)
+            self._take_signal = take_signal
+            try:
+                yield _Listening()
+            finally:
+                self._take_signal = None
         self._set_aside()
 
     def offer(self, files: Sequence[str], words: Mapping[str, Sequence[str]]) -> None:
@@ -108,6 +113,8 @@ class PlainLines:
                 return await happened
         finally:
             loop.remove_reader(self._stdin)
+            if self._take_signal is not None:
+                self._take_signal()  # `interrupts` has given it back to nobody
 
     def _write(self, text: str) -> None:
         encoding = self._out.encoding or "utf-8"
@@ -116,13 +123,10 @@ class PlainLines:
 
 
 class _Listening:
-    def __init__(self, take_signal: Callable[[], None]) -> None:
-        self._take_signal = take_signal
-
     @contextmanager
     def paused(self) -> Iterator[None]:
+        """The terminal is as it usually is all the time."""
         yield
-        self._take_signal()  # a prompt gives the signal back to nobody
 
 
 def _resolve(future: "asyncio.Future[_Happening]", happening: _Happening) -> None:

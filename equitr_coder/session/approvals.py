@@ -7,6 +7,7 @@ from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Scope
 from equitr_coder.domain.errors import RunStopped, StopReason, UserError
 from equitr_coder.domain.events import ApprovalRequested, ApprovalResolved, QuestionAnswered, QuestionAsked
 from equitr_coder.domain.ids import AgentName, CallId, RequestId, SessionId, TaskId
+from equitr_coder.domain.runs import RunOptions
 from equitr_coder.ports import EventSink
 
 
@@ -22,6 +23,17 @@ class ApprovalDesk:
         if known is not None:
             return known
         options = self._events.view.options
+        # Registered before anybody can know of the question: no answer comes too early.
+        future: asyncio.Future[ApprovalAnswer] = asyncio.get_running_loop().create_future()
+        self._waiting[approval.id] = future
+        try:
+            return await self._ask(approval, options, future)
+        finally:
+            self._waiting.pop(approval.id, None)
+
+    async def _ask(
+        self, approval: Approval, options: RunOptions, future: asyncio.Future[ApprovalAnswer]
+    ) -> ApprovalAnswer:
         if approval.id not in self._events.view.approvals:
             await self._events.record(ApprovalRequested(approval=approval))
         if options.yes and approval.inside:
@@ -35,12 +47,7 @@ class ApprovalDesk:
             answer = ApprovalAnswer(allowed=False, by="yes_flag", note=note)
             await self._events.record(ApprovalResolved(approval=approval.id, answer=answer))
             return answer
-        future: asyncio.Future[ApprovalAnswer] = asyncio.get_running_loop().create_future()
-        self._waiting[approval.id] = future
-        try:
-            return await future
-        finally:
-            self._waiting.pop(approval.id, None)
+        return await future
 
     async def resolve(self, approval: RequestId, answer: ApprovalAnswer) -> None:
         if approval not in self._events.view.approvals:
@@ -78,21 +85,20 @@ class QuestionDesk:
         known = self._events.view.answered.get(question)
         if known is not None:
             return known
-        if question not in self._events.view.questions:
-            await self._events.record(
-                QuestionAsked(
-                    session=session, agent=agent, task=task, question=question, text=text, options=tuple(options)
-                )
-            )
-        if not self._events.view.options.can_ask:
-            raise RunStopped(
-                StopReason.APPROVAL_NEEDED,
-                f"{agent} asks: {text}",
-                hint=f"answer it in a terminal: equitrcoder resume {self._events.view.run}",
-            )
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting[question] = future
         try:
+            if question not in self._events.view.questions:
+                asked = QuestionAsked(
+                    session=session, agent=agent, task=task, question=question, text=text, options=tuple(options)
+                )
+                await self._events.record(asked)
+            if not self._events.view.options.can_ask:
+                raise RunStopped(
+                    StopReason.APPROVAL_NEEDED,
+                    f"{agent} asks: {text}",
+                    hint=f"answer it in a terminal: equitrcoder resume {self._events.view.run}",
+                )
             return await future
         finally:
             self._waiting.pop(question, None)

@@ -67,7 +67,9 @@ class ScriptedModel:
             await asyncio.Event().wait()
         if is_partial:
             self.backend.close(record, "cut")
-            raise ModelError("the stream was cut", kind=ModelErrorKind.BAD_RESPONSE, provider="scripted", retryable=True)
+            raise ModelError(
+                "the stream was cut", kind=ModelErrorKind.BAD_RESPONSE, provider="scripted", retryable=True
+            )
         self.backend.close(record, "answered")
         yield _reply(answer, record)
 

@@ -252,6 +252,7 @@ class EpicRun:
             clock=kit.clock,
             default_check=kit.terms.default_check,
             gate_checks=kit.terms.gate_checks,
+            ref_prefix=f"refs/equitr/{self._epic}/",
         )
         await queue.recover()
         worker = TaskWorker(

@@ -410,7 +410,7 @@ class Session:
         """Wait until the text stands somewhere on the screen."""
         await self._until(lambda: text in self.tape.text, f"never saw {text!r}")
 
-    async def asks(self, prompt: str = ">") -> None:
+    async def asks(self, prompt: str = "you>") -> None:
         """Wait for an empty prompt."""
         await self._until(lambda: self.tape.text.endswith(f"\n{prompt}"), "no empty prompt")
         self._position = len(self.tape.text)

@@ -297,7 +297,7 @@ async def test_what_is_typed_while_the_agent_works_stands_at_the_next_prompt_uns
         await person.heard()
         gate.opened.set()
         await person.sees("Done.")
-        await person.sees("> then do two")
+        await person.sees("you> then do two")
         assert [type(command) for command in api.submitted] == [c.StartRun]
         person.types("\r")
         await person.sees("And that.")
@@ -313,7 +313,7 @@ async def test_keys_that_arrive_with_the_request_itself_are_not_lost_either() ->
         await person.asks()
         person.types("one\rtwo\r")
         await person.sees("Done.")
-        await person.sees("> two")
+        await person.sees("you> two")
         person.types("\r")
         await person.sees("And that.")
 
@@ -451,7 +451,7 @@ async def test_one_pasted_line_that_reads_like_a_command_waits_for_enter() -> No
         person.pastes("/quit")
         await person.sees("/quit")
         person.types("\r")
-        await person.sees("That was pasted, so it was not run as a command. Enter runs it.\n> /quit")
+        await person.sees("That was pasted, so it was not run as a command. Enter runs it.\nyou> /quit")
         person.types("\r")
 
         assert await person.ends() == 0

@@ -20,7 +20,7 @@ async def test_earlier_requests_are_searched_with_ctrl_r(history: Path) -> None:
             await person.sees("together")
             await person.asks()
         person.types("\x12typo")
-        await person.shows("> fix the typo\n")
+        await person.shows("you> fix the typo\n")
         person.types("\r")
         person.types("\r")
         await person.sees("Three.")
@@ -38,7 +38,7 @@ async def test_a_request_of_several_lines_comes_back_whole(history: Path) -> Non
     async with attend(api, history=history) as person:
         await person.asks()
         person.types("\x1b[A")
-        await person.sees("one\n  two")
+        await person.sees("one\n     two")
         person.types("\r")
         await person.sees("Again.")
 

@@ -49,7 +49,7 @@ async def test_a_backslash_at_the_end_goes_on_with_the_next_line() -> None:
     async with attend_plainly(api) as person:
         await person.asks()
         person.types("one\\\n")
-        await person.asks(".")
+        await person.asks("...>")
         person.types("two\n")
         await person.sees("Read.")
 

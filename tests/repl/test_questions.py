@@ -55,7 +55,7 @@ async def test_what_was_typed_before_a_permission_was_asked_for_never_answers_it
         assert [type(command) for command in api.submitted] == [c.StartRun]
         person.types("no, not that\r")
         await person.sees("refused by you: not that")
-        await person.sees("> run\n  once")
+        await person.sees("you> run\n     once")
         person.types("\r")
         await person.sees("Also done.")
 
@@ -71,7 +71,7 @@ async def test_keys_that_wait_unread_when_permission_is_asked_for_do_not_answer_
         await person.asks("allow>")
         person.types("no\r")
         await person.sees("refused by you")
-        await person.sees("> run")
+        await person.sees("you> run")
 
     assert api.submitted[-1] == c.ResolveApproval(
         run=RUN, approval=RequestId("a1"), answer=ApprovalAnswer(allowed=False)

@@ -24,6 +24,48 @@ pytestmark = [
 
 PRICES = {"stub/strong": {"input": 10, "output": 30}, "stub/weak": {"input": 1, "output": 3}}
 WAIT = 30.0
+EDITOR = """#!/bin/sh
+echo 'editing; one line to add:'
+read -r line
+printf '%s\\n' "$line" >> "$1"
+"""
+PLAN = {
+    "title": "Greeting",
+    "tasks": [
+        {
+            "id": "T1",
+            "title": "greet",
+            "description": "write greet.txt",
+            "todos": ["greet"],
+            "check": "grep hi greet.txt",
+        },
+        {
+            "id": "T2",
+            "title": "leave",
+            "description": "write leave.txt",
+            "todos": ["leave"],
+            "check": "grep bye leave.txt",
+        },
+    ],
+    "sync_points": [],
+}
+REQUIREMENTS = """# Requirements
+
+## 1. Overview
+A greeting.
+
+## 2. Features
+- R1 greet
+
+## 3. Non-functional requirements
+- fast
+"""
+DESIGN = "# Design\n\n## 1. Architecture\nTwo files.\n\n## 2. Deployment\nNone.\n"
+
+
+def building(task: str, path: str, content: str) -> Rule:
+    written = calls("write_file", path=path, content=content)
+    return rule(written, calls("hand_in", summary=f"wrote {path}"), model="weak", first=f"Your task: {task}")
 
 
 class Terminal:
@@ -53,7 +95,10 @@ class Terminal:
 
     def start(self, *arguments: str, term: str | None = None) -> None:
         """Run the program; when it has left, its exit code and the terminal's echo flag are printed."""
-        environ = {"HOME": str(self.home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        editor = self.home / "editor"
+        editor.write_text(EDITOR)
+        editor.chmod(0o755)
+        environ = {"HOME": self.home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "EDITOR": editor}
         given = " ".join(f"{name}='{value}'" for name, value in environ.items())
         terminal = f"TERM={term}" if term else "TERM=$TERM"
         program = f"env -i {given} {terminal} '{sys.executable}' -m equitr_coder {' '.join(arguments)}"
@@ -77,7 +122,7 @@ class Terminal:
         """Wait until all of them stand on the pane or in its scrollback; returns everything that stands there."""
         return self._until(lambda shown: all(text in shown for text in texts), f"never saw {texts}")
 
-    def asks(self, prompt: str = ">") -> None:
+    def asks(self, prompt: str = "you>") -> None:
         """Wait for an empty prompt."""
         self._until(lambda shown: _before_status(shown) == prompt, f"no empty {prompt}")
 
@@ -205,7 +250,7 @@ def test_keys_typed_while_the_agent_works_answer_nothing_and_are_not_lost(termin
     assert not (user.repo / "made").exists()
     user.types("no")
     user.presses("Enter")
-    user.sees("refused by you", "I made nothing.", "> once")
+    user.sees("refused by you", "I made nothing.", "you> once")
 
     assert not (user.repo / "made").exists()
 
@@ -237,13 +282,13 @@ def test_pasted_lines_wait_and_ignored_files_are_not_offered(terminal: Open) -> 
     user.presses("Tab")
     user.types(" @REA")
     user.presses("Tab")
-    user.sees("> see @sho @README.md")
+    user.sees("you> see @sho @README.md")
     user.presses("C-c")
     user.sees("Ctrl-C again leaves.")
     user.asks()
     user.pastes("/quit\nis the first\nof three lines\n")
     user.sees("of three lines")
-    assert user.server.requests == ()
+    assert not user.server.requests
     user.presses("Enter")
     user.sees("Read.")
 
@@ -279,3 +324,42 @@ def test_a_terminated_session_leaves_a_sane_terminal(terminal: Open) -> None:
 
     assert "-echo" not in shown
     assert "-icanon" not in shown
+
+
+def test_a_plan_is_edited_stopped_and_then_built_in_the_same_session(terminal: Open) -> None:
+    planner = rule(
+        calls("write_document", name="requirements", content=REQUIREMENTS),
+        calls("write_document", name="design", content=DESIGN),
+        calls("submit_plan", **PLAN),
+        model="strong",
+        offers="submit_plan",
+    )
+    user = terminal([planner, building("T1", "greet.txt", "hi\n"), building("T2", "leave.txt", "bye\n")])
+
+    user.start()
+    user.sees("What would you like to build?")
+    user.types("a greeting")
+    user.presses("Enter")
+    user.sees("Plan: Greeting", "Review the plan:")
+    user.asks("review>")
+    user.types("edit design")
+    user.presses("Enter")
+    user.sees("one line to add:")
+    user.types("And it is kind.")
+    user.presses("Enter")
+    user.sees("design is changed.")
+    user.asks("review>")
+    user.presses("C-c")
+    user.sees("Paused (interrupted)", "/run goes on with it here.")
+    user.asks()
+    user.types("/run")
+    user.presses("Enter")
+    user.sees("Plan approved by you", "Summary: 2 done, 0 failed", "Landed on main")
+    user.asks()
+    user.types("/quit")
+    user.presses("Enter")
+    shown = user.sees("left with 0")
+
+    assert "resume with" not in shown
+    assert (user.repo / "greet.txt").read_text() == "hi\n"
+    assert "And it is kind." in (user.repo / "docs" / "design.md").read_text()
