@@ -133,4 +133,5 @@ class _Listening:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        yield
+        with self._input.detach(), self._input.cooked_mode():
+            yield

@@ -1,5 +1,6 @@
 """The product as a process: its own HOME, a real repository, a real store; only the model's server is scripted."""
 
+import copy
 import json
 import os
 import signal
@@ -89,7 +90,7 @@ class Stage:
             "llm": {
                 "api_base": self.server.url,
                 "models": {"supervisor": "stub/strong", "worker": "stub/weak"},
-                "prices": PRICES,
+                "prices": copy.deepcopy(PRICES),
             }
         }
         _merge(config, changes or {})

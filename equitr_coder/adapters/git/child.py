@@ -37,18 +37,11 @@ async def run_child(
     arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes, hold: Sequence[int]
 ) -> tuple[int, bytes, bytes]:
     """Exit code, stdout, stderr. Cancelled, it ends the child and all that the child started before it returns."""
-    transport, child = await asyncio.get_running_loop().subprocess_exec(
-        Child,
-        *arguments,
-        cwd=cwd,
-        env=env,
-        stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C in the terminal is for us, not for a git in the middle of its work
-        pass_fds=tuple(hold),
-    )
+    child = Child()
+    transport, cancelled = await _start(child, arguments, cwd=cwd, env=env, has_stdin=bool(stdin), hold=hold)
     try:
+        if cancelled:
+            raise cancelled
         if stdin:
             feed = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
             feed.write(stdin)
@@ -64,13 +57,45 @@ async def run_child(
     return code, bytes(child.stdout), bytes(child.stderr)
 
 
+async def _start(
+    child: Child, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], has_stdin: bool, hold: Sequence[int]
+) -> tuple[asyncio.SubprocessTransport, asyncio.CancelledError | None]:
+    """The running child, and a cancellation that came while it started.
+
+    Asyncio, cancelled in the middle of a start, kills the child but not what that has started, and then waits for it.
+    """
+    starting = asyncio.gather(
+        asyncio.get_running_loop().subprocess_exec(
+            lambda: child,
+            *arguments,
+            cwd=cwd,
+            env=env,
+            stdin=asyncio.subprocess.PIPE if has_stdin else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in the terminal is for us, not for a git in the middle of its work
+            pass_fds=tuple(hold),
+        )
+    )
+    cancelled = None
+    while not starting.done():
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    [(transport, _)] = starting.result()
+    return transport, cancelled
+
+
 async def _end(pid: int, child: Child) -> None:
     """SIGTERM lets git remove its lock files; SIGKILL for what does not listen, also when git itself did."""
     _signal_group(pid, signal.SIGTERM)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_PATIENCE):
-            await child.exited.wait()
-    _signal_group(pid, signal.SIGKILL)
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await child.exited.wait()
+    finally:
+        _signal_group(pid, signal.SIGKILL)
     await child.exited.wait()
 
 

@@ -77,15 +77,38 @@ async def test_cancelling_ends_git_and_what_it_started(checkout: Checkout, tmp_p
 async def test_a_git_that_does_not_listen_is_killed(checkout: Checkout, tmp_path: Path) -> None:
     started = tmp_path / "started"
     os.mkfifo(started)
-    deaf = f"!trap '' TERM; echo $$ > '{started}'; while :; do sleep 0.1; done"
 
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(GitProcess().run("-c", f"alias.deaf={deaf}", "deaf", cwd=checkout.root))
+        running = group.create_task(GitProcess().run("-c", f"alias.deaf={deaf(started)}", "deaf", cwd=checkout.root))
         await asyncio.to_thread(started.read_text)
         before = time.monotonic()
         running.cancel()
 
     assert time.monotonic() - before < 10
+
+
+async def test_a_cancellation_while_git_starts_ends_what_it_has_started_too(checkout: Checkout, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    os.mkfifo(started)
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(GitProcess().run("-c", f"alias.deaf={deaf(started)}", "deaf", cwd=checkout.root))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        # The loop stands still while git runs: for asyncio the process is still starting.
+        wait_until_written(started)
+        running.cancel()
+
+    assert running.cancelled()
+
+
+def deaf(started: Path) -> str:
+    """A git alias that says when it runs and does not listen to SIGTERM."""
+    return f"!trap '' TERM; echo up > '{started}'; while :; do sleep 0.1; done"
+
+
+def wait_until_written(pipe: Path) -> None:
+    assert pipe.read_text() == "up\n"
 
 
 async def test_a_git_that_writes_without_end_can_be_cancelled(checkout: Checkout) -> None:

@@ -1,0 +1,121 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from equitr_coder.domain import events as e
+from equitr_coder.domain.epic import Plan, Task, TaskState
+from equitr_coder.domain.errors import ModelErrorKind, StopReason
+from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId
+from equitr_coder.domain.models import AssistantMessage, Purpose, SystemMessage, Tier, ToolCall, UserMessage
+from equitr_coder.domain.money import Usage
+from equitr_coder.domain.run_view import RunView, fold
+from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+
+WHO = {"session": SessionId("T1.1"), "agent": AgentName("worker"), "task": TaskId("T1")}
+CALL = {"call": CallId("c1"), "model": "m", "tier": Tier.WEAK, "purpose": Purpose.WORK}
+
+
+def view_of(*events: e.Event) -> RunView:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    opening = e.RunStarted(kind=RunKind.EPIC, request="r", workspace="/w", options=RunOptions(budget=Decimal(1)))
+    stamped = [
+        event.model_copy(update={"seq": n, "at": start + timedelta(seconds=n), "run": RunId("run-1")})
+        for n, event in enumerate([opening, *events], start=1)
+    ]
+    return fold(stamped)
+
+
+def approved(*ids: str) -> e.PlanApproved:
+    return e.PlanApproved(
+        plan=Plan(title="p", tasks=tuple(Task(id=TaskId(i), title=i) for i in ids)),
+        by="user",
+        branch="equitr/epic-001",
+        base=CommitId("b"),
+        commit=CommitId("c"),
+    )
+
+
+def reserved(usd: str) -> e.ModelCallReserved:
+    return e.ModelCallReserved(**WHO, **CALL, usd=Decimal(usd), input_bound=1, max_tokens=1)  # type: ignore[arg-type]
+
+
+def test_a_reservation_is_held_until_it_is_settled_and_then_spent_at_its_real_cost() -> None:
+    held = view_of(reserved("0.5"))
+    settled = e.ModelCallSettled(**WHO, **CALL, usage=Usage(input=3), usd=Decimal("0.2"))  # type: ignore[arg-type]
+    spent = view_of(reserved("0.5"), settled)
+
+    assert (held.held, held.spent) == (Decimal("0.5"), 0)
+    assert (spent.held, spent.spent) == (0, Decimal("0.2"))
+    assert spent.ledger[CallId("c1")].usage == Usage(input=3)
+
+
+def test_a_failed_call_costs_what_it_says() -> None:
+    failed = e.ModelCallFailed(**WHO, **CALL, kind=ModelErrorKind.TIMEOUT, message="late", usd=Decimal("0.5"))  # type: ignore[arg-type]
+    view = view_of(reserved("0.5"), failed)
+
+    assert (view.held, view.spent) == (0, Decimal("0.5"))
+
+
+def test_a_transcript_is_folded_and_says_which_calls_still_lack_a_result() -> None:
+    calls = tuple(ToolCall(id=CallId(i), name="t", arguments="{}") for i in ("a", "b"))
+    view = view_of(
+        approved("T1"),
+        e.MessageAdded(**WHO, message=SystemMessage(text="be good")),  # type: ignore[arg-type]
+        e.MessageAdded(**WHO, message=UserMessage(text="do")),  # type: ignore[arg-type]
+        e.MessageAdded(**WHO, message=AssistantMessage(calls=calls)),  # type: ignore[arg-type]
+        e.ToolCalled(**WHO, call=CallId("a"), name="t", arguments="{}"),  # type: ignore[arg-type]
+        e.ToolReturned(**WHO, call=CallId("a"), name="t", text="ok"),  # type: ignore[arg-type]
+    )
+
+    session = view.sessions[SessionId("T1.1")]
+    assert session.system == "be good"
+    assert session.unanswered == (CallId("b"),)
+    assert session.running_tools == {}
+
+
+def test_an_id_that_an_earlier_turn_used_does_not_answer_a_later_call() -> None:
+    again = AssistantMessage(calls=(ToolCall(id=CallId("a"), name="t", arguments="{}"),))
+    view = view_of(
+        e.MessageAdded(**WHO, message=again),  # type: ignore[arg-type]
+        e.ToolReturned(**WHO, call=CallId("a"), name="t", text="ok"),  # type: ignore[arg-type]
+        e.MessageAdded(**WHO, message=again),  # type: ignore[arg-type]
+    )
+
+    assert view.sessions[SessionId("T1.1")].unanswered == (CallId("a"),)
+
+
+def test_attempts_keep_why_the_earlier_ones_were_sent_back() -> None:
+    one = TaskId("T1")
+    view = view_of(
+        approved("T1"),
+        e.TaskChanged(task=one, state=TaskState.WORKING, attempt=1),
+        e.TaskChanged(task=one, state=TaskState.READY, attempt=1, reason=StopReason.CHECK_FAILED, detail="red"),
+        e.TaskChanged(task=one, state=TaskState.WORKING, attempt=2),
+    )
+
+    assert view.tasks[one].history == [(1, StopReason.CHECK_FAILED, "red")]
+    assert (view.tasks[one].attempt, view.tasks[one].reason) == (2, None)
+
+
+def test_the_tip_follows_the_integration_branch_and_not_the_users() -> None:
+    view = view_of(
+        approved("T1"),
+        e.MergeLanded(task=TaskId("T1"), target="equitr/epic-001", old=CommitId("c"), commit=CommitId("d")),
+        e.MergeLanded(target="main", old=CommitId("b"), commit=CommitId("d2")),
+    )
+
+    assert view.tip == "d"
+
+
+def test_a_paused_run_that_is_resumed_runs_again_under_its_new_limits() -> None:
+    view = view_of(
+        e.RunPaused(reason=StopReason.BUDGET_EXCEEDED, detail="x", hint="y"),
+        e.RunResumed(options=RunOptions(budget=Decimal(5))),
+    )
+
+    assert (view.state, view.reason, view.options.budget) == (RunState.RUNNING, None, Decimal(5))
+
+
+def test_events_written_as_json_fold_to_the_same_view() -> None:
+    event = approved("T1", "T2")
+
+    assert e.EVENTS.validate_json(event.model_dump_json(exclude_none=True)) == event
