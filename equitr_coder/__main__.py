@@ -59,9 +59,23 @@ def platform_refusal(platform: str) -> tuple[str, str] | None:
     return None
 
 
+def require_text(text: str, what: str) -> None:
+    """Raises UserError when `text` came from bytes that are not UTF-8: no model could be sent it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        from equitr_coder.domain.errors import UserError
+
+        raise UserError(
+            f"{what} is not UTF-8 text", hint="convert it, for example: iconv -f UTF-16 -t UTF-8"
+        ) from error
+
+
 def _run(arguments: Sequence[str], doors: Doors) -> int:
     from equitr_coder.cli.program import run
 
+    for argument in arguments:
+        require_text(argument, "an argument")
     outcome = run(arguments, doors)
     if isinstance(outcome, int):
         return int(outcome)

@@ -213,8 +213,8 @@ class RunRow:
 class EventStore(Protocol):
     """Append-only. One process writes a run; any may read."""
 
-    async def create_run(self, run: RunId, workspace: str, *, with_epic: bool) -> int | None:
-        """Register a run; returns its epic number in this workspace when `with_epic`."""
+    async def create_run(self, run: RunId, workspace: str, *, with_epic: bool, above: int = 0) -> int | None:
+        """Register a run; returns its epic number in this workspace, greater than `above`, when `with_epic`."""
         ...
 
     async def append(self, events: Sequence[Event]) -> None:

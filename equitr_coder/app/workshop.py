@@ -14,13 +14,13 @@ from equitr_coder.adapters.sandbox.choice import choose_executor
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.app.overrides import Overrides
 from equitr_coder.app.spawner import Spawner
-from equitr_coder.budget.ledger import Ledger, Limits
+from equitr_coder.budget.ledger import Ledger, Limits, unpriced
 from equitr_coder.domain.commands import StartRun
 from equitr_coder.domain.epic import ArtifactType
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
-from equitr_coder.domain.runs import PlanMode, RunOptions
+from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
 from equitr_coder.ports import (
     Clock,
     EventStore,
@@ -91,6 +91,8 @@ class Workshop:
                     exit_code=1,
                 )
             plan = PlanMode.NEVER
+        if command.kind is RunKind.LOOP and not (command.check or self.settings.checks.default):
+            raise UserError("a loop needs a check that decides", hint='give --check "CMD", or set checks.default')
         return RunOptions(
             multi_agent=orchestrator.use_multi_agent if command.multi_agent is None else command.multi_agent,
             plan=plan,
@@ -106,7 +108,18 @@ class Workshop:
             plan_only=command.plan_only,
         )
 
-    def model_names(self, multi_agent: bool, override: str | None) -> tuple[str | None, str | None]:
+    def model_names(self, options: RunOptions, override: str | None) -> tuple[str | None, str | None]:
+        """The models of a run, each with a key and, under a budget, a price."""
+        names = self._names(override, multi_agent=options.multi_agent)
+        for name, tier in zip(names, (Tier.STRONG, Tier.WEAK), strict=True):
+            if name is None:
+                continue
+            if options.budget is not None and self.prices.price(name) is None:
+                raise unpriced(name)
+            self.router.require(self._spec(name, tier, multi_agent=options.multi_agent))
+        return names
+
+    def _names(self, override: str | None, *, multi_agent: bool) -> tuple[str | None, str | None]:
         """The override names the one model, or the supervisor; the worker's too unless it is configured apart."""
         settings = self.settings
         if override is None:
@@ -200,13 +213,16 @@ class Workshop:
 
     def model_for(self, tier: Tier, view: RunView) -> ModelSpec:
         """The model that the run's own log names for a tier, called as the configuration says."""
-        if not view.options.multi_agent:
-            name, spec = view.worker_model, self.settings.single_model()
-        elif tier is Tier.STRONG:
-            name, spec = view.supervisor_model, self.settings.supervisor()
-        else:
-            name, spec = view.worker_model, self.settings.worker()
+        is_strong = view.options.multi_agent and tier is Tier.STRONG
+        name = view.supervisor_model if is_strong else view.worker_model
         assert name is not None, "models are required when the run starts"
+        return self._spec(name, tier, multi_agent=view.options.multi_agent)
+
+    def _spec(self, name: str, tier: Tier, *, multi_agent: bool) -> ModelSpec:
+        if not multi_agent:
+            spec = self.settings.single_model()
+        else:
+            spec = self.settings.supervisor() if tier is Tier.STRONG else self.settings.worker()
         if spec is not None and spec.name == name:
             return spec
         llm = self.settings.llm

@@ -89,7 +89,7 @@ class Ledger:
         path = self._path(account)
         price = self._prices.price(request.model.name)
         if price is None and any(node.limit is not None for node in path):
-            raise _unpriced(request.model.name)
+            raise unpriced(request.model.name)
         claim = _Claim(account, path, request, price)
         claim.bound_by(self._counter.upper_bound(request))
         self._queue.append(claim)
@@ -293,7 +293,7 @@ def _short(usd: Decimal) -> str:
     return str(usd.quantize(Decimal("0.0001"), rounding=ROUND_CEILING))
 
 
-def _unpriced(model: str) -> UserError:
+def unpriced(model: str) -> UserError:
     return UserError(
         f"the price of {model} is unknown, and with a budget no call of unknown cost is made",
         hint=f'add under llm.prices, in US dollars per million tokens (0 for a local model): "{model}": '

@@ -9,6 +9,7 @@ import click
 from equitr_coder.cli.doors import Invocation
 from equitr_coder.cli.options import connect, output_option, yes_option
 from equitr_coder.cli.program import CommonCommand, usage_error
+from equitr_coder.domain.errors import UserError
 
 
 @click.command(cls=CommonCommand)
@@ -64,8 +65,11 @@ async def _chat(
     from equitr_coder.domain.runs import PlanMode, RunKind
 
     async with connect(invocation, create_repo=True) as api:
+        with_workers = await wants_workers(api)
+        if plan is not None and not with_workers:
+            raise UserError("--plan needs supervisor and workers", hint="add -M, or leave --plan out")
         command = StartRun(
-            kind=RunKind.EPIC if await wants_workers(api) else RunKind.CHAT,
+            kind=RunKind.EPIC if with_workers else RunKind.CHAT,
             request=request,
             plan=PlanMode(plan) if plan else None,
             check=check,
@@ -99,7 +103,17 @@ async def _loop(
 
 def _piped(invocation: Invocation) -> str:
     stdin = invocation.doors.streams.stdin
-    return "" if stdin.isatty() else stdin.read()
+    if stdin.isatty():
+        return ""
+    try:
+        text = stdin.read()
+        text.encode("utf-8")
+    except UnicodeError as error:
+        hint = "convert it, for example: iconv -f UTF-16 -t UTF-8"
+        raise UserError("standard input is not UTF-8 text", hint=hint) from error
+    if "\0" in text:
+        raise UserError("standard input is not text", hint="pipe the words of your request, not a file's bytes")
+    return text
 
 
 def _budget(invocation: Invocation) -> Decimal | None:

@@ -4,7 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from equitr_coder.domain.errors import RunStopped, StopReason
+from equitr_coder.domain.errors import ModelErrorKind, RunStopped, StopReason
+
+ATTEMPT_STOPS = frozenset(
+    {StopReason.MAX_ITERATIONS, StopReason.WORKER_TIMEOUT, StopReason.NO_PROGRESS, StopReason.CONTEXT_OVERFLOW}
+)
+"""Reasons that end one session or attempt, and never the run."""
+
+SESSION_FAILURES = {
+    ModelErrorKind.CONTEXT_OVERFLOW: StopReason.CONTEXT_OVERFLOW,
+    ModelErrorKind.REFUSED: StopReason.MODEL_ERROR,
+    ModelErrorKind.BAD_REQUEST: StopReason.MODEL_ERROR,
+    ModelErrorKind.BAD_RESPONSE: StopReason.MODEL_ERROR,
+}
+"""Provider errors that are about this one conversation, and what they are called; all others concern the whole run."""
 
 
 class StepLimit:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equitr_coder.domain.epic import Task
-from equitr_coder.domain.errors import ToolFailure
+from equitr_coder.domain.errors import ModelError, RunStopped, ToolFailure
 from equitr_coder.domain.events import EscalationAnswered, EscalationAsked
 from equitr_coder.domain.ids import AgentName, RequestId, SessionId
 from equitr_coder.domain.models import Purpose
 from equitr_coder.domain.money import ZERO
+from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES
 from equitr_coder.orchestration import briefing
 from equitr_coder.ports import AgentOrder, AgentSpawner, Deadline, EventSink, Repository, ToolContext, Workspace
 
@@ -77,12 +78,25 @@ class Advice:
                     automatic=automatic,
                 )
             )
-        with self._deadline.paused():
-            outcome = await self._spawner.spawn(await self._order(session, question, files)).run()
+        text = await self._answer(session, question, files)
         usd = sum((row.usd for row in self._events.view.ledger.values() if row.session == session), ZERO)
-        answer = outcome.text.strip() or "The supervisor gave no answer."
+        answer = text.strip() or "The supervisor gave no answer."
         await self._events.record(EscalationAnswered(**who, escalation=escalation, answer=answer, usd=usd))
         return answer
+
+    async def _answer(self, session: SessionId, question: str, files: Sequence[str]) -> str:
+        """A supervisor that cannot come to an end costs its answer, never the worker's attempt."""
+        try:
+            with self._deadline.paused():
+                return (await self._spawner.spawn(await self._order(session, question, files)).run()).text
+        except RunStopped as stop:
+            if stop.reason not in ATTEMPT_STOPS:
+                raise
+            return f"The supervisor gave no answer: {stop}."
+        except ModelError as error:
+            if error.kind not in SESSION_FAILURES:
+                raise
+            return f"The supervisor gave no answer: {error}."
 
     async def _order(self, session: SessionId, question: str, files: Sequence[str]) -> AgentOrder:
         contents = {path: await self._content(path) for path in files}
@@ -99,6 +113,7 @@ class Advice:
                 files=contents,
                 tree=await self._workspace.list(),
                 git_status=await self._repository.status_text(root),
+                documents_at=self._events.view.documents_at,
             ),
             root=root,
             can_write=False,

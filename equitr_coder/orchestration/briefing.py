@@ -101,8 +101,19 @@ def failure_question(task: Task, previous: Sequence[AttemptNote]) -> str:
     )
 
 
-def advice_message(*, task: Task, question: str, files: Mapping[str, str], tree: Sequence[str], git_status: str) -> str:
-    """The first message of a supervisor's session that answers a worker: the question first, verbatim."""
+def advice_message(
+    *,
+    task: Task,
+    question: str,
+    files: Mapping[str, str],
+    tree: Sequence[str],
+    git_status: str,
+    documents_at: str | None = None,
+) -> str:
+    """The first message of a supervisor's session that answers a worker: the question first, verbatim.
+
+    `documents_at` is the folder of the planning documents on the branch; None for a direct task, which has none.
+    """
     left = _FILES
     shown: list[str] = []
     for path, content in files.items():
@@ -116,6 +127,7 @@ def advice_message(*, task: Task, question: str, files: Mapping[str, str], tree:
     parts = [
         question.strip(),
         f"# The worker's task: {task.id} {task.title}\n\n{_about(task)}",
+        _documents_note(documents_at),
         "# Files it chose\n\n" + "\n".join(shown) if shown else "",
         f"# Files of the repository\n\n{tree_text(tree)}",
         f"# git status\n\n{_capped(git_status.strip(), 4_000, 'cut') or 'clean'}",
@@ -123,14 +135,22 @@ def advice_message(*, task: Task, question: str, files: Mapping[str, str], tree:
     return "\n\n".join(part for part in parts if part)
 
 
-def review_message(*, task: Task, diff: str, results: Sequence[CheckResult], requirements: str) -> str:
-    """The first message of a reviewer."""
+def review_message(
+    *,
+    task: Task,
+    diff: str,
+    results: Sequence[CheckResult],
+    requirements: str,
+    documents_at: str | None = None,
+) -> str:
+    """The first message of a reviewer. `documents_at` as in `advice_message`."""
     cut = "the rest of the diff is left out; read the files"
     parts = [
         f"# Task {task.id}: {task.title}\n\n{_about(task)}",
         f"# Requirements\n\n<document>\n{_capped(requirements.strip(), _DOCUMENT, 'the rest is left out')}\n</document>"
         if requirements.strip()
         else "",
+        _documents_note(documents_at),
         "# Checks on the merged result\n\n" + ("\n\n".join(_result(result) for result in results) or "None were run."),
         f"# The change\n\n<diff>\n{_capped(diff.rstrip(), _DIFF, cut) or 'No file was changed.'}\n</diff>",
         "Give your verdict with review.",
@@ -160,6 +180,11 @@ def _documents_block(plan: Plan, documents: Mapping[str, str], folder: str) -> s
     return "\n\n".join(parts)
 
 
+def _documents_note(folder: str | None) -> str:
+    """Exact paths: who must look for a file may read another."""
+    return f"Planning documents (read_file): {folder}/requirements.md, {folder}/design.md" if folder else ""
+
+
 def _document(path: str, content: str) -> str:
     return f'<document path="{path}">\n{content}\n</document>'
 
@@ -178,7 +203,9 @@ def _task_block(plan: Plan, task: Task) -> str:
         f"# Your task: {task.id} {task.title}",
         task.description,
         "Todos (tick each by its number):\n" + "\n".join(todos) if todos else "",
-        "Footprint (the files to touch):\n" + "\n".join(f"- {path}" for path in task.files) if task.files else "",
+        "Footprint (the only files you may change):\n" + "\n".join(f"- {path}" for path in task.files)
+        if task.files
+        else "",
     ]
     return "\n\n".join(part for part in parts if part.strip())
 
@@ -193,22 +220,25 @@ def _checks_block(checks: Sequence[str]) -> str:
 
 def _holders_block(holding: Mapping[TaskId, Sequence[str]]) -> str:
     rows = [f"- {task}: {', '.join(files)}" for task, files in holding.items() if files]
-    return "Files that other workers are changing now; leave them alone:\n" + "\n".join(rows) if rows else ""
+    return (
+        "Files that other workers are changing now; you may read them, not change them:\n" + "\n".join(rows)
+        if rows
+        else ""
+    )
 
 
 def _attempts_block(previous: Sequence[AttemptNote]) -> str:
     if not previous:
         return ""
     clashed = previous[-1].reason is StopReason.MERGE_CONFLICT
-    start = "Your files are as the last attempt left them, merged with what others have finished since."
+    start = "Your copy holds the files as the last attempt left them, merged with what others have finished since."
     if clashed:
         start += (
             " Where the two clashed the files hold conflict markers (<<<<<<<, =======, >>>>>>>): keep what both sides "
             "meant, remove every marker, and run the check."
         )
-    return (
-        f"# Earlier attempts at this task\n\n{start} Mend what was wrong; do not start over.\n\n{_attempts(previous)}"
-    )
+    todo = "Read again what you change, mend what was wrong, and do not start over."
+    return f"# Earlier attempts at this task\n\n{start} {todo}\n\n{_attempts(previous)}"
 
 
 def _attempts(previous: Sequence[AttemptNote]) -> str:

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from equitr_coder.domain.epic import Plan, Task
-from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.errors import ModelError, RunStopped, StopReason
 from equitr_coder.domain.events import ReviewGiven
 from equitr_coder.domain.ids import AgentName, CommitId, SessionId
 from equitr_coder.domain.models import Purpose
 from equitr_coder.domain.receipts import CheckResult
+from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES
 from equitr_coder.orchestration import briefing
 from equitr_coder.orchestration.outcomes import SentBack
 from equitr_coder.orchestration.worktrees import Worktrees
-from equitr_coder.ports import AgentOrder, AgentSpawner, EventSink, Repository
+from equitr_coder.ports import Agent, AgentOrder, AgentSpawner, EventSink, Repository, ToolEnd
 
 _ITERATIONS = 12
 
@@ -28,6 +29,7 @@ class Reviewer:
         worktrees: Worktrees,
         events: EventSink,
         documents: Mapping[str, str],
+        documents_at: str | None,
     ) -> None:
         self._plan = plan
         self._mode = mode
@@ -37,6 +39,7 @@ class Reviewer:
         self._worktrees = worktrees
         self._events = events
         self._documents = documents
+        self._documents_at = documents_at
 
     def is_due(self, task: Task) -> bool:
         """`all`, `none`, or `critical`: security, contracts that others consume, and the planner's mark."""
@@ -76,23 +79,37 @@ class Reviewer:
                     diff=await self._repository.diff(old, new),
                     results=results,
                     requirements=self._documents.get("requirements", ""),
+                    documents_at=self._documents_at,
                 ),
                 root=self._worktrees.path(task.id),
                 can_write=False,
                 max_iterations=_ITERATIONS,
             )
         )
-        outcome = await agent.run()
-        if outcome.end is None:
-            outcome = await agent.run(briefing.REVIEW_NUDGE)
-        end = outcome.end
+        end, why_not = await self._verdict(agent)
         given = ReviewGiven(
             session=session,
             agent=agent_name,
             task=task.id,
             approved=end is not None and end.approved is True,
-            reasons=end.reasons if end is not None else ("the reviewer gave no verdict",),
+            reasons=end.reasons if end is not None else (why_not,),
             tree=await self._repository.tree_of(new),
         )
         await self._events.record(given)
         return given
+
+    async def _verdict(self, agent: Agent) -> tuple[ToolEnd | None, str]:
+        """What the reviewer said; or nothing, and why. A reviewer that cannot come to an end rejects."""
+        try:
+            outcome = await agent.run()
+            if outcome.end is None:
+                outcome = await agent.run(briefing.REVIEW_NUDGE)
+        except RunStopped as stop:
+            if stop.reason not in ATTEMPT_STOPS:
+                raise
+            return None, f"the reviewer gave no verdict: {stop}"
+        except ModelError as error:
+            if error.kind not in SESSION_FAILURES:
+                raise
+            return None, f"the reviewer gave no verdict: {error}"
+        return outcome.end, "the reviewer gave no verdict"

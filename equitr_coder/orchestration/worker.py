@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
-from equitr_coder.domain.errors import ModelError, ModelErrorKind, RunStopped, StopReason
+from equitr_coder.domain.errors import ModelError, RunStopped, StopReason
 from equitr_coder.domain.events import TaskChanged
 from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import Purpose, UserMessage
 from equitr_coder.domain.run_view import TaskView
 from equitr_coder.domain.runs import RunOptions
-from equitr_coder.engine.guards import AttemptDeadline
+from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES, AttemptDeadline
 from equitr_coder.orchestration import briefing
 from equitr_coder.orchestration.advice import Advice
 from equitr_coder.orchestration.merge_queue import MergeQueue
@@ -20,20 +20,6 @@ from equitr_coder.orchestration.worktrees import Worktrees
 from equitr_coder.ports import AgentOrder, AgentSpawner, EventSink, Repository, ToolEnd, Workspace
 
 _MARKERS = ("<<<<<<< ", "=======", ">>>>>>> ")
-_FAILS_THE_ATTEMPT = frozenset(
-    {
-        StopReason.MAX_ITERATIONS,
-        StopReason.WORKER_TIMEOUT,
-        StopReason.NO_PROGRESS,
-        StopReason.CONTEXT_OVERFLOW,
-    }
-)
-_MODEL_FAILS_THE_ATTEMPT = {
-    ModelErrorKind.CONTEXT_OVERFLOW: StopReason.CONTEXT_OVERFLOW,
-    ModelErrorKind.REFUSED: StopReason.MODEL_ERROR,
-    ModelErrorKind.BAD_REQUEST: StopReason.MODEL_ERROR,
-    ModelErrorKind.BAD_RESPONSE: StopReason.MODEL_ERROR,
-}
 
 
 @dataclass(frozen=True)
@@ -133,13 +119,13 @@ class TaskWorker:
             try:
                 end = await self._run_agent(task, view)
             except RunStopped as stopped:
-                if stopped.reason not in _FAILS_THE_ATTEMPT:
+                if stopped.reason not in ATTEMPT_STOPS:
                     raise
                 return SentBack(stopped.reason, str(stopped))
             except ModelError as error:
-                if error.kind not in _MODEL_FAILS_THE_ATTEMPT:
+                if error.kind not in SESSION_FAILURES:
                     raise
-                return SentBack(_MODEL_FAILS_THE_ATTEMPT[error.kind], str(error))
+                return SentBack(SESSION_FAILURES[error.kind], str(error))
             if end is None:
                 return SentBack(StopReason.NO_HAND_IN, "it answered in plain text and never called hand_in")
             refusal = await self._take_in(task, view, end)
@@ -225,7 +211,7 @@ class TaskWorker:
         base = _base(view)
         tree = await self._repository.snapshot(self._worktrees.path(task.id))
         tree = await self._without_document_changes(tree, base)
-        if view.history and view.history[-1][1] is StopReason.MERGE_CONFLICT:
+        if view.attempt > 1:
             marked = await self._still_marked(base, tree)
             if marked:
                 return SentBack(StopReason.MERGE_CONFLICT, f"conflict markers are left in: {', '.join(marked)}", marked)

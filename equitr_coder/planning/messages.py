@@ -13,8 +13,8 @@ MOST_LISTED_LINES = 300
 MOST_LISTED_CHARACTERS = 12_000
 
 DECIDE_YOURSELF = (
-    "Nobody can answer questions in this run. Decide yourself, state your assumptions in requirements.md, and submit "
-    "the plan with submit_plan."
+    "Nobody can answer questions in this run. Decide yourself, write it into requirements.md under Assumptions, and "
+    "submit the plan with submit_plan. The next text without a tool call ends planning."
 )
 NOTHING_SAID = (
     "Your last answer was empty. Write the documents with write_document and submit the plan with submit_plan, or ask "
@@ -111,18 +111,23 @@ def _limits(rules: PlanRules, *, can_ask: bool, default_check: str | None) -> st
         f"Sync point types: {', '.join(rules.sync_point_types) or 'none, submit no sync points'}.",
     ]
     if default_check:
-        lines.append(f"A task without a check of its own is checked with `{default_check}`.")
+        lines.append(f"Give every task its own check; `{default_check}` is only the fallback for a task without one.")
     else:
-        lines.append("There is no default check: a task without a check has no proof. Give each task one.")
+        lines.append("There is no default check: a task without a check has no proof. Give every task its own check.")
     if not can_ask:
-        lines.append("Nobody can answer questions: decide yourself and state your assumptions in requirements.md.")
+        lines.append(
+            "Nobody can answer questions: decide yourself and write it into requirements.md under Assumptions."
+        )
     return _bullets(lines)
 
 
 def _count(rules: PlanRules) -> str:
     if not rules.auto_split:
         return "exactly 1 (splitting is off)."
-    return f"{rules.min_subtasks} to {rules.max_subtasks}; fewer only when the work cannot be divided."
+    return (
+        f"{rules.min_subtasks} to {rules.max_subtasks}; one when one worker can do it all in one sitting, or when it "
+        "cannot be divided."
+    )
 
 
 def _bullets(lines: Sequence[str]) -> str:

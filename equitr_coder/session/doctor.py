@@ -1,17 +1,22 @@
-"""What `doctor` says: what is there, what is missing, and what to do about it. Makes no model call."""
+"""What `doctor` says: what is there, what is missing, and what to do about it.
 
+Makes no model call; it asks each configured endpoint for its list of models, which costs nothing.
+"""
+
+import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.errors import ModelError, ModelErrorKind, UserError
 from equitr_coder.domain.models import ModelSpec
 from equitr_coder.domain.queries import DoctorAnswer, Finding, TrustAnswer
 from equitr_coder.ports import Executor, KeyStore, ModelCatalog, PriceBook, Repository
 
 _OLDEST_GIT = (2, 38)
+_ENDPOINT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Doctor:
             self._home(),
             *await self._workspace(),
             self._trust(),
-            *self._models(),
+            *await self._models(),
         ]
         return DoctorAnswer(findings=tuple(findings))
 
@@ -114,11 +119,29 @@ class Doctor:
             name="project settings", state="warn", detail=why, fix="look at .equitr/, then: equitrcoder trust"
         )
 
-    def _models(self) -> list[Finding]:
+    async def _models(self) -> list[Finding]:
         if not self.models:
             fix = "equitrcoder models --discover, --model NAME, or llm.model in config.yaml"
             return [Finding(name="models", state="bad", detail="no model is configured", fix=fix)]
-        return [self._model(spec) for spec in dict.fromkeys(self.models)]
+        specs = {spec.name: spec for spec in self.models}.values()
+        findings = [self._model(spec) for spec in specs]
+        asked: dict[str, ModelSpec] = {}
+        for spec, finding in zip(specs, findings, strict=True):
+            if finding.state != "bad":
+                asked.setdefault(self.catalog.endpoint(spec), spec)
+        return [*findings, *[await self._endpoint(address, spec) for address, spec in asked.items()]]
+
+    async def _endpoint(self, address: str, spec: ModelSpec) -> Finding:
+        try:
+            async with asyncio.timeout(_ENDPOINT_SECONDS):
+                offered = await self.catalog.discover(spec)
+        except TimeoutError:
+            detail = f"{address} did not answer within {_ENDPOINT_SECONDS} s"
+            return Finding(name="endpoint", state="bad", detail=detail, fix="check llm.api_base and the network")
+        except ModelError as error:
+            is_silent = error.kind is ModelErrorKind.NOT_FOUND  # it answers, but publishes no list
+            return Finding(name="endpoint", state="warn" if is_silent else "bad", detail=str(error), fix=error.hint)
+        return Finding(name="endpoint", state="ok", detail=f"{address} answers and offers {len(offered)} models")
 
     def _model(self, spec: ModelSpec) -> Finding:
         try:

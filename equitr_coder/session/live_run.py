@@ -118,7 +118,7 @@ class LiveRun:
                     detail=str(stop),
                 )
                 await self.hub.record(reached, RunPaused(reason=stop.reason, detail=str(stop), hint=hint))
-            case RunStopped() if stop.reason is StopReason.MAX_ITERATIONS:
+            case RunStopped() if stop.reason is StopReason.MAX_ITERATIONS and view.kind is RunKind.CHAT:
                 await self.hub.record(
                     RunFinished(state=RunState.FAILED, reason=stop.reason, content=str(stop), hint=hint)
                 )
@@ -135,12 +135,12 @@ class LiveRun:
 
     async def _end_by_bug(self, bug: BaseException) -> None:
         _log.error("the run ended with an internal error", exc_info=bug)
+        view = self.hub.view
         await self.hub.record(
-            RunFinished(
-                state=RunState.FAILED,
+            RunPaused(
                 reason=StopReason.INTERNAL_ERROR,
-                content=f"{type(bug).__name__}: {bug}",
-                hint="the traceback is in the log file; everything done is kept on the branch",
+                detail=f"internal error: {type(bug).__name__}: {bug}",
+                hint=f"equitrcoder resume {view.epic or view.run} goes on; the traceback is in logs/equitr.log",
             )
         )
 

@@ -1,6 +1,7 @@
 """`RunApi` for runs on this machine: takes commands, owns running runs, answers what the log can answer."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -23,11 +24,12 @@ from equitr_coder.session.live_run import KitFactory, LiveRun
 from equitr_coder.workflows.chat import ChatRun
 
 _POLL_SECONDS = 0.25
+_EPIC_REF = re.compile(r"/equitr/epic-(\d+)(?:/|$)")
 _AS_CONFIGURED = c.StartRun(kind=RunKind.EPIC, request="")
 MakeOptions = Callable[[c.StartRun], RunOptions]
-ModelNames = Callable[[bool, str | None], tuple[str | None, str | None]]
-"""Supervisor's and worker's model names for multi-agent (True) or single-agent work, under an override; raises
-UserError when one is missing."""
+ModelNames = Callable[[RunOptions, str | None], tuple[str | None, str | None]]
+"""Supervisor's and worker's model names for a run, under an override of the model. Raises UserError or ModelError when
+a model, its price under a budget or its key is missing: before anything is recorded or paid."""
 
 
 class LocalRunApi:
@@ -103,10 +105,12 @@ class LocalRunApi:
         if not command.request.strip():
             raise UserError("there is nothing to do", hint='say what you want: equitrcoder chat "..."')
         options = self._make_options(command)
-        supervisor, worker = self._model_names(options.multi_agent, command.model)
+        supervisor, worker = self._model_names(options, command.model)
         state = await self._ready_repository(command.kind)
         run = RunId(new_id("run"))
-        number = await self._store.create_run(run, str(self._checkout), with_epic=command.kind is not RunKind.CHAT)
+        with_epic = command.kind is not RunKind.CHAT
+        above = await self._highest_epic() if with_epic else 0
+        number = await self._store.create_run(run, str(self._checkout), with_epic=with_epic, above=above)
         in_worktrees = command.kind is not RunKind.CHAT
         started = RunStarted(
             kind=command.kind,
@@ -122,6 +126,21 @@ class LocalRunApi:
         )
         await self._go(RunView(run=run), [started], message=None)
         return run
+
+    async def _highest_epic(self) -> int:
+        """Of the epics whose branch or kept work is in the repository, whoever made them.
+
+        Raises:
+            UserError: a branch named `equitr` leaves no room for theirs.
+        """
+        branches = await self._repository.refs("refs/heads/equitr")
+        if "refs/heads/equitr" in branches:
+            raise UserError(
+                "the branch `equitr` is in the way of branches named equitr/epic-NNN",
+                hint="rename it: git branch -m equitr equitr-old",
+            )
+        names = [*branches, *await self._repository.refs("refs/equitr")]
+        return max((int(found[1]) for name in names if (found := _EPIC_REF.search(name))), default=0)
 
     async def _resume(self, command: c.ResumeRun) -> RunId:
         view = await self._find(command.run)
@@ -139,7 +158,7 @@ class LocalRunApi:
                 "budget": view.options.budget if command.budget is None else command.budget,
             }
         )
-        supervisor, worker = self._model_names(options.multi_agent, None)
+        supervisor, worker = self._model_names(options, None)
         await self._ready_repository(view.kind)
         resumed = RunResumed(options=options, supervisor_model=supervisor, worker_model=worker)
         await self._go(view, [resumed, *again, *_charge_open_calls(view)], message=None)

@@ -265,8 +265,8 @@ def require_models(settings: Settings, *, multi_agent: bool) -> None:
         raise UserError(
             what,
             hint=(
-                "see what your endpoint offers with `equitrcoder models --discover`, name one with `--model NAME`, "
-                "or set `llm.model` in the configuration file"
+                "run `equitrcoder` in a terminal for a proposal that fits your keys, name one with `--model NAME`, or "
+                "set `llm.model` in ~/.equitr/config.yaml; `equitrcoder models --discover` lists what an endpoint offers"
             ),
         )
 

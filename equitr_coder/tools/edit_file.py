@@ -21,7 +21,7 @@ class EditFileArguments(Arguments):
     path: str = Field(min_length=1, description="File to change")
     old_text: str = Field(description="Text to replace, exactly as in the file")
     new_text: str = Field(description="Text to put there; empty to delete")
-    replace_all: bool = Field(default=False, description="Replace every occurrence")
+    replace_all: bool = Field(default=False, description="Replace every occurrence, also inside longer names")
 
 
 class EditFile:

@@ -12,7 +12,7 @@ from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
 
 
 class HandInArguments(Arguments):
-    summary: str = Field(min_length=1, description="What changed and why; what is left open")
+    summary: str = Field(min_length=1, description="What changed; then checks seen, what is open")
 
 
 class HandIn:

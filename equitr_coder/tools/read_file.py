@@ -18,7 +18,7 @@ _OUTPUT = "output:"
 
 class ReadFileArguments(Arguments):
     path: str = Field(min_length=1, description="File, or output:ID")
-    offset: int = Field(default=1, ge=1, description="First line, from 1")
+    offset: int = Field(default=1, ge=1, description="First line to show, from 1")
     limit: int = Field(default=_LINES, ge=1, description=f"Lines, at most {_LINES}")
 
 

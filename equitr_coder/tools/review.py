@@ -20,7 +20,9 @@ class ReviewVerdict(StrEnum):
 
 class ReviewArguments(Arguments):
     verdict: ReviewVerdict
-    reasons: Texts = Field(default=(), description="Each: file and line, what is wrong, what would be right")
+    reasons: Texts = Field(
+        default=(), description="For reject: up to five, each path:line, what is wrong, what would be right"
+    )
 
     @field_validator("verdict", mode="before")
     @classmethod

@@ -18,16 +18,21 @@ class TaskArguments(Arguments):
     id: str = Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="T1, T2, ...")
     title: str = Field(min_length=1)
     description: str = Field(
-        default="", description="What to build, so that it can be done from this and the documents"
+        default="", description="Always: what to build, with requirement numbers and design sections"
     )
     type: str = Field(default="code", description="database, api, frontend, tests, docs, code ...")
     specialization: str = Field(default="", description="Area, names the worker: backend, frontend ...")
     priority: Priority = Priority.MEDIUM
     needs: Texts = Field(default=(), description="Ids of tasks that must be done before")
-    files: Texts = Field(default=(), description="Paths or globs it will touch, new files and its tests included")
-    todos: Texts = Field(default=(), description="Steps, each one line")
-    check: str | None = Field(default=None, description="Shell command, run at the root; exit 0 only when it is done")
-    critical: bool = Field(default=False, description="Touches security, money or data; the result is reviewed")
+    files: Texts = Field(default=(), description="Always: paths or globs it will touch, its tests included")
+    todos: Texts = Field(default=(), description="Always: steps, each one line")
+    check: str | None = Field(
+        default=None, description="Always: shell command, run at the root; exit 0 only when it is done"
+    )
+    critical: bool = Field(
+        default=False,
+        description="Security, money, possible data loss, or a contract others build on; the result is reviewed",
+    )
 
     @field_validator("priority", mode="before")
     @classmethod
@@ -38,9 +43,9 @@ class TaskArguments(Arguments):
 class SyncPointArguments(Arguments):
     id: str = Field(min_length=1)
     type: ArtifactType = ArtifactType.CONTRACTS
-    description: str = Field(default="", description="What is promised")
+    description: str = Field(default="", description="What is promised, and in which file")
     producer: str = Field(min_length=1, description="Task id")
-    consumers: Texts = Field(default=(), description="Task ids")
+    consumers: Texts = Field(default=(), description="Ids of tasks that use it; each also needs the producer")
 
     @field_validator("type", mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
 
 
 class TickTodoArguments(Arguments):
-    number: int = Field(description="Its number in your task")
+    number: int = Field(description="The number printed before the todo")
 
 
 class TickTodo:

@@ -246,6 +246,7 @@ class EpicRun:
                 worktrees=worktrees,
                 events=kit.events,
                 documents=documents,
+                documents_at=view.documents_at,
             ),
             events=kit.events,
             store=kit.store,

@@ -79,6 +79,8 @@ class Stage:
     repo: Path
     server: ServerInThread
     environ: dict[str, str] = field(default_factory=dict)
+    own_git: dict[str, str] = field(default_factory=dict)
+    """More environment for the git of the test itself, where the user's configuration would stop it."""
 
     @property
     def equitr_home(self) -> Path:
@@ -127,7 +129,12 @@ class Stage:
 
     def git(self, *arguments: str) -> str:
         ran = subprocess.run(
-            ["git", *arguments], cwd=self.repo, env=self.environ, capture_output=True, text=True, check=True
+            ["git", *arguments],
+            cwd=self.repo,
+            env=self.environ | self.own_git,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return ran.stdout.rstrip("\n")
 

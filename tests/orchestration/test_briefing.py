@@ -66,7 +66,7 @@ def test_id_title_description_footprint_and_checks_are_told() -> None:
     text = message(T2, check_commands=("check two", "lint"))
 
     assert "# Your task: T2 API\n\nGET /books" in text
-    assert "Footprint (the files to touch):\n- api.py" in text
+    assert "Footprint (the only files you may change):\n- api.py" in text
     assert text.endswith("Checks (run on the merged result; each must exit 0):\n- check two\n- lint")
     assert "Check (run on the merged result; must exit 0):\ncheck two" in message(T2)
 
@@ -92,6 +92,7 @@ def test_earlier_attempts_are_told_with_their_reason_and_report() -> None:
 
     text = message(T2, previous=notes, guidance=" Use the store. ")
 
+    assert "Your copy holds the files as the last attempt left them" in text
     assert "Attempt 1: the check failed.\nexit 1\nKeyError" in text
     assert "Attempt 2: the review rejected it.\n- api.py:3 leaks" in text
     assert text.endswith("# Guidance of the supervisor\n\nUse the store.")
@@ -124,7 +125,7 @@ def test_a_reason_without_words_of_its_own_is_told_as_it_is() -> None:
 def test_files_that_others_hold_are_named() -> None:
     text = message(T2, others_holding={TaskId("T1"): ("store.py", "db.py"), TaskId("T3"): ()})
 
-    assert text.endswith("leave them alone:\n- T1: store.py, db.py")
+    assert text.endswith("not change them:\n- T1: store.py, db.py")
 
 
 def test_huge_documents_are_cut_at_a_line_and_say_where_the_rest_is() -> None:
@@ -158,6 +159,16 @@ def test_advice_opens_with_the_question_word_for_word_and_holds_the_files() -> N
     assert "T2 API" in text
     assert "api.py\nstore.py" in text
     assert text.endswith("# git status\n\nM api.py")
+
+
+def test_supervisor_and_reviewer_are_told_where_the_documents_are_when_there_are_any() -> None:
+    where = "Planning documents (read_file): docs/epic-001/requirements.md, docs/epic-001/design.md"
+    asked: dict[str, Any] = {"task": T2, "question": "?", "files": {}, "tree": [], "git_status": ""}
+    shown: dict[str, Any] = {"task": T2, "diff": "", "results": [], "requirements": ""}
+
+    assert where in advice_message(**asked, documents_at="docs/epic-001")
+    assert where in review_message(**shown, documents_at="docs/epic-001")
+    assert "Planning documents" not in advice_message(**asked) + review_message(**shown)
 
 
 def test_advice_on_many_large_files_stays_within_its_size() -> None:

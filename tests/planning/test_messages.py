@@ -19,10 +19,10 @@ def test_the_first_message_is_the_request_the_repository_and_the_limits() -> Non
         "Do it.\n\n"
         "<repository>\na.py\n</repository>\n\n"
         "<limits>\n"
-        "- Tasks: 2 to 8; fewer only when the work cannot be divided.\n"
+        "- Tasks: 2 to 8; one when one worker can do it all in one sitting, or when it cannot be divided.\n"
         "- Sync point types: types, schemas, contracts, interfaces.\n"
-        "- There is no default check: a task without a check has no proof. Give each task one.\n"
-        "- Nobody can answer questions: decide yourself and state your assumptions in requirements.md.\n"
+        "- There is no default check: a task without a check has no proof. Give every task its own check.\n"
+        "- Nobody can answer questions: decide yourself and write it into requirements.md under Assumptions.\n"
         "</limits>"
     )
 

@@ -169,9 +169,10 @@ def _messages() -> dict[str, str]:
             files={"shop/store.py": "def books() -> list[tuple[str, str]]: ...\n"},
             tree=("shop/api.py", "shop/store.py"),
             git_status="## HEAD (no branch)\n M shop/api.py",
+            documents_at="docs",
         ),
         "message.review": briefing.review_message(
-            task=task, diff=DIFF, results=(RESULT,), requirements=DOCUMENTS["requirements"]
+            task=task, diff=DIFF, results=(RESULT,), requirements=DOCUMENTS["requirements"], documents_at="docs"
         ),
         "message.hand_in_nudge": briefing.HAND_IN_NUDGE,
         "message.review_nudge": briefing.REVIEW_NUDGE,

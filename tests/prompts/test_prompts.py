@@ -9,6 +9,12 @@ import pytest
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import ToolSpec
 from equitr_coder.engine.prompts import prompt_names, system_prompt
+from equitr_coder.planning.gaps import find_gaps, read_requirements
+from equitr_coder.planning.plan_rules import PlanRules, validate
+from equitr_coder.planning.services import read_edges, read_services
+from equitr_coder.planning.structure import design_problems, requirements_problems
+from equitr_coder.tools.patch import AddFile, DeleteFile, UpdateFile, apply_hunks, parse_patch
+from equitr_coder.tools.submit_plan import SubmitPlanArguments
 
 CHANGING = ("write_file", "edit_file", "apply_patch")
 LOOKING = ("read_file", "list_files", "search")
@@ -74,6 +80,11 @@ def test_a_tool_of_a_profile_speaks_only_of_tools_that_every_owner_has(
         assert named <= owned | {*CHANGING}
 
 
+def _between(text: str, start: str, end: str) -> str:
+    begin = text.index(start)
+    return text[begin : text.index(end, begin)] + "\n"
+
+
 def test_there_are_no_other_prompts() -> None:
     assert set(prompt_names()) == set(TOOLS_OF)
 
@@ -122,6 +133,65 @@ def test_every_tool_description_is_short_and_has_an_example(specs: Mapping[str, 
     for spec in specs.values():
         assert "Example" in spec.description
         assert len(spec.description) < 1400
+
+
+def test_the_example_patch_applies_to_files_like_those_it_names(specs: Mapping[str, ToolSpec]) -> None:
+    found = re.search(r"^Example: (.*)$", specs["apply_patch"].description, re.MULTILINE)
+    assert found is not None
+    changes = parse_patch(json.loads(found.group(1))["patch"])
+    before = "import os\nimport re\n\n\ndef mean(items):\n    return total(items)\n"
+
+    update, added, moved, deleted = changes
+
+    assert isinstance(update, UpdateFile)
+    assert apply_hunks(before, update.hunks).text == (
+        "import os\n\n\ndef mean(items):\n    return total(items) / len(items)\n"
+    )
+    assert added == AddFile("src/new.py", 'NAME = "new"\n')
+    assert moved == UpdateFile("src/old.py", "src/kept.py", ())
+    assert deleted == DeleteFile("src/gone.py")
+
+
+def test_the_documents_that_the_planner_is_shown_have_nothing_missing() -> None:
+    prompt = system_prompt("planner", {})
+    requirements = _between(prompt, "# Shop: requirements", "\n\nFeatures has")
+    service = _between(prompt, "### 2.1 Orders service", "\n\nOther parts")
+    headings = re.findall(r'"(## \d\. \w+)"', prompt)
+
+    assert requirements_problems(requirements) == ()
+    assert [found.number for found in read_requirements(requirements)] == ["2.1.1", "2.1.2"]
+    assert headings == ["## 1. Architecture", "## 2. Parts", "## 3. Deployment"]
+    stock = service.replace("2.1 Orders", "2.2 Inventory").replace(
+        "Dependencies: Inventory service", "Dependencies: none"
+    )
+    architecture, parts, deployment = headings
+    design = f"# Shop: design\n{architecture}\nTwo.\n{parts}\n{service}\n{stock}\n{deployment}\nNone.\n"
+    assert design_problems(design) == ()
+    assert [edge.needs for edge in read_edges(read_services(design)) if edge.service == "Orders service"] == [
+        "Inventory service"
+    ]
+
+
+def test_the_tasks_and_sync_points_that_the_planner_is_shown_leave_no_gap() -> None:
+    prompt = system_prompt("planner", {})
+    task, point = (json.loads(found) for found in re.findall(r" (\{\"(?:description|id)\".*\})$", prompt, re.MULTILINE))
+    check = re.search(r"configuration: `(.*?)`", prompt)
+    assert check is not None
+    given = {
+        "title": "Shop",
+        "tasks": [
+            {"id": "T1", "title": "Order", "description": "Order", "check": check.group(1), "files": ["README.md"]},
+            {**task, "id": "T2", "title": "API", "needs": ["T1"], "check": "pytest -q", "files": ["api.py"]},
+        ],
+        "sync_points": [point],
+    }
+    wanted = "## 2. Features\n- 2.1.1 Zebra\n- 2.1.2 Quagga\n- 2.1.3 Okapi\n- 2.2.1 Tapir\n"
+
+    plan, problems = validate(SubmitPlanArguments.model_validate(given).to_plan(), PlanRules())
+
+    assert problems == ()
+    gaps = find_gaps(plan, requirements=wanted, design="", rules=PlanRules())
+    assert gaps == ("requirement without a task: 2.2.1 Tapir (requirements.md, line 5)",)
 
 
 def test_the_examples_of_tools_are_arguments_that_fit_their_schema(specs: Mapping[str, ToolSpec]) -> None:

@@ -51,7 +51,7 @@ async def make_first_commit(git: Git, snapshots: Snapshots) -> None:
 async def open_shadow(process: GitProcess, root: Path, *, home: Path) -> Git:
     """A git directory of ours for a folder that has none: for checkpoints and diffs, never for landings."""
     refuse_home(process, root)
-    checkout = _shadow_of(root, home)
+    checkout = shadow_of(root, home)
     git_dir = checkout.git_dir
     if not (git_dir / "HEAD").exists():
         _make_folder(git_dir)
@@ -60,7 +60,7 @@ async def open_shadow(process: GitProcess, root: Path, *, home: Path) -> Git:
     return Git(process, checkout)
 
 
-def _shadow_of(root: Path, home: Path) -> Checkout:
+def shadow_of(root: Path, home: Path) -> Checkout:
     git_dir = home / "git" / folder_key(root) / "shadow.git"
     return Checkout(root=root.resolve(), git_dir=git_dir, common_dir=git_dir)
 

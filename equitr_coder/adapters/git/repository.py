@@ -6,7 +6,7 @@ from pathlib import Path
 
 from equitr_coder.adapters.git import inspection, refs, trees
 from equitr_coder.adapters.git.checkout import find_checkout, find_linked, is_inside
-from equitr_coder.adapters.git.creation import create_repository, make_first_commit, open_shadow
+from equitr_coder.adapters.git.creation import create_repository, make_first_commit, open_shadow, shadow_of
 from equitr_coder.adapters.git.files import FileOps
 from equitr_coder.adapters.git.identity import Identity, find_identity
 from equitr_coder.adapters.git.intent import Journal
@@ -23,13 +23,14 @@ from equitr_coder.ports import Landing, MergeForecast, RepoState
 
 async def open_repository(root: Path, *, home: Path, store: Journal, shadow_ok: bool) -> "GitRepository":
     """The repository `root` lies in. With `shadow_ok` a plain folder is served too, from a git directory under `home`:
-    snapshots, differences and `restore_files` work there, and the folder gets no `.git`.
+    snapshots, differences and `restore_files` work there, and the folder gets no `.git`. The shadow is made when it is
+    first needed; the home folder gets none (`UserError` then).
 
     Raises:
         UserError: it is broken, bare or not trusted; or a plain folder without `shadow_ok`.
     """
     repository = GitRepository(root, home=home, store=store, shadow_ok=shadow_ok)
-    await repository.open()
+    await repository.find()
     return repository
 
 
@@ -55,14 +56,18 @@ class GitRepository:
         self._opened: Git | None = None
         self._identity = Identity(is_known=False)
 
-    async def open(self) -> Git:
-        """Find the checkout; the same one from then on."""
+    async def find(self) -> Git | None:
+        """The real repository; None for a plain folder that may have a shadow."""
         if self._opened is None:
             self._opened = await self._find()
+        if self._opened is None and not self._shadow_ok:
+            raise _no_repository(self._root)
+        return self._opened
+
+    async def open(self) -> Git:
+        """The repository or the shadow; the same one from then on."""
         if self._opened is None:
-            if not self._shadow_ok:
-                raise _no_repository(self._root)
-            self._opened = await open_shadow(self._process, self._root, home=self._home)
+            self._opened = await self.find() or await open_shadow(self._process, self._root, home=self._home)
         return self._opened
 
     async def inspect(self) -> RepoState:
@@ -166,8 +171,9 @@ class GitRepository:
         return await take_back(git, self._files, self._snapshots, from_tree=from_tree, to_tree=to_tree, is_ours=is_ours)
 
     def git_dir(self) -> Path:
+        """Of the repository as last found; where the shadow is, or would be, when there was none."""
         if self._opened is None:
-            raise UserError(f"{self._root} is not open yet.", hint="Call `inspect` or `ensure` first.")
+            return shadow_of(self._root, self._home).common_dir
         return self._opened.checkout.common_dir
 
     async def _open_real(self) -> Git:

@@ -139,7 +139,7 @@ def require_key(route: Route) -> None:
         f"no key for {route.name}: {route.key_variable} {what}",
         kind=ModelErrorKind.AUTH,
         provider=route.name,
-        hint=f"Run `export {route.key_variable}=...` and then `equitrcoder doctor`.{route.hint and ' ' + route.hint}",
+        hint=f"Run `export {route.key_variable}=...` and then `equitrcoder doctor`.",
         sent=False,
     )
 

@@ -63,6 +63,10 @@ class ModelRouter:
             await connections.close()
         return [self._complete(info) for info in found]
 
+    def require(self, spec: ModelSpec) -> None:
+        """Raises ModelError (AUTH, nothing sent) when the key is missing, and UserError for an unknown prefix."""
+        require_key(self._resolve(spec))
+
     def provider(self, spec: ModelSpec) -> str:
         return self._resolve(spec).name
 

@@ -37,7 +37,7 @@ class SqliteStore:
         self._blobs = Blobs(home / "blobs")
         self._locks = RunLocks(home / "locks")
 
-    async def create_run(self, run: RunId, workspace: str, *, with_epic: bool) -> int | None:
+    async def create_run(self, run: RunId, workspace: str, *, with_epic: bool, above: int = 0) -> int | None:
         created = datetime.now(UTC).isoformat()
 
         def create(connection: sqlite3.Connection) -> int | None:
@@ -45,7 +45,8 @@ class SqliteStore:
                 number: int | None = None
                 if with_epic:
                     found = connection.execute(
-                        "SELECT COALESCE(MAX(epic_number), 0) + 1 FROM runs WHERE workspace = ?", (workspace,)
+                        "SELECT MAX(COALESCE(MAX(epic_number), 0), ?) + 1 FROM runs WHERE workspace = ?",
+                        (above, workspace),
                     )
                     number = int(found.fetchone()[0])
                 connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (run, workspace, number, created))

@@ -105,10 +105,13 @@ async def test_the_home_folder_and_what_holds_it_never_become_a_repository(
     for root in (user, user.parent, Path("/")):
         with pytest.raises(UserError, match="is no project folder"):
             await at(root).ensure()
+        opened = await open_repository(root, home=home, store=journal, shadow_ok=True)
+        assert not (await opened.inspect()).is_repository
         with pytest.raises(UserError, match="is no project folder"):
-            await open_repository(root, home=home, store=journal, shadow_ok=True)
+            await opened.snapshot(root)
 
     assert not (user / ".git").exists()
+    assert not (home / "git").exists()
 
 
 async def test_repositories_inside_a_plain_folder_stay_out_of_it(
@@ -151,6 +154,7 @@ async def test_a_shadow_takes_and_gives_back_without_a_git_folder(plain: Checkou
     assert await shadow.list_tree(before) == [".gitignore", "deep/tool", "main.py"]
     assert await shadow.restore_files(after, before, plain.root) == []
     assert plain.files() == files
+    assert (shadow.git_dir() / "HEAD").exists()
     assert not (plain.root / ".git").exists()
 
 

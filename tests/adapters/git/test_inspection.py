@@ -4,16 +4,22 @@ from pathlib import Path
 
 import pytest
 
+from equitr_coder.adapters.git.intent import Journal
 from equitr_coder.adapters.git.process import GitProcess
 from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.domain.errors import UserError
-from equitr_coder.ports import RepoState
+from equitr_coder.ports import EventStore, Repository, RepoState
 from tests.adapters.git.stage import Checkout, FileJournal
 
 
 @pytest.fixture
 def at(home: Path, journal: FileJournal) -> Callable[[Path], GitRepository]:
     return lambda root: GitRepository(root, home=home, store=journal)
+
+
+def fits(repository: GitRepository, store: EventStore) -> tuple[Repository, Journal]:
+    """Never called: for the type checker, the adapter is the port and the event store can be its journal."""
+    return repository, store
 
 
 async def test_a_clean_checkout(checkout: Checkout, repository: GitRepository) -> None:

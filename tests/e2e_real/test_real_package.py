@@ -1,0 +1,99 @@
+"""A real package with its authors' tests as the proof: two defects planted, two workers, one epic."""
+
+import pytest
+
+from equitr_coder.testing.script import Barrier, Rule, ScriptedCall, call, calls, rule, says
+from tests.e2e.scenes import hands_in, plans
+from tests.e2e_real.conftest import DEFECTS, RANGE_END, SHORT_WINDOWS, WHOLE_SUITE, Defect, OpenPackage, run_tests
+
+pytestmark = [pytest.mark.network, pytest.mark.xdist_group("real package")]
+
+TASKS = {"T1": RANGE_END, "T2": SHORT_WINDOWS}
+
+
+def planned() -> Rule:
+    """Two tasks that need nothing of each other."""
+    return plans(
+        *(
+            {
+                "id": name,
+                "title": f"Mend {defect.file}",
+                "description": f"{defect.test} fails. Find the cause in {defect.file} and mend it.",
+                "files": [defect.file],
+                "todos": [f"make {defect.test} pass"],
+                "check": defect.check,
+            }
+            for name, defect in TASKS.items()
+        ),
+        title="Two red tests",
+    )
+
+
+def worker(defect: Defect, *work: ScriptedCall) -> Rule:
+    """Looks once the other worker is looking too, does its work, and claims that all is well."""
+    place = calls("search", pattern=defect.wrong.split("(", maxsplit=1)[0], path=defect.file)
+    return rule(
+        place.model_copy(update={"barrier": Barrier(name="both", parties=2)}),
+        calls("read_file", path=defect.file),
+        says("", *work),
+        says("", hands_in("mended; all tests pass")),
+        model="weak",
+        first=f"{defect.test} fails.",
+    )
+
+
+def edit(defect: Defect, new_text: str) -> ScriptedCall:
+    return call("edit_file", path=defect.file, old_text=defect.wrong, new_text=new_text)
+
+
+def test_two_defects_are_mended_at_once_and_proven_by_the_packages_own_tests(package: OpenPackage) -> None:
+    user = package([planned(), *(worker(defect, edit(defect, defect.right)) for defect in DEFECTS)])
+    published, planted = user.tip("HEAD~1"), user.tip()
+    for defect in DEFECTS:
+        assert run_tests(user, defect.test).returncode == 1, f"the defect in {defect.file} is seen by its test"
+
+    ended = user.run("chat", "-M", "--plan", "always", "--yes", "--output", "json", "mend the red tests", timeout=110)
+
+    assert ended.code == 0, ended.brief
+    assert ended.result["landed"] is True
+    for name, defect in TASKS.items():
+        task = ended.task(name)
+        assert task["state"] == "done"
+        assert task["attempts"] == 1
+        checks = {check["command"]: check for check in task["receipt"]["checks"]}
+        assert list(checks)[0] == defect.check
+        assert any(command.startswith(WHOLE_SUITE) and "--deselect" in command for command in checks)
+        assert {check["exit_code"] for check in checks.values()} == {0}
+        assert {check["tree"] for check in checks.values()} == {task["receipt"]["tree"]}
+        assert user.git("rev-parse", f"{task['receipt']['commit']}^{{tree}}") == task["receipt"]["tree"]
+    assert user.git("branch", "--show-current") == "main"
+    assert user.git("merge-base", planted, "main") == planted
+    assert user.git("status", "--porcelain") == ""
+    changed = user.git("diff", "--name-only", published, "main", "--", "boltons", "tests")
+    assert changed == "", "the code is what its authors wrote"
+    suite = run_tests(user)
+    assert suite.returncode == 0, suite.stdout
+    assert user.git("status", "--porcelain") == ""
+
+
+def test_neither_a_deleted_test_nor_broken_code_passes_the_gate(package: OpenPackage) -> None:
+    function = RANGE_END.test.rpartition("::")[2]
+    deletes = call("run_command", command=f"sed -i '/^def {function}/,/^def /d' tests/test_strutils.py")
+    breaks = call(
+        "edit_file", path=SHORT_WINDOWS.file, old_text="yield postprocess(cur_chunk)", new_text="yield cur_chunk"
+    )
+    mends_and_breaks = (edit(SHORT_WINDOWS, SHORT_WINDOWS.right), breaks)
+    user = package([planned(), worker(RANGE_END, deletes), worker(SHORT_WINDOWS, *mends_and_breaks)])
+    before = user.tip()
+
+    ended = user.run("chat", "-M", "--plan", "always", "--yes", "--output", "json", "mend the red tests", timeout=110)
+
+    assert ended.code == 1, ended.brief
+    for name in TASKS:
+        task = ended.task(name)
+        assert (task["state"], task["reason"], task["receipt"]) == ("failed", "check_failed", None)
+    assert "no tests ran" in ended.task("T1")["detail"]
+    assert "test_chunked_bytes" in ended.task("T2")["detail"]
+    assert ended.result["landed"] is not True
+    assert user.tip() == before
+    assert user.git("status", "--porcelain") == ""

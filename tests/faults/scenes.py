@@ -1,0 +1,118 @@
+"""What is played while the process is killed: an epic with every kind of model call, and a chat in the checkout."""
+
+from typing import Any
+
+from equitr_coder.testing.script import Rule, ScriptedCall, ScriptedReply, always, call, rule, says
+
+_REQUIREMENTS = """# Requirements
+
+## 1. Overview
+Words in files.
+
+## 2. Features
+### 2.1 Files
+- 2.1.1 each task writes its word
+
+## 3. Non-functional requirements
+- 3.1 plain text
+"""
+_DESIGN = """# Design
+
+## 1. Architecture
+One text file a task.
+
+## 2. Parts
+Plain files.
+
+## 3. Deployment
+None.
+"""
+REQUEST = "Write the words."
+
+
+def _task(name: str, *, needs: tuple[str, ...] = (), **fields: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "title": f"title of {name}",
+        "description": f"Write {name.lower()}.txt with the word {name}-built.",
+        "needs": list(needs),
+        "files": [f"{name.lower()}.txt"],
+        "todos": [f"create {name.lower()}.txt"],
+        "check": f"grep {name}-built {name.lower()}.txt",
+    } | fields
+
+
+def _plan(*tasks: dict[str, Any]) -> Rule:
+    reply = says(
+        "",
+        call("write_document", name="requirements", content=_REQUIREMENTS),
+        call("write_document", name="design", content=_DESIGN),
+        call("submit_plan", title="Words", tasks=list(tasks), sync_points=[]),
+    )
+    return rule(reply, model="strong", offers="submit_plan")
+
+
+def _works(name: str, *replies: ScriptedReply, **conditions: Any) -> Rule:
+    first = [f"{name}-built", *conditions.pop("first", [])]
+    return rule(*replies, model="weak", offers="hand_in", first=first, **conditions)
+
+
+def _writes(name: str, word: str) -> ScriptedCall:
+    return call("write_file", path=f"{name.lower()}.txt", content=f"{word}\n")
+
+
+def _reads(name: str) -> ScriptedCall:
+    return call("read_file", path=f"{name.lower()}.txt")
+
+
+def _hands_in(name: str) -> ScriptedCall:
+    return call("hand_in", summary=f"{name} is built")
+
+
+def epic() -> list[Rule]:
+    """T1 fails its check once; T2 runs a command and asks the supervisor; T3 needs both and is reviewed."""
+    return [
+        _plan(_task("T1"), _task("T2"), _task("T3", needs=("T1", "T2"), critical=True)),
+        always(
+            says("", call("review", verdict="approve", reasons=[])),
+            model="strong",
+            offers="review",
+        ),
+        always(says("Write the word."), model="strong", lacks=["submit_plan", "review"]),
+        _works(
+            "T1",
+            says("", _reads("T1"), _writes("T1", "T1-built"), _hands_in("T1")),
+            first=["Earlier attempts at this task"],
+        ),
+        _works("T1", says("", _writes("T1", "wrong"), _hands_in("T1"))),
+        _works(
+            "T2",
+            says("", call("ask_supervisor", question="Which word?"), _writes("T2", "draft")),
+            says("", call("run_command", command="sed -i s/draft/T2-built/ t2.txt && touch more.txt")),
+            says("", _hands_in("T2")),
+        ),
+        _works("T3", says("", _writes("T3", "T3-built")), says("", _hands_in("T3"))),
+    ]
+
+
+def short_epic() -> list[Rule]:
+    """Two tasks, the second after the first: short enough to be killed often."""
+    return [
+        _plan(_task("T1"), _task("T2", needs=("T1",))),
+        always(says("Go on."), model="strong", lacks=["submit_plan", "review"]),
+        _works("T1", says("", _writes("T1", "T1-built")), says("", _hands_in("T1"))),
+        _works("T2", says("", _writes("T2", "T2-built"), _hands_in("T2"))),
+    ]
+
+
+def chat() -> list[Rule]:
+    """A file written, changed by a command, and read; whatever a crash cut off is looked at and written again."""
+    return [
+        rule(
+            says("", call("write_file", path="note.txt", content="one\n")),
+            says("", call("run_command", command="printf 'two\\n' >> note.txt")),
+            says("", call("read_file", path="note.txt")),
+            says("The note is written."),
+            model="strong",
+        ),
+    ]
