@@ -10,7 +10,7 @@ from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.engine.dispatch import Desk, Dispatcher, TreeWatch
-from equitr_coder.engine.guards import NoDeadline, StepLimit
+from equitr_coder.engine.guards import NoDeadline, NoProgress, StepLimit
 from equitr_coder.engine.loop import AgentLoop, Opening
 from equitr_coder.engine.model_call import Caller, ModelCalls
 from equitr_coder.engine.permission import Rules, SessionPolicy
@@ -148,7 +148,11 @@ class Spawner:
             calls=calls,
             dispatcher=dispatcher,
             events=self._hub,
-            guards=[StepLimit(limit), *([drafts] if isinstance(drafts, DraftBook) else [])],
+            guards=[
+                StepLimit(limit),
+                NoProgress(self._hub, order.session),
+                *([drafts] if isinstance(drafts, DraftBook) else []),
+            ],
         )
 
     def _system(self, profile: Profile, order: AgentOrder) -> str:

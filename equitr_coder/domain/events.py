@@ -16,7 +16,7 @@ from equitr_coder.domain.approvals import Approval, ApprovalAnswer
 from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
-from equitr_coder.domain.models import Message, Purpose, Tier
+from equitr_coder.domain.models import Message, Purpose, StopCause, Tier
 from equitr_coder.domain.money import Usage
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
@@ -150,6 +150,8 @@ class ModelCallSettled(AgentEvent):
     usd: Decimal
     price_source: str = ""
     latency_ms: int = 0
+    stop: StopCause = StopCause.END
+    """Why the model stopped writing: `end`, `tool_calls`, `length` (cut at `max_tokens`) or `filtered`."""
 
 
 class ModelCallFailed(AgentEvent):

@@ -10,7 +10,7 @@ from equitr_coder.domain.approvals import Approval
 from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
-from equitr_coder.domain.models import AssistantMessage, Message, Purpose, SystemMessage, Tier, ToolMessage
+from equitr_coder.domain.models import AssistantMessage, Message, Purpose, StopCause, SystemMessage, Tier, ToolMessage
 from equitr_coder.domain.money import ZERO, Usage
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
@@ -58,6 +58,7 @@ class SessionView:
     running_tools: dict[CallId, e.ToolCalled] = field(default_factory=dict)
     """Intents without a result: running now, or interrupted by a crash."""
     end: ToolEnd | None = None
+    last_stop: StopCause = StopCause.END
     checkpoints: list[tuple[int, TreeId]] = field(default_factory=list)
     """Number of messages before a turn, and the checkout's tree then."""
 
@@ -217,6 +218,7 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.ModelCallSettled():
             _close_row(view, event, event.usage, event.latency_ms)
             _session(view, event).calls_made += 1
+            _session(view, event).last_stop = event.stop
         case e.ModelCallFailed():
             _close_row(view, event, Usage(), 0)
         case e.CheckpointTaken():

@@ -113,9 +113,15 @@ class Dispatcher:
             raise ToolFailure(f"There is no tool named {call.name!r}. Offered are: {offered}.")
         try:
             arguments = json.loads(call.arguments) if call.arguments.strip() else {}
-        except ValueError as error:
+            json.dumps(arguments, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
             raise ToolFailure(
-                f"The arguments of {call.name} are not valid JSON: {error}. Nothing was run. Call it again with one "
+                f"The arguments of {call.name} hold half of a surrogate pair, which is no text. Nothing was run."
+            ) from error
+        except (ValueError, RecursionError) as error:
+            why = "they are nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise ToolFailure(
+                f"The arguments of {call.name} are not valid JSON: {why}. Nothing was run. Call it again with one "
                 "JSON object."
             ) from error
         if not isinstance(arguments, dict):

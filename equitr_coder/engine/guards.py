@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from equitr_coder.domain.errors import ModelErrorKind, RunStopped, StopReason
+from equitr_coder.domain.ids import SessionId
+from equitr_coder.domain.models import AssistantMessage, ToolMessage
+from equitr_coder.ports import EventSink
 
 ATTEMPT_STOPS = frozenset(
     {StopReason.MAX_ITERATIONS, StopReason.WORKER_TIMEOUT, StopReason.NO_PROGRESS, StopReason.CONTEXT_OVERFLOW}
@@ -32,6 +35,35 @@ class StepLimit:
                 StopReason.MAX_ITERATIONS,
                 f"stopped after {iterations} model calls without handing in",
                 hint="raise orchestrator.max_iterations, or make the task smaller",
+            )
+
+
+class NoProgress:
+    """Stops a session whose last calls were all the same, with the same result: each costs money and changes nothing.
+
+    A command whose output changes is progress, so polling is not cut.
+    """
+
+    def __init__(self, events: EventSink, session: SessionId, *, limit: int = 12) -> None:
+        self._events = events
+        self._session = session
+        self._limit = limit
+
+    def check(self, iterations: int) -> None:
+        if iterations < self._limit:
+            return
+        session = self._events.view.sessions[self._session]
+        results = {message.call: message.text for message in session.messages if isinstance(message, ToolMessage)}
+        answers = [message for message in session.messages if isinstance(message, AssistantMessage)][-self._limit :]
+        steps = {
+            tuple((call.name, call.arguments, results.get(call.id)) for call in answer.calls) for answer in answers
+        }
+        if len(answers) == self._limit and len(steps) == 1 and steps != {()}:
+            name = answers[-1].calls[0].name
+            raise RunStopped(
+                StopReason.NO_PROGRESS,
+                f"the same call of {name} gave the same result {self._limit} times in a row",
+                hint="say more in the request, or try another model",
             )
 
 

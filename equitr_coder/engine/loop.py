@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from equitr_coder.domain.events import MessageAdded
-from equitr_coder.domain.models import AssistantMessage, ModelRequest, ModelSpec, SystemMessage, ToolSpec, UserMessage
+from equitr_coder.domain.models import (
+    AssistantMessage,
+    Message,
+    ModelRequest,
+    ModelSpec,
+    SystemMessage,
+    ToolSpec,
+    UserMessage,
+)
 from equitr_coder.domain.run_view import SessionView
 from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.engine.dispatch import Dispatcher
@@ -90,11 +98,18 @@ class AgentLoop:
         return ModelRequest(
             model=self._opening.model,
             system=session.system,
-            messages=tuple(session.messages),
+            messages=tuple(_sendable(message) for message in session.messages),
             tools=self._opening.tools,
             max_tokens=self._opening.model.max_tokens,
             session=session.id,
         )
+
+
+def _sendable(message: Message) -> Message:
+    """Providers refuse an empty answer in the history; the log keeps it as it came."""
+    if isinstance(message, AssistantMessage) and not message.calls and not message.text.strip():
+        return AssistantMessage(text="(no answer)")
+    return message
 
 
 def _last_answer(session: SessionView) -> AssistantMessage | None:

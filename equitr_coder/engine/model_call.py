@@ -82,7 +82,7 @@ class ModelCalls:
             raise
         started = self._clock.monotonic()
         try:
-            reply = await self._stream(request.model_copy(update={"max_tokens": reservation.max_tokens}))
+            reply = _storable(await self._stream(request.model_copy(update={"max_tokens": reservation.max_tokens})))
         except ModelError as error:
             delay = self._delay(error, tries)
             await self._events.record(self._failed(request, reservation, error, retry_in=delay))
@@ -106,6 +106,7 @@ class ModelCalls:
             usd=usd,
             price_source=reservation.price.source if reservation.price is not None else "unknown",
             latency_ms=latency_ms,
+            stop=reply.stop,
         )
         await self._events.record(MessageAdded(**self._who(), message=reply.message), settled, *warnings)
         return reply
@@ -168,6 +169,22 @@ class ModelCalls:
 
     def _who(self) -> dict[str, Any]:
         return {"session": self._caller.session, "agent": self._caller.agent, "task": self._caller.task}
+
+
+def _storable(reply: Reply) -> Reply:
+    """As it can be stored and sent back: text without halves of surrogate pairs, and no call without a name."""
+    message = reply.message
+    calls = tuple(
+        call.model_copy(update={"name": _text(call.name) or "unknown", "arguments": _text(call.arguments)})
+        for call in message.calls
+    )
+    return reply.model_copy(
+        update={"message": message.model_copy(update={"text": _text(message.text), "calls": calls})}
+    )
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
 class _TryAgain(Exception):  # noqa: N818 - an outcome inside this module, not an error

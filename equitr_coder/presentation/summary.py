@@ -48,7 +48,7 @@ def trouble(view: RunView) -> tuple[str, str] | None:
     tasks_tell = any(task.state in (TaskState.FAILED, TaskState.BLOCKED) for task in view.tasks.values())
     if view.state is not RunState.FAILED or tasks_tell:
         return None
-    return view.content or str(view.reason), view.hint or next_step(view, view.reason)
+    return view.detail or view.content or str(view.reason), view.hint or next_step(view, view.reason)
 
 
 def next_step(view: RunView, reason: StopReason | None) -> str:

@@ -10,6 +10,7 @@ from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, St
 from equitr_coder.domain.events import BudgetReached, RunFinished, RunPaused
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.runs import RunKind, RunState
+from equitr_coder.engine.guards import ATTEMPT_STOPS
 from equitr_coder.ports import RunKit
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
@@ -118,7 +119,7 @@ class LiveRun:
                     detail=str(stop),
                 )
                 await self.hub.record(reached, RunPaused(reason=stop.reason, detail=str(stop), hint=hint))
-            case RunStopped() if stop.reason is StopReason.MAX_ITERATIONS and view.kind is RunKind.CHAT:
+            case RunStopped() if stop.reason in ATTEMPT_STOPS and view.kind is RunKind.CHAT:
                 await self.hub.record(
                     RunFinished(state=RunState.FAILED, reason=stop.reason, content=str(stop), hint=hint)
                 )

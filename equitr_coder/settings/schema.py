@@ -266,7 +266,7 @@ def require_models(settings: Settings, *, multi_agent: bool) -> None:
             what,
             hint=(
                 "run `equitrcoder` in a terminal for a proposal that fits your keys, name one with `--model NAME`, or "
-                "set `llm.model` in ~/.equitr/config.yaml; `equitrcoder models --discover` lists what an endpoint offers"
+                "set `llm.model` in ~/.equitr/config.yaml (`equitrcoder models --discover` lists what is offered)"
             ),
         )
 

@@ -3,7 +3,7 @@
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.events import CheckpointTaken, Event, FileChanged, RunFinished
 from equitr_coder.domain.ids import AgentName, SessionId, TreeId
-from equitr_coder.domain.models import Purpose
+from equitr_coder.domain.models import Purpose, StopCause
 from equitr_coder.domain.runs import RunState
 from equitr_coder.ports import AgentOrder, RunKit
 
@@ -40,7 +40,9 @@ class ChatRun:
             )
         )
         outcome = await agent.run(message)
-        await self._kit.events.record(RunFinished(state=RunState.COMPLETED, content=outcome.text))
+        why = _shortcoming(outcome.text, self._kit.events.view.sessions[SESSION].last_stop)
+        state = RunState.FAILED if why else RunState.COMPLETED
+        await self._kit.events.record(RunFinished(state=state, content=outcome.text, detail=why))
 
     async def undo(self) -> tuple[str, ...]:
         """Take back what the last turn wrote; files that somebody changed since are left alone and returned.
@@ -56,7 +58,7 @@ class ChatRun:
         kinds = await self._kit.repository.changed(after, before)
         left = await self._kit.repository.restore_files(after, before, self._kit.checkout)
         events: list[Event] = [
-            FileChanged(session=SESSION, agent=AGENT, path=path, change=_kind(kind))
+            FileChanged(session=SESSION, agent=AGENT, path=path, change=kind)
             for path, kind in sorted(kinds.items())
             if path not in left
         ]
@@ -73,5 +75,12 @@ class ChatRun:
         return tree
 
 
-def _kind(kind: str) -> str:
-    return kind
+def _shortcoming(text: str, stop: StopCause) -> str:
+    """Why the last answer is not a whole one; empty when it is."""
+    match stop:
+        case StopCause.LENGTH:
+            return "the model's answer was cut off at llm.max_tokens"
+        case StopCause.FILTERED:
+            return "the model's answer was withheld by the provider's filter"
+        case _:
+            return "" if text.strip() else "the model's answer was empty"

@@ -1,8 +1,7 @@
 """One process of the product that dies by SIGKILL at a chosen point; run as a script by the tests beside it.
 
-`driver.py REPO HOME SPEC`: SPEC is JSON with `action`, and optionally `kill` (`[kind, "before" or "after", number]`).
-The action is `go` (resume what is unfinished, start when there is nothing) or `count` (as `go`, and print how often each
-kind of point was passed).
+`driver.py REPO HOME SPEC` resumes what is unfinished, starts when there is nothing, and prints how often each kind of
+point was passed. SPEC is JSON with what to start, and `kill`: None or `[kind, "before" or "after", number]`.
 """
 
 import asyncio
