@@ -53,8 +53,9 @@ class Reviewer:
     ) -> SentBack | None:
         if not self.is_due(task):
             return None
-        session = SessionId(f"review.{task.id}.{attempt}")
         tree = await self._repository.tree_of(new)
+        # A verdict is about one tree; another tree is another session.
+        session = SessionId(f"review.{task.id}.{attempt}.{tree[:8]}")
         known = self._events.view.reviews.get((session, tree))
         if known is None:
             known = await self._ask(task, session, old, new, results)

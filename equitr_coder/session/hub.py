@@ -31,20 +31,28 @@ class Hub:
         return self._view
 
     async def record(self, *events: Event) -> None:
+        """As in the port; a cancelled caller is told so only after its events are in the log and in the fold."""
         if not events:
             return
+        cancelled: asyncio.CancelledError | None = None
+        step = asyncio.get_running_loop().create_task(self._record(events))
+        while not step.done():
+            try:
+                await asyncio.wait([step])
+            except asyncio.CancelledError as again:
+                cancelled = again
+        step.result()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _record(self, events: Sequence[Event]) -> None:
         async with self._order:
             now = self._clock.now()
             stamped: list[Event] = [
                 event.model_copy(update={"seq": self._view.seq + offset, "at": now, "run": self._run})
                 for offset, event in enumerate(events, start=1)
             ]
-            try:
-                await self._store.append(stamped)
-            except asyncio.CancelledError:
-                # The store finishes what it began, so the events are in the log and must be in the fold too.
-                self._apply(stamped)
-                raise
+            await self._store.append(stamped)
             self._apply(stamped)
 
     def _apply(self, stamped: Sequence[Event]) -> None:

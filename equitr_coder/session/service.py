@@ -124,7 +124,7 @@ class LocalRunApi:
             base_commit=state.head,
             unseen=(*state.dirty, *state.untracked) if in_worktrees and state.is_repository else (),
         )
-        await self._go(RunView(run=run), [started], message=None)
+        await self._go(run, lambda _: [started], message=None)
         return run
 
     async def _highest_epic(self) -> int:
@@ -143,37 +143,47 @@ class LocalRunApi:
         return max((int(found[1]) for name in names if (found := _EPIC_REF.search(name))), default=0)
 
     async def _resume(self, command: c.ResumeRun) -> RunId:
-        view = await self._find(command.run)
-        name = view.epic or view.run
-        again = _failed_again(view) if command.run is not None else []
-        if view.state.is_final and not again:
-            raise UserError(f"{name} has ended ({view.state.value})", hint="equitrcoder runs lists what can be resumed")
-        options = view.options.model_copy(
-            update={
-                "rounds": view.options.rounds + (self._make_options(_AS_CONFIGURED).rounds if again else 0),
-                "yes": command.yes,
-                "can_ask": command.can_ask,
-                "approve_plan": command.approve,
-                "plan_only": False,
-                "budget": view.options.budget if command.budget is None else command.budget,
-            }
-        )
-        supervisor, worker = self._model_names(options, None)
-        await self._ready_repository(view.kind)
-        resumed = RunResumed(options=options, supervisor_model=supervisor, worker_model=worker)
-        await self._go(view, [resumed, *again, *_charge_open_calls(view)], message=None)
-        return view.run
+        found = await self._find(command.run)
+        await self._ready_repository(found.kind)
+
+        def opening(view: RunView) -> Sequence[Event]:
+            name = view.epic or view.run
+            again = _failed_again(view) if command.run is not None else []
+            if view.state.is_final and not again:
+                hint = "equitrcoder runs lists what can be resumed"
+                raise UserError(f"{name} has ended ({view.state.value})", hint=hint)
+            options = view.options.model_copy(
+                update={
+                    "rounds": view.options.rounds + (self._make_options(_AS_CONFIGURED).rounds if again else 0),
+                    "yes": command.yes,
+                    "can_ask": command.can_ask,
+                    "approve_plan": command.approve,
+                    "plan_only": False,
+                    "budget": view.options.budget if command.budget is None else command.budget,
+                }
+            )
+            supervisor, worker = self._model_names(options, None)
+            resumed = RunResumed(options=options, supervisor_model=supervisor, worker_model=worker)
+            return [resumed, *again, *_charge_open_calls(view)]
+
+        await self._go(found.run, opening, message=None)
+        return found.run
 
     async def _continue_chat(self, command: c.SendMessage) -> RunId:
         live = self._live.get(command.run)
         if live is not None and live.is_running:
             raise UserError("the agent is still working", hint="wait for it, or interrupt it first")
-        view = await self.view(command.run)
-        if view.kind is not RunKind.CHAT:
-            raise UserError(f"{command.run} is not a chat", hint="start a new run with your request")
-        supervisor, worker = view.supervisor_model, view.worker_model
-        resumed = RunResumed(options=view.options, supervisor_model=supervisor, worker_model=worker)
-        await self._go(view, [resumed, *_charge_open_calls(view)], message=command.text)
+
+        def opening(view: RunView) -> Sequence[Event]:
+            if view.kind is not RunKind.CHAT:
+                raise UserError(f"{command.run} is not a chat", hint="start a new run with your request")
+            resumed = RunResumed(
+                options=view.options, supervisor_model=view.supervisor_model, worker_model=view.worker_model
+            )
+            return [resumed, *_charge_open_calls(view)]
+
+        await self.view(command.run)  # says so when there is no such run
+        await self._go(command.run, opening, message=command.text)
         return command.run
 
     async def _undo(self, command: c.UndoChange) -> None:
@@ -185,18 +195,17 @@ class LocalRunApi:
         async with self._store.lock_run(command.run):
             await ChatRun(live.kit).undo()
 
-    async def _go(self, view: RunView, opening: Sequence[Event], *, message: str | None) -> None:
+    async def _go(self, run: RunId, opening: Callable[[RunView], Sequence[Event]], *, message: str | None) -> None:
+        """Own the run, then decide by its log as it stands now how it starts or goes on."""
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._store.lock_run(view.run))
-            if view.seq:
-                # Another process may have gone on since `view` was read.
-                view = fold(await self._store.read(view.run))
-            hub = Hub(run=view.run, store=self._store, clock=self._clock, view=view)
-            await hub.record(*opening)
+            await stack.enter_async_context(self._store.lock_run(run))
+            view = fold(await self._store.read(run), RunView(run=run))
+            hub = Hub(run=run, store=self._store, clock=self._clock, view=view)
+            await hub.record(*opening(view))
             approvals, questions = ApprovalDesk(hub), QuestionDesk(hub)
             kit = await self._make_kit(hub, approvals, questions)
             live = LiveRun(hub=hub, kit=kit, approvals=approvals, questions=questions, resources=stack.pop_all())
-            self._live[view.run] = live
+            self._live[run] = live
             live.start(self._group, message)
 
     async def _ready_repository(self, kind: RunKind) -> RepoState:

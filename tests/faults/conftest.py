@@ -56,7 +56,7 @@ class Victim:
 
     @property
     def environ(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
         return kept | {"HOME": str(self.folder / "home")}
 
     def prepare(self) -> None:

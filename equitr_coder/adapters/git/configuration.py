@@ -26,6 +26,9 @@ class Configuration:
     """Settings that switch off what the repository's own configuration would run."""
     own_filters: frozenset[str]
     """Filters that this repository defines for itself and that are therefore off."""
+    has_includes: bool = False
+    """Whether the repository's configuration takes in other files, which may lie where an agent can write: it is then
+    read anew before every command."""
 
     @property
     def null_id(self) -> str:
@@ -46,10 +49,12 @@ async def read_configuration(process: GitProcess, checkout: Checkout) -> Configu
     foreign: dict[str, dict[str, str]] = {}
     own: set[str] = set()
     overrides: list[tuple[str, str]] = []
+    has_includes = False
     for scope, entry in zip(fields[::2], fields[1::2], strict=False):
         key, _, value = entry.partition("\n")
         values[key] = value
         section, _, rest = key.partition(".")
+        has_includes |= section in ("include", "includeif") and scope in _OWN
         name, _, variable = rest.rpartition(".")
         if section == "filter" and variable in {"clean", "smudge", "process", "required"}:
             if scope in _OWN:
@@ -64,7 +69,7 @@ async def read_configuration(process: GitProcess, checkout: Checkout) -> Configu
         kept = {} if name in disabled else foreign[name]
         overrides += [(f"filter.{name}.{part}", kept.get(part, "")) for part in ("clean", "smudge", "process")]
         overrides.append((f"filter.{name}.required", kept.get("required", "false")))
-    return Configuration(values=values, overrides=tuple(overrides), own_filters=disabled)
+    return Configuration(values=values, overrides=tuple(overrides), own_filters=disabled, has_includes=has_includes)
 
 
 def signature(checkout: Checkout) -> tuple[object, ...]:

@@ -37,7 +37,7 @@ class Git:
 
     async def configuration(self) -> Configuration:
         seen = (self.checkout.git_dir, *signature(self.checkout))
-        if seen not in self._known:
+        if seen not in self._known or self._known[seen].has_includes:
             self._known[seen] = await read_configuration(self.process, self.checkout)
         return self._known[seen]
 
