@@ -5,7 +5,6 @@ left in the user's checkout, with the check's own files as they were at the star
 """
 
 import argparse
-import asyncio
 import json
 import os
 import platform
@@ -124,7 +123,7 @@ def evaluate(tasks: Sequence[EvalTask], setup: Setup, report: Report, budget: De
         if left <= 0:
             report.stopped = "the cap is reached"
             break
-        outcome, said = asyncio.run(run_task(task, setup, left))
+        outcome, said = run_task(task, setup, left)
         report.add(outcome)
         print(outcome.as_row(), flush=True)
         if outcome.exit_code in (CAP_REACHED, INTERRUPTED, USAGE, PROVIDER):

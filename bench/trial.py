@@ -222,13 +222,18 @@ class Outcome:
         return (
             f"{self.task:<20} {self.result:<14} {dollars(self.usd):>9} {tokens:>15} {self.model_calls:>6}"
             f" {self.malformed_calls:>5}/{self.tool_calls:<5} {self.attempts:>8} {self.escalations:>6}"
-            f" {duration(self.seconds):>13}"
-        )
+            f" {duration(self.seconds):>13}  {self._why()}"
+        ).rstrip()
+
+    def _why(self) -> str:
+        if self.result == SOLVED:
+            return ""
+        return self.reason or f"exit {self.exit_code}"
 
 
 HEAD = (
     f"{'task':<20} {'result':<14} {'cost':>9} {'tokens in/out':>15} {'calls':>6} {'malf./tools':<11} {'attempts':>8}"
-    f" {'asked':>6} {'time':>13}"
+    f" {'asked':>6} {'time':>13}  why"
 )
 
 
@@ -264,10 +269,14 @@ def measure(task: EvalTask, process: Process, verdict: Verdict) -> Outcome:
     )
 
 
-async def run_task(task: EvalTask, setup: Setup, left: Decimal) -> tuple[Outcome, str]:
+def run_task(task: EvalTask, setup: Setup, left: Decimal) -> tuple[Outcome, str]:
     """The outcome, and what the product said on standard error."""
     repo = setup.repos / task.name
     lay_out(task, repo)
     process = run_chat(setup.chat(task, repo, left), cwd=repo, environ=setup.environ)
+    return measure(task, process, asyncio.run(_judge(task, repo, setup))), process.said
+
+
+async def _judge(task: EvalTask, repo: Path, setup: Setup) -> Verdict:
     executor = await choose_executor(mode="auto", home=setup.home, readable=(), environ=os.environ)
-    return measure(task, process, await judge(task, repo, executor)), process.said
+    return await judge(task, repo, executor)

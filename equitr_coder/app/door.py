@@ -96,5 +96,12 @@ class LazyFileHandler(RotatingFileHandler):
         super().__init__(path, maxBytes=2_000_000, backupCount=2, delay=True, encoding="utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:
-        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
-        super().emit(record)
+        try:
+            Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            self.handleError(record)
+        else:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - logging's own name
+        """A log that cannot be written must not bury the error itself; that one is said in its own words."""

@@ -57,8 +57,11 @@ async def _choose(proposals: tuple[Proposal, ...], person: Person) -> Proposal |
         typed = await person.ask(f"Use which? ({', '.join(numbers)}, or no) ")
         if typed is None or typed.lower() in ("no", "n"):
             return None
+        if len(proposals) == 1 and typed.lower() in ("yes", "y"):
+            return proposals[0]
         if typed in numbers:
             return numbers[typed]
+        person.show([Line(f"Type {' or '.join(numbers)}, or no.")])
 
 
 async def _says_yes(person: Person, prompt: str) -> bool:

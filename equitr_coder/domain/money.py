@@ -7,6 +7,8 @@ from equitr_coder.domain.value import Value
 
 ZERO = Decimal(0)
 MILLION = Decimal(1_000_000)
+UNPRICED = "unknown"
+"""The price source of a call whose price nobody knows; its cost is unknown, never 0."""
 
 
 class Usage(Value):

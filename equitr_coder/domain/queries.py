@@ -183,6 +183,8 @@ class CostRow(Value):
     calls: int
     usage: Usage
     usd: Decimal
+    is_unpriced: bool = False
+    """Some of these calls have no known price: `usd` is less than the truth."""
 
 
 class CostAnswer(Value):

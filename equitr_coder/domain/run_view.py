@@ -11,7 +11,7 @@ from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import AssistantMessage, Message, Purpose, StopCause, SystemMessage, Tier, ToolMessage
-from equitr_coder.domain.money import ZERO, Usage
+from equitr_coder.domain.money import UNPRICED, ZERO, Usage
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.domain.tools import ToolEnd
@@ -90,6 +90,8 @@ class LedgerRow:
     usage: Usage = field(default_factory=Usage)
     is_open: bool = True
     latency_ms: int = 0
+    is_unpriced: bool = False
+    """No price is known, so `usd` says nothing."""
 
 
 @dataclass
@@ -216,7 +218,7 @@ def apply(view: RunView, event: e.Event) -> None:
                 event.usd,
             )
         case e.ModelCallSettled():
-            _close_row(view, event, event.usage, event.latency_ms)
+            _close_row(view, event, event.usage, event.latency_ms, is_unpriced=event.price_source == UNPRICED)
             _session(view, event).calls_made += 1
             _session(view, event).last_stop = event.stop
         case e.ModelCallFailed():
@@ -303,7 +305,14 @@ def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
         task.ended = event.at
 
 
-def _close_row(view: RunView, event: e.ModelCallSettled | e.ModelCallFailed, usage: Usage, latency_ms: int) -> None:
+def _close_row(
+    view: RunView,
+    event: e.ModelCallSettled | e.ModelCallFailed,
+    usage: Usage,
+    latency_ms: int,
+    *,
+    is_unpriced: bool = False,
+) -> None:
     row = view.ledger.get(event.call)
     reserved = row.reserved if row is not None else event.usd
     view.ledger[event.call] = LedgerRow(
@@ -319,4 +328,5 @@ def _close_row(view: RunView, event: e.ModelCallSettled | e.ModelCallFailed, usa
         usage,
         is_open=False,
         latency_ms=latency_ms,
+        is_unpriced=is_unpriced,
     )

@@ -12,7 +12,7 @@ from equitr_coder.domain.errors import ModelError, ModelErrorKind
 from equitr_coder.domain.events import MessageAdded, ModelCallFailed, ModelCallReserved, ModelCallSettled
 from equitr_coder.domain.ids import AgentName, SessionId, TaskId
 from equitr_coder.domain.models import ModelRequest, Purpose, Reply, TextDelta
-from equitr_coder.domain.money import ZERO
+from equitr_coder.domain.money import UNPRICED, ZERO
 from equitr_coder.ports import Account, BudgetGate, Clock, Deadline, EventSink, ModelClient, Reservation
 
 _FIRST_DELAY = 0.5
@@ -104,7 +104,7 @@ class ModelCalls:
             purpose=self._caller.purpose,
             usage=reply.usage,
             usd=usd,
-            price_source=reservation.price.source if reservation.price is not None else "unknown",
+            price_source=reservation.price.source if reservation.price is not None else UNPRICED,
             latency_ms=latency_ms,
             stop=reply.stop,
         )

@@ -248,6 +248,6 @@ def _refusal(results: Sequence[CheckResult]) -> SentBack | None:
         )
     return SentBack(
         StopReason.CHECK_FAILED,
-        f"`{failed.command}` ended with exit code {failed.exit_code} on the merged tree. Its last output:\n"
-        f"{failed.output_tail}",
+        f"`{failed.command}` ended with exit code {failed.exit_code} on the merged tree. "
+        + (f"Its last output:\n{failed.output_tail}" if failed.output_tail.strip() else "It printed nothing."),
     )

@@ -60,12 +60,16 @@ def _total(spent: Decimal, held: Decimal, cap: Decimal | None) -> str:
 
 
 def _rows(rows: Iterable[CostRow]) -> list[Line]:
-    cells = [(row.name, dollars(row.usd), plural(row.calls, "call"), tokens(row.usage)) for row in rows]
+    cells = [
+        (row.name, "unknown" if row.is_unpriced else dollars(row.usd), plural(row.calls, "call"), tokens(row.usage))
+        for row in rows
+    ]
     return [Line(text) for text in table(cells)]
 
 
 def _sum(name: str, calls: Iterable[LedgerRow]) -> CostRow:
-    usage, usd, count = Usage(), ZERO, 0
+    usage, usd, count, is_unpriced = Usage(), ZERO, 0, False
     for call in calls:
+        is_unpriced |= call.is_unpriced
         usage, usd, count = usage.plus(call.usage), usd + call.usd, count + 1
-    return CostRow(name=name, calls=count, usage=usage, usd=usd)
+    return CostRow(name=name, calls=count, usage=usage, usd=usd, is_unpriced=is_unpriced)

@@ -7,6 +7,7 @@ from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.presentation.cost import by_model
 from equitr_coder.presentation.figures import exact
 from equitr_coder.presentation.states import is_proven, sync_state, waits_for
+from equitr_coder.presentation.summary import next_step
 
 
 def outcome(view: RunView) -> dict[str, Any]:
@@ -16,7 +17,10 @@ def outcome(view: RunView) -> dict[str, Any]:
         "reason": view.reason.value if view.reason else None,
         "content": view.content,
         "detail": view.detail or None,
-        "cost": {"total": exact(view.spent), "by_model": {row.name: exact(row.usd) for row in by_model(view)}},
+        "cost": {
+            "total": exact(view.spent),
+            "by_model": {row.name: "unknown" if row.is_unpriced else exact(row.usd) for row in by_model(view)},
+        },
         "tasks": [_task(view, task) for task in view.tasks.values()],
         "run": view.run,
         "epic": view.epic,
@@ -77,6 +81,7 @@ def _task(view: RunView, task: TaskView) -> dict[str, Any]:
         "agent": task.agent,
         "reason": task.reason.value if task.reason else None,
         "detail": task.detail,
+        "next": next_step(view, task.reason) or None if task.state in (TaskState.FAILED, TaskState.BLOCKED) else None,
         "receipt": receipt.model_dump(mode="json", exclude={"checks": {"__all__": {"output_tail"}}})
         if receipt
         else None,

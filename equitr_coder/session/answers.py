@@ -78,6 +78,7 @@ def _group(rows: Iterable[LedgerRow], key: Callable[[LedgerRow], str]) -> tuple[
             calls=len(group),
             usage=sum_usage(row.usage for row in group),
             usd=sum((row.usd for row in group), ZERO),
+            is_unpriced=any(row.is_unpriced for row in group),
         )
         for name, group in groups.items()
     ]

@@ -210,6 +210,7 @@ class LocalRunApi:
 
     async def _ready_repository(self, kind: RunKind) -> RepoState:
         """What would stop the run later stops it now, before money is spent."""
+        await self._store.clear_journal("probe")  # a home that cannot be written says so here, before anything is paid
         await self._repository.recover_landings()
         state = await self._repository.inspect()
         if kind is RunKind.CHAT:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from equitr_coder.testing.script import Rule
-from tests.e2e.conftest import OpenStage, Stage
-from tests.e2e.conftest import stage as stage
-from tests.e2e_real.source import Unobtainable, fetch, unpack
+from tests.e2e.conftest import OpenStage, Stage, stage
+from tests.e2e_real.source import UnobtainableError, fetch, unpack
+
+__all__ = ["stage"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def run_tests(user: Stage, *selected: str) -> "subprocess.CompletedProcess[str]"
 def archive() -> Path:
     try:
         return fetch()
-    except Unobtainable as error:
+    except UnobtainableError as error:
         pytest.skip(f"the source distribution cannot be had: {error}")
 
 

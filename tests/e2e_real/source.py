@@ -16,11 +16,11 @@ CACHE = Path(sys.prefix) / "sdists"
 _SECONDS = 90.0
 
 
-class Unobtainable(Exception):
+class UnobtainableError(Exception):
     """The package cannot be had here: no client, or no registry within reach."""
 
 
-class WrongPackage(Exception):
+class WrongPackageError(Exception):
     """Something was offered that is not what is pinned."""
 
 
@@ -28,8 +28,8 @@ def fetch(cache: Path = CACHE) -> Path:
     """The archive, checked by the client against its pinned hash before it is kept.
 
     Raises:
-        Unobtainable: with the reason.
-        WrongPackage: the hash differs.
+        UnobtainableError: with the reason.
+        WrongPackageError: the hash differs.
     """
     cache.mkdir(parents=True, exist_ok=True)
     name = PINNED.read_text(encoding="utf-8").split(" ")[0].replace("==", "-") + ".tar.gz"
@@ -58,12 +58,12 @@ def _download(into: Path) -> None:
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise Unobtainable(f"pip download did not end within {_SECONDS:.0f} s") from error
+        raise UnobtainableError(f"pip download did not end within {_SECONDS:.0f} s") from error
     if ran.returncode != 0:
         said = [line for line in ran.stderr.splitlines() if line.startswith("ERROR")] or ran.stderr.splitlines()
         if "DO NOT MATCH THE HASHES" in ran.stderr:
-            raise WrongPackage(ran.stderr)
-        raise Unobtainable(f"pip download ended with {ran.returncode}: {said[-1] if said else 'no output'}")
+            raise WrongPackageError(ran.stderr)
+        raise UnobtainableError(f"pip download ended with {ran.returncode}: {said[-1] if said else 'no output'}")
 
 
 def _client() -> list[str]:
@@ -72,11 +72,11 @@ def _client() -> list[str]:
         return [sys.executable, "-m", "pip"]
     if uv := shutil.which("uv"):
         return [uv, "tool", "run", "--quiet", "pip"]
-    raise Unobtainable("neither pip nor uv is here to download it")
+    raise UnobtainableError("neither pip nor uv is here to download it")
 
 
 if __name__ == "__main__":
     try:
         fetch()
-    except Unobtainable as error:
+    except UnobtainableError as error:
         sys.exit(f"the tests on a real package will be skipped: {error}")

@@ -61,7 +61,7 @@ def test_two_defects_are_mended_at_once_and_proven_by_the_packages_own_tests(pac
         assert task["state"] == "done"
         assert task["attempts"] == 1
         checks = {check["command"]: check for check in task["receipt"]["checks"]}
-        assert list(checks)[0] == defect.check
+        assert next(iter(checks)) == defect.check
         assert any(command.startswith(WHOLE_SUITE) and "--deselect" in command for command in checks)
         assert {check["exit_code"] for check in checks.values()} == {0}
         assert {check["tree"] for check in checks.values()} == {task["receipt"]["tree"]}

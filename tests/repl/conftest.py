@@ -384,9 +384,12 @@ class Tape(io.StringIO):
 class Session:
     """The person's side of an open session."""
 
-    def __init__(self, tape: Tape, send: Callable[[str], None], unread: int) -> None:
-        """`unread` is the descriptor that the program reads the keys from."""
+    def __init__(
+        self, tape: Tape, send: Callable[[str], None], unread: int, *, drain: Callable[[], None] = lambda: None
+    ) -> None:
+        """`unread` is the descriptor the program reads keys from; `drain` reads what is on its way to the tape."""
         self.tape = tape
+        self._drain = drain
         self.types = send
         self._unread = unread
         self._position = 0
@@ -423,7 +426,10 @@ class Session:
         try:
             async with asyncio.timeout(WAIT):
                 while not holds():
-                    assert not self.task.done(), f"{complaint}, and it has ended:\n{self.tape.text}"
+                    if self.task.done():
+                        self._drain()
+                        assert holds(), f"{complaint}, and it has ended:\n{self.tape.text}"
+                        return
                     self.tape.grew.clear()
                     await _first(self.tape.grew.wait(), asyncio.wait([self.task]))
         except TimeoutError:
@@ -447,11 +453,19 @@ async def attend_plainly(api: PlayedApi, *, planning: bool = False) -> AsyncIter
     tape = Tape()
     master, slave = os.openpty()
     decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def read() -> None:
+        tape.write(decoder.decode(os.read(master, 65536)))
+
+    def drain() -> None:
+        while select.select([master], [], [], 0)[0]:
+            read()
+
     loop = asyncio.get_running_loop()
-    loop.add_reader(master, lambda: tape.write(decoder.decode(os.read(master, 65536))))
+    loop.add_reader(master, read)
     with os.fdopen(slave, "r", encoding="utf-8") as stdin, os.fdopen(os.dup(slave), "w", encoding="utf-8") as screen:
         keyboard = PlainLines(stdin=stdin, screen=screen)
-        session = Session(tape, lambda text: void(os.write(master, text.encode())), stdin.fileno())
+        session = Session(tape, lambda text: void(os.write(master, text.encode())), stdin.fileno(), drain=drain)
         try:
             async with _held(api, keyboard, session, planning=planning) as held:
                 yield held

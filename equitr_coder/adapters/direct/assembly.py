@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from equitr_coder.adapters.direct.usage import estimate_usage, read_usage
@@ -27,7 +27,7 @@ class _Call:
     index: int | None
     id: str = ""
     name: str = ""
-    arguments: str = ""
+    _pieces: list[str] = field(default_factory=list)
 
     def is_continued_by(self, index: int | None, call_id: str, name: str) -> bool:
         """Whether a piece belongs to this call.
@@ -46,9 +46,16 @@ class _Call:
         if name != self.name:
             self.name += name
         if isinstance(arguments, str):
-            self.arguments += arguments
+            self._pieces.append(arguments)
         elif arguments is not None:
-            self.arguments = json.dumps(arguments, ensure_ascii=False)
+            self._pieces = [json.dumps(arguments, ensure_ascii=False)]
+
+    @property
+    def arguments(self) -> str:
+        """Joined when asked for: a file of a megabyte comes in tens of thousands of pieces."""
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
 
 
 class ReplyAssembly:
