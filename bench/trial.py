@@ -1,5 +1,6 @@
 """One task of the evaluation: a fresh repository, one run of the product, the check on what it left, the figures."""
 
+import asyncio
 import hashlib
 import importlib
 import json

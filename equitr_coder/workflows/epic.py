@@ -301,13 +301,21 @@ class EpicRun:
             await self._record_end(RunState.COMPLETED, landed=False, hint=hint, why="HEAD is detached")
             return
         repository = self._kit.repository
-        if await repository.resolve(f"refs/heads/{view.base_branch}") == tip:
+        if await self._has_landed(view.base_branch, base, tip):
             landing = Landing(landed=True)  # moved before a crash
         else:
             landing = await repository.land(view.run, view.base_branch, base, tip)
         if landing.landed:
             await self._kit.events.record(MergeLanded(target=view.base_branch, old=base, commit=tip))
         await self._record_end(RunState.COMPLETED, landed=landing.landed, hint=landing.command, why=landing.reason)
+
+    async def _has_landed(self, branch: str, base: CommitId, tip: CommitId) -> bool:
+        """Whether the user's branch holds the work already: it is there, or merging it would change nothing."""
+        repository = self._kit.repository
+        now = await repository.resolve(f"refs/heads/{branch}")
+        if now is None or now == base:
+            return False
+        return now == tip or (await repository.forecast(now, tip)).tree == await repository.tree_of(now)
 
     async def _tick_todos(self, plan: Plan) -> None:
         """The ticks of done tasks, as one commit of the host."""

@@ -40,7 +40,7 @@ from equitr_coder.repl.prompt import hold_session
 from tests.repl.pane import Pane
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-WAIT = 5.0
+WAIT = 20.0
 CTRL_C, CTRL_D = "\x03", "\x04"
 COLUMNS = 100
 

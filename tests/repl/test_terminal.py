@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 PRICES = {"stub/strong": {"input": 10, "output": 30}, "stub/weak": {"input": 1, "output": 3}}
-WAIT = 12.0
+WAIT = 30.0
 EDITOR = """#!/bin/sh
 echo 'editing; one line to add:'
 read -r line
