@@ -421,8 +421,9 @@ class Executor(Protocol):
         ...
 
     def leads_back(self, place: Place) -> str:
-        """When not confined: how code under test could come from `stands_for` instead of `root` (an editable install,
-        a `.pth`, a link), in words; empty when it cannot.
+        """How a check there could prove something else than the tree at `root`, in words; empty when it cannot: code
+        under test that comes from `stands_for` (an editable install, a `.pth`, a link), or a tree that holds its own
+        programs where the user's environment stands.
         """
         ...
 

@@ -103,5 +103,5 @@ class LazyFileHandler(RotatingFileHandler):
         else:
             super().emit(record)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - logging's own name
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         """A log that cannot be written must not bury the error itself; that one is said in its own words."""

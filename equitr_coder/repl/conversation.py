@@ -9,7 +9,7 @@ from equitr_coder.repl.mode import Mode, status_line
 from equitr_coder.repl.turns import Next, Turns
 
 _WELCOME = "EQUITR Coder. /help lists the commands and keys."
-_DONE, _INTERRUPTED = 0, 130
+_DONE, INTERRUPTED = 0, 130
 _FAREWELLS = ("exit", "quit")
 
 
@@ -43,8 +43,13 @@ class Conversation:
                     self._screen.say("Ctrl-C again leaves.")
                 case Closed():
                     follows = Next.LEAVE
-        await self._say_how_to_go_on()
-        return _INTERRUPTED if follows is Next.ABANDON else _DONE
+        await self.say_how_to_go_on()
+        return INTERRUPTED if follows is Next.ABANDON else _DONE
+
+    async def say_how_to_go_on(self) -> None:
+        """Name what can be resumed; nothing when everything has ended."""
+        for view in await self._turns.unfinished():
+            self._screen.show([Line(f"resume with: equitrcoder resume {view.epic or view.run}")])
 
     async def _take(self, typed: Typed) -> Next:
         """A request or a command. What goes wrong with it is told in two lines and ends nothing."""
@@ -68,7 +73,3 @@ class Conversation:
             self._screen.say("That was pasted, so it was not run as a command. Enter runs it.")
             return Next.PROMPT
         return await self._turns.request(text)
-
-    async def _say_how_to_go_on(self) -> None:
-        for view in await self._turns.unfinished():
-            self._screen.show([Line(f"resume with: equitrcoder resume {view.epic or view.run}")])

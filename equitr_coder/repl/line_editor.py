@@ -1,5 +1,6 @@
 """The keyboard on a capable terminal: prompt-toolkit's line editing, inline, without alternate screen or mouse."""
 
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from equitr_coder.repl.history import open_history
 from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Typed
 from equitr_coder.repl.keys import prompt_keys
 from equitr_coder.repl.screen import Screen
-from equitr_coder.repl.signals import interrupts
+from equitr_coder.repl.signals import catching
 from equitr_coder.repl.type_ahead import TypeAhead
 
 _PROMPT = "you> "
@@ -83,7 +84,7 @@ class LineEditor:
                 on_interrupt()
 
         self._ahead.press(get_typeahead(self._input))
-        with interrupts(on_interrupt) as take_signal, self._input.raw_mode(), self._input.attach(hear):
+        with catching(signal.SIGINT, on_interrupt) as take_signal, self._input.raw_mode(), self._input.attach(hear):
             self._take_signal = take_signal
             try:
                 yield _Listening(self._input)

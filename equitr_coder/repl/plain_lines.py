@@ -6,6 +6,7 @@ Also the calmest one for a screen reader: nothing is ever drawn twice.
 import asyncio
 import os
 import select
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal, TextIO
@@ -13,7 +14,7 @@ from typing import Literal, TextIO
 from equitr_coder.presentation.text import Line, plural
 from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Typed
 from equitr_coder.repl.screen import Screen
-from equitr_coder.repl.signals import interrupts
+from equitr_coder.repl.signals import catching
 
 _PROMPT, _MORE = "you> ", "...> "
 _Happening = Literal["input", "interrupt"]
@@ -55,7 +56,7 @@ class PlainLines:
 
     @contextmanager
     def listening(self, on_interrupt: Callable[[], None]) -> Iterator["_Listening"]:
-        with interrupts(on_interrupt) as take_signal:
+        with catching(signal.SIGINT, on_interrupt) as take_signal:
             self._take_signal = take_signal
             try:
                 yield _Listening()
@@ -109,12 +110,12 @@ class PlainLines:
         happened: asyncio.Future[_Happening] = loop.create_future()
         loop.add_reader(self._stdin, _resolve, happened, "input")
         try:
-            with interrupts(lambda: _resolve(happened, "interrupt")):
+            with catching(signal.SIGINT, lambda: _resolve(happened, "interrupt")):
                 return await happened
         finally:
             loop.remove_reader(self._stdin)
             if self._take_signal is not None:
-                self._take_signal()  # `interrupts` has given it back to nobody
+                self._take_signal()  # `catching` has given it back to nobody
 
     def _write(self, text: str) -> None:
         encoding = self._out.encoding or "utf-8"

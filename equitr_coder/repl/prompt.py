@@ -8,10 +8,11 @@ from pathlib import Path
 from equitr_coder.domain.queries import ConfigAnswer, ConfigQuery, ModelsAnswer, ModelsQuery
 from equitr_coder.ports import RunApi
 from equitr_coder.repl.commands import Commands
-from equitr_coder.repl.conversation import Conversation
+from equitr_coder.repl.conversation import INTERRUPTED, Conversation
 from equitr_coder.repl.following import Attendants
 from equitr_coder.repl.keyboard import Keyboard
 from equitr_coder.repl.mode import Mode, Setup
+from equitr_coder.repl.signals import unless_ended
 from equitr_coder.repl.turns import Turns
 
 _CANNOT_DRAW = ("", "dumb", "unknown")
@@ -42,7 +43,12 @@ async def hold_session(api: RunApi, keyboard: Keyboard, *, planning: bool, atten
     turns = Turns(api, keyboard, attendants, mode)
     await turns.offer_files()
     commands = Commands(api, keyboard.screen, mode, turns)
-    return await Conversation(keyboard=keyboard, mode=mode, turns=turns, commands=commands).hold()
+    conversation = Conversation(keyboard=keyboard, mode=mode, turns=turns, commands=commands)
+    code = await unless_ended(conversation.hold())
+    if code is not None:
+        return code
+    await conversation.say_how_to_go_on()
+    return INTERRUPTED
 
 
 def open_keyboard(history: Path | None, environ: Mapping[str, str]) -> Keyboard:

@@ -1,23 +1,37 @@
-"""Ctrl-C as a signal, for the moments when no prompt turns it into a key."""
+"""Signals as events of the loop, for as long as a context is open; what handled them before handles them after it."""
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def interrupts(called: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """SIGINT calls back instead of ending the program. Yields what takes the signal again after others have used it."""
+def catching(number: signal.Signals, called: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """The signal calls back. Yields what takes it again after somebody else has used it meanwhile."""
     loop = asyncio.get_running_loop()
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
 
     def take() -> None:
-        loop.add_signal_handler(signal.SIGINT, called)
+        loop.add_signal_handler(number, called)
 
     take()
     try:
         yield take
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, before)
+        loop.remove_signal_handler(number)
+        signal.signal(number, before)
+
+
+async def unless_ended(work: Coroutine[Any, Any, int]) -> int | None:
+    """What `work` returns; None when the process was told to end and `work` was therefore cancelled."""
+    with ExitStack() as stack:
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work)
+            for number in _ENDING:
+                stack.enter_context(catching(number, working.cancel))
+            await asyncio.wait([working])
+        return None if working.cancelled() else working.result()

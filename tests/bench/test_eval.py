@@ -122,15 +122,15 @@ def test_one_agent_in_place_is_judged_by_the_same_check(stage: OpenStage, evalua
 
 
 def test_at_the_cap_it_stops_and_says_what_was_not_run(stage: OpenStage, evaluation: OpenEvaluation) -> None:
-    dear = {"llm": {"prices": {"stub/weak": {"input": 1, "output": 100}}, "max_tokens": 8000}}
-    work = ScriptedReply(calls=(*mends_pages(), hands_in()), usage={"input": 1000, "output": 5000})
+    dear = {"llm": {"prices": {"stub/weak": {"input": 10, "output": 100}}}}
+    work = ScriptedReply(calls=(*mends_pages(), hands_in()), usage={"input": 20_000, "output": 7_000})
     run = evaluation(stage([rule(work, model="weak", offers="hand_in", first="21 orders")], config=dear))
 
     ended = run.run("--budget", "1", "--only", "01,02,03")
 
     assert ended.code == 0, ended.brief
     result = run.result
-    assert [task["result"] for task in result["tasks"]] == ["solved", "cut by the cap"]
+    assert [task["result"] for task in result["tasks"]] == ["solved", "cut by the cap"], ended.brief
     assert result["not_run"] == ["02_cli_flag", "03_crlf"]
     assert result["stopped"] == "the cap is reached"
     assert Decimal(result["totals"]["usd"]) <= 1

@@ -116,9 +116,8 @@ class BubblewrapExecutor:
         return environment_digest(self._sight.environment(real(place), clean=True), *self._facts(place))
 
     def leads_back(self, place: Place) -> str:
-        """Always empty: in here what leads to the checkout leads to the tree."""
-        del place
-        return ""
+        """What leads to the checkout leads to the tree in here; what remains is a tree that brings its own tools."""
+        return self._sight.brought_along(place)
 
     def _facts(self, place: Place) -> tuple[str, ...]:
         return interpreter_facts(place.root, self._sight.environment(real(place), clean=True))

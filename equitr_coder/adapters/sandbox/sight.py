@@ -135,6 +135,20 @@ class Sight:
                 mounts += [Mount("read", at + relative, path) for at in (checkout, root)]
         return mounts
 
+    def brought_along(self, place: Place) -> str:
+        """Where the tree holds something of its own at the place of the user's environment or of a linked folder, so
+        that its programs would run in place of the user's; in words, empty when it does not.
+        """
+        seen = real(place)
+        root, checkout = str(seen.root), str(seen.stands_for or seen.root)
+        if root == checkout:
+            return ""
+        inside = [path for path in self.toolchains.roots if is_inside(path, checkout) and path != checkout]
+        taken = [path[len(checkout) + 1 :] for path in inside if _is_the_machines(Path(path), Path(checkout))]
+        taken += [os.path.normpath(relative) for relative in seen.links]
+        own = sorted({relative for relative in taken if not _is_free(f"{root}/{relative}")})
+        return f"the tree brings its own {', '.join(own)}, whose programs would run in place of yours" if own else ""
+
     def _secrets(self, root: str, roots: tuple[str, ...]) -> list[Mount]:
         """The project's settings are read-only; the user's credentials stay out of sight wherever they lie."""
         mounts = [
@@ -167,6 +181,12 @@ def real(place: Place) -> Place:
         root=Path(os.path.realpath(place.root)),
         stands_for=None if place.stands_for is None else Path(os.path.realpath(place.stands_for)),
     )
+
+
+def _is_the_machines(path: Path, checkout: Path) -> bool:
+    """A virtual environment or installed packages, or a folder of them: never part of what a task builds."""
+    above = [folder for folder in (path, *path.parents) if is_inside(str(folder), str(checkout)) and folder != checkout]
+    return any(folder.name == "node_modules" or is_environment(folder) for folder in above)
 
 
 def _is_free(path: str) -> bool:
