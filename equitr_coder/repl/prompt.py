@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from equitr_coder.domain.queries import ConfigAnswer, ConfigQuery, ModelsAnswer, ModelsQuery
@@ -47,7 +48,8 @@ async def hold_session(api: RunApi, keyboard: Keyboard, *, planning: bool, atten
     code = await unless_ended(conversation.hold())
     if code is not None:
         return code
-    await conversation.say_how_to_go_on()
+    with suppress(OSError):  # there may be no terminal any more
+        await conversation.say_how_to_go_on()
     return INTERRUPTED
 
 

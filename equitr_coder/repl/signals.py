@@ -1,11 +1,13 @@
 """Signals as events of the loop, for as long as a context is open; what handled them before handles them after it."""
 
 import asyncio
+import errno
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+_GONE = (errno.EIO, errno.EPIPE)
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -27,11 +29,17 @@ def catching(number: signal.Signals, called: Callable[[], object]) -> Iterator[C
 
 
 async def unless_ended(work: Coroutine[Any, Any, int]) -> int | None:
-    """What `work` returns; None when the process was told to end and `work` was therefore cancelled."""
-    with ExitStack() as stack:
-        async with asyncio.TaskGroup() as group:
-            working = group.create_task(work)
-            for number in _ENDING:
-                stack.enter_context(catching(number, working.cancel))
-            await asyncio.wait([working])
-        return None if working.cancelled() else working.result()
+    """What `work` returns; None when the process was told to end, or its terminal is gone, and `work` was cut short."""
+    code: int | None = None
+    try:
+        with ExitStack() as stack:
+            async with asyncio.TaskGroup() as group:
+                working = group.create_task(work)
+                for number in _ENDING:
+                    stack.enter_context(catching(number, working.cancel))
+                await asyncio.wait([working])
+            code = None if working.cancelled() else working.result()
+    except* OSError as errors:
+        if any(isinstance(error, OSError) and error.errno not in _GONE for error in errors.exceptions):
+            raise
+    return code

@@ -1,17 +1,18 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId
 from equitr_coder.domain.models import AssistantMessage, Purpose, SystemMessage, Tier, ToolCall, UserMessage
-from equitr_coder.domain.money import Usage
+from equitr_coder.domain.money import ZERO, Usage
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 
-WHO = {"session": SessionId("T1.1"), "agent": AgentName("worker"), "task": TaskId("T1")}
-CALL = {"call": CallId("c1"), "model": "m", "tier": Tier.WEAK, "purpose": Purpose.WORK}
+WHO: dict[str, Any] = {"session": SessionId("T1.1"), "agent": AgentName("worker"), "task": TaskId("T1")}
+CALL: dict[str, Any] = {"call": CallId("c1"), "model": "m", "tier": Tier.WEAK, "purpose": Purpose.WORK}
 
 
 def view_of(*events: e.Event) -> RunView:
@@ -35,35 +36,35 @@ def approved(*ids: str) -> e.PlanApproved:
 
 
 def reserved(usd: str) -> e.ModelCallReserved:
-    return e.ModelCallReserved(**WHO, **CALL, usd=Decimal(usd), input_bound=1, max_tokens=1)  # type: ignore[arg-type]
+    return e.ModelCallReserved(**WHO, **CALL, usd=Decimal(usd), input_bound=1, max_tokens=1)
 
 
 def test_a_reservation_is_held_until_it_is_settled_and_then_spent_at_its_real_cost() -> None:
     held = view_of(reserved("0.5"))
-    settled = e.ModelCallSettled(**WHO, **CALL, usage=Usage(input=3), usd=Decimal("0.2"))  # type: ignore[arg-type]
+    settled = e.ModelCallSettled(**WHO, **CALL, usage=Usage(input=3), usd=Decimal("0.2"))
     spent = view_of(reserved("0.5"), settled)
 
-    assert (held.held, held.spent) == (Decimal("0.5"), 0)
-    assert (spent.held, spent.spent) == (0, Decimal("0.2"))
+    assert (held.held, held.spent) == (Decimal("0.5"), ZERO)
+    assert (spent.held, spent.spent) == (ZERO, Decimal("0.2"))
     assert spent.ledger[CallId("c1")].usage == Usage(input=3)
 
 
 def test_a_failed_call_costs_what_it_says() -> None:
-    failed = e.ModelCallFailed(**WHO, **CALL, kind=ModelErrorKind.TIMEOUT, message="late", usd=Decimal("0.5"))  # type: ignore[arg-type]
+    failed = e.ModelCallFailed(**WHO, **CALL, kind=ModelErrorKind.TIMEOUT, message="late", usd=Decimal("0.5"))
     view = view_of(reserved("0.5"), failed)
 
-    assert (view.held, view.spent) == (0, Decimal("0.5"))
+    assert (view.held, view.spent) == (ZERO, Decimal("0.5"))
 
 
 def test_a_transcript_is_folded_and_says_which_calls_still_lack_a_result() -> None:
     calls = tuple(ToolCall(id=CallId(i), name="t", arguments="{}") for i in ("a", "b"))
     view = view_of(
         approved("T1"),
-        e.MessageAdded(**WHO, message=SystemMessage(text="be good")),  # type: ignore[arg-type]
-        e.MessageAdded(**WHO, message=UserMessage(text="do")),  # type: ignore[arg-type]
-        e.MessageAdded(**WHO, message=AssistantMessage(calls=calls)),  # type: ignore[arg-type]
-        e.ToolCalled(**WHO, call=CallId("a"), name="t", arguments="{}"),  # type: ignore[arg-type]
-        e.ToolReturned(**WHO, call=CallId("a"), name="t", text="ok"),  # type: ignore[arg-type]
+        e.MessageAdded(**WHO, message=SystemMessage(text="be good")),
+        e.MessageAdded(**WHO, message=UserMessage(text="do")),
+        e.MessageAdded(**WHO, message=AssistantMessage(calls=calls)),
+        e.ToolCalled(**WHO, call=CallId("a"), name="t", arguments="{}"),
+        e.ToolReturned(**WHO, call=CallId("a"), name="t", text="ok"),
     )
 
     session = view.sessions[SessionId("T1.1")]
@@ -75,9 +76,9 @@ def test_a_transcript_is_folded_and_says_which_calls_still_lack_a_result() -> No
 def test_an_id_that_an_earlier_turn_used_does_not_answer_a_later_call() -> None:
     again = AssistantMessage(calls=(ToolCall(id=CallId("a"), name="t", arguments="{}"),))
     view = view_of(
-        e.MessageAdded(**WHO, message=again),  # type: ignore[arg-type]
-        e.ToolReturned(**WHO, call=CallId("a"), name="t", text="ok"),  # type: ignore[arg-type]
-        e.MessageAdded(**WHO, message=again),  # type: ignore[arg-type]
+        e.MessageAdded(**WHO, message=again),
+        e.ToolReturned(**WHO, call=CallId("a"), name="t", text="ok"),
+        e.MessageAdded(**WHO, message=again),
     )
 
     assert view.sessions[SessionId("T1.1")].unanswered == (CallId("a"),)

@@ -1,6 +1,7 @@
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from equitr_coder.testing.script import call, calls, rule, says
 from tests.e2e.conftest import OpenStage
@@ -21,7 +22,7 @@ from tests.e2e.scenes import (
 )
 
 PLANNED = ("chat", "-M", "--plan", "always", "--yes")
-ADVISER = {"model": "strong", "lacks": ["submit_plan", "review"]}
+ADVISER: dict[str, Any] = {"model": "strong", "lacks": ["submit_plan", "review"]}
 
 
 def test_a_question_carries_its_context_and_brings_the_answer(stage: OpenStage) -> None:

@@ -2,7 +2,9 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,7 +151,7 @@ def test_a_conflict_sends_the_second_back_to_the_new_tip(stage: OpenStage) -> No
 
 def test_what_breaks_only_when_merged_does_not_pass(stage: OpenStage) -> None:
     checker = "for f in *.caller; do grep -qx $(cat $f) lib.txt || { echo mismatch in $f; exit 1; }; done\n"
-    fields = {"files": ["lib.txt", "*.caller"], "check": "sh all.sh"}
+    fields: dict[str, Any] = {"files": ["lib.txt", "*.caller"], "check": "sh all.sh"}
     user = stage(
         [
             plans(task("T1", **fields), task("T2", **fields)),
@@ -234,7 +236,7 @@ def test_the_gate_runs_on_the_merged_tree(stage: OpenStage) -> None:
     assert user.tip() == start
 
 
-def land_while(user: Stage, change: "Change") -> Ended:
+def land_while(user: Stage, change: Callable[[Stage], None]) -> Ended:
     """A planned run in which the user does something while the last worker works."""
     process = user.start(*PLANNED, "build words")
     user.wait_for("weak", contains=word_of("T2"))

@@ -1,6 +1,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.e2e.scenes import (
 )
 
 PLANNED = ("chat", "-M", "--plan", "always", "--yes")
-PLANNER = {"model": "strong", "offers": "submit_plan"}
+PLANNER: dict[str, Any] = {"model": "strong", "offers": "submit_plan"}
 
 
 def assert_untouched(user: Stage, start: str) -> None:

@@ -4,11 +4,11 @@ import pytest
 
 from equitr_coder.testing.script import Barrier, Rule, ScriptedCall, call, calls, rule, says
 from tests.e2e.scenes import hands_in, plans
-from tests.e2e_real.conftest import DEFECTS, RANGE_END, SHORT_WINDOWS, WHOLE_SUITE, Defect, OpenPackage, run_tests
+from tests.e2e_real.conftest import DEFECTS, OVERLAP, RANGE_END, WHOLE_SUITE, Defect, OpenPackage, run_tests
 
 pytestmark = [pytest.mark.network, pytest.mark.xdist_group("real package")]
 
-TASKS = {"T1": RANGE_END, "T2": SHORT_WINDOWS}
+TASKS = {"T1": RANGE_END, "T2": OVERLAP}
 
 
 def planned() -> Rule:
@@ -31,7 +31,7 @@ def planned() -> Rule:
 
 def worker(defect: Defect, *work: ScriptedCall) -> Rule:
     """Looks once the other worker is looking too, does its work, and claims that all is well."""
-    place = calls("search", pattern=defect.wrong.split("(", maxsplit=1)[0], path=defect.file)
+    place = calls("search", pattern=defect.test.rpartition("test_")[2], path=defect.file)
     return rule(
         place.model_copy(update={"barrier": Barrier(name="both", parties=2)}),
         calls("read_file", path=defect.file),
@@ -79,11 +79,9 @@ def test_two_defects_are_mended_at_once_and_proven_by_the_packages_own_tests(pac
 def test_neither_a_deleted_test_nor_broken_code_passes_the_gate(package: OpenPackage) -> None:
     function = RANGE_END.test.rpartition("::")[2]
     deletes = call("run_command", command=f"sed -i '/^def {function}/,/^def /d' tests/test_strutils.py")
-    breaks = call(
-        "edit_file", path=SHORT_WINDOWS.file, old_text="yield postprocess(cur_chunk)", new_text="yield cur_chunk"
-    )
-    mends_and_breaks = (edit(SHORT_WINDOWS, SHORT_WINDOWS.right), breaks)
-    user = package([planned(), worker(RANGE_END, deletes), worker(SHORT_WINDOWS, *mends_and_breaks)])
+    breaks = call("edit_file", path=OVERLAP.file, old_text="yield postprocess(cur_chunk)", new_text="yield cur_chunk")
+    mends_and_breaks = (edit(OVERLAP, OVERLAP.right), breaks)
+    user = package([planned(), worker(RANGE_END, deletes), worker(OVERLAP, *mends_and_breaks)])
     before = user.tip()
 
     ended = user.run("chat", "-M", "--plan", "always", "--yes", "--output", "json", "mend the red tests", timeout=110)
@@ -92,7 +90,7 @@ def test_neither_a_deleted_test_nor_broken_code_passes_the_gate(package: OpenPac
     for name in TASKS:
         task = ended.task(name)
         assert (task["state"], task["reason"], task["receipt"]) == ("failed", "check_failed", None)
-    assert "no tests ran" in ended.task("T1")["detail"]
+    assert "ended with exit code 4" in ended.task("T1")["detail"], "pytest's code for a test that is not there"
     assert "test_chunked_bytes" in ended.task("T2")["detail"]
     assert ended.result["landed"] is not True
     assert user.tip() == before

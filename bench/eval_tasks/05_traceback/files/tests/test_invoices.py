@@ -17,7 +17,9 @@ class InvoicesTest(unittest.TestCase):
         self.assertEqual(by_due_date([ON_RECEIPT, JUNE, LATER, MAY]), [MAY, JUNE, ON_RECEIPT, LATER])
 
     def test_the_reminder_says_that_they_are_due_on_receipt(self):
-        self.assertEqual(reminder([ON_RECEIPT, MAY]), "A-1     10.50  due 2026-05-01\nA-3      5.00  due on receipt")
+        self.assertEqual(
+            reminder([ON_RECEIPT, MAY]), "A-1     10.50  due 2026-05-01\nA-3      5.00  due on receipt"
+        )
 
     def test_there_may_be_nothing_to_pay(self):
         self.assertEqual(reminder([]), "")

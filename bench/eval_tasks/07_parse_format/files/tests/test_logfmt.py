@@ -19,9 +19,7 @@ class LogfmtTest(unittest.TestCase):
         self.assertEqual(parse_line('empty="" none='), {"empty": "", "none": ""})
 
     def test_escapes(self):
-        self.assertEqual(
-            parse_line(r'm="say \"hi\"" p="C:\\new" l="1\n2"'), {"m": 'say "hi"', "p": r"C:\new", "l": "1\n2"}
-        )
+        self.assertEqual(parse_line(r'm="say \"hi\"" p="C:\\new" l="1\n2"'), {"m": 'say "hi"', "p": r"C:\new", "l": "1\n2"})
 
     def test_a_backslash_outside_quotes_is_itself(self):
         self.assertEqual(parse_line(r"p=C:\new"), {"p": r"C:\new"})

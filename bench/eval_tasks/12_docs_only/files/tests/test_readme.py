@@ -27,9 +27,7 @@ class ReadmeTest(unittest.TestCase):
         self.assertEqual(ROW.findall(self.readme), wanted)
 
     def test_the_other_sections_stand(self):
-        self.assertTrue(
-            self.readme.startswith("# Backup\n\nCopies a folder and keeps the last copies.\n\n## Options\n")
-        )
+        self.assertTrue(self.readme.startswith("# Backup\n\nCopies a folder and keeps the last copies.\n\n## Options\n"))
         self.assertTrue(self.readme.endswith("## Restoring\n\nUnpack the newest copy where you want it.\n"))
         self.assertIn("| option | default | meaning |\n|---|---|---|\n", self.readme)
 

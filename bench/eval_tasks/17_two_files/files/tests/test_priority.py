@@ -47,7 +47,9 @@ class PriorityTest(unittest.TestCase):
     def test_the_list_shows_the_most_urgent_first_and_the_oldest_first_among_equals(self):
         for text, priority in (("a", "low"), ("b", "normal"), ("c", "high"), ("d", "normal"), ("e", "high")):
             self.run_todo("add", text, "--priority", priority)
-        self.assertEqual(self.run_todo("list"), (0, "[ ] c (high)\n[ ] e (high)\n[ ] b\n[ ] d\n[ ] a (low)\n"))
+        self.assertEqual(
+            self.run_todo("list"), (0, "[ ] c (high)\n[ ] e (high)\n[ ] b\n[ ] d\n[ ] a (low)\n")
+        )
 
     def test_files_from_before_still_load(self):
         self.file.write_text('[{"text": "old", "done": true}]', encoding="utf-8")

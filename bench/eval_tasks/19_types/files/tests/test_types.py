@@ -5,9 +5,7 @@ import unittest
 
 from pricing import prices
 
-PUBLIC = [
-    function for _, function in inspect.getmembers(prices, inspect.isfunction) if function.__module__ == prices.__name__
-]
+PUBLIC = [function for _, function in inspect.getmembers(prices, inspect.isfunction) if function.__module__ == prices.__name__]
 
 
 def fits(value, hint):

@@ -12,9 +12,7 @@ def load(file=None, environ=None, flags=None):
     file, environ, flags = file or {}, environ or {}, flags or {}
     config = {}
     for key, default in DEFAULTS.items():
-        config[key] = (
-            _convert(environ.get("SERVICE_" + key.upper()), default) or flags.get(key) or file.get(key) or default
-        )
+        config[key] = _convert(environ.get("SERVICE_" + key.upper()), default) or flags.get(key) or file.get(key) or default
     return config
 
 
