@@ -1,7 +1,7 @@
 """The keyboard on a capable terminal: prompt-toolkit's line editing, inline, without alternate screen or mouse."""
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import History, InMemoryHistory
 from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.input.typeahead import get_typeahead
+from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.styles import Style
 
@@ -79,18 +80,28 @@ class LineEditor:
 
     @contextmanager
     def listening(self, on_interrupt: Callable[[], None]) -> Iterator["_Listening"]:
-        def hear() -> None:
-            for _ in range(self._ahead.press(self._input.read_keys())):
+        def hear(keys: Iterable[KeyPress]) -> None:
+            for _ in range(self._ahead.press(keys)):
                 on_interrupt()
 
-        self._ahead.press(get_typeahead(self._input))
-        with catching(signal.SIGINT, on_interrupt) as take_signal, self._input.raw_mode(), self._input.attach(hear):
+        def hear_prompt() -> None:
+            hear(get_typeahead(self._input))  # what came in one piece with the line that a prompt took
+
+        def hear_keys() -> None:
+            hear(self._input.read_keys())
+
+        with (
+            catching(signal.SIGINT, on_interrupt) as take_signal,
+            self._input.raw_mode(),
+            self._input.attach(hear_keys),
+        ):
             self._take_signal = take_signal
+            hear_prompt()
             try:
-                yield _Listening(self._input)
+                yield _Listening(self._input, hear_prompt)
             finally:
                 self._take_signal = None
-        self._ahead.press(self._input.flush_keys())
+        hear(self._input.flush_keys())
 
     def offer(self, files: Sequence[str], words: Mapping[str, Sequence[str]]) -> None:
         self._completer.files = self._file_completer.files = FileNames(files)
@@ -129,10 +140,12 @@ class LineEditor:
 
 
 class _Listening:
-    def __init__(self, terminal: Input) -> None:
+    def __init__(self, terminal: Input, resumed: Callable[[], None]) -> None:
         self._input = terminal
+        self._resumed = resumed
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         with self._input.detach(), self._input.cooked_mode():
             yield
+        self._resumed()

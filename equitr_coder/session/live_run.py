@@ -86,19 +86,27 @@ class LiveRun:
         try:
             await self._work(message)
         except asyncio.CancelledError:
-            if self._is_rejected:
+            if self._has_ended:
+                pass  # its end is recorded already: a reader that saw it closed the door
+            elif self._is_rejected:
                 await self.hub.record(RunFinished(state=RunState.CANCELLED, reason=StopReason.DECLINED))
             else:
                 await self._pause(RunStopped(StopReason.INTERRUPTED, "interrupted"))
         except (RunStopped, UserError, ModelError) as stop:
             await self._pause(stop)
         except BaseExceptionGroup as group:
-            await self._end_by_bug(group)
+            if not self._has_ended:
+                await self._end_by_bug(group)
         except Exception as bug:
             await self._end_by_bug(bug)
         finally:
             await self._resources.aclose()
             self._abandon_decisions()
+
+    @property
+    def _has_ended(self) -> bool:
+        state = self.hub.view.state
+        return state.is_final or state is RunState.PAUSED
 
     async def _work(self, message: str | None) -> None:
         if self.hub.view.kind is RunKind.CHAT:

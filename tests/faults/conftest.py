@@ -171,7 +171,8 @@ def assert_money(victim: Victim) -> None:
     assert view.held == 0
     settled = [event for event in log if isinstance(event, ModelCallSettled)]
     failed = [event for event in log if isinstance(event, ModelCallFailed)]
-    assert view.spent == sum((event.usd for event in (*settled, *failed)), Decimal(0))
+    charged = [event.usd for event in settled] + [event.usd for event in failed]
+    assert view.spent == sum(charged, Decimal(0))
     bodies = [json.dumps(request.body, sort_keys=True) for request in victim.server.requests]
     assert len(settled) == len(set(bodies)), "an answer is settled once for every different request"
     assert len(bodies) - len(set(bodies)) <= len(failed), "a request whose answer is stored is never sent again"

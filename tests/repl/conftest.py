@@ -380,6 +380,10 @@ class Tape(io.StringIO):
     def text(self) -> str:
         return self._pane.text
 
+    @property
+    def height(self) -> int:
+        return self._pane.height
+
 
 class Session:
     """The person's side of an open session."""

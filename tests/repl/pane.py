@@ -21,9 +21,9 @@ class Pane:
         return "\n".join(lines).rstrip("\n")
 
     @property
-    def cursor(self) -> tuple[int, int]:
-        """Row and column."""
-        return self._row, self._column
+    def height(self) -> int:
+        """Rows in use, blank ones too."""
+        return len(self._rows)
 
     def feed(self, data: str) -> None:
         position = 0

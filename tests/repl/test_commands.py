@@ -155,6 +155,7 @@ async def test_run_shows_the_plan_that_waits_and_approves_it() -> None:
         await person.sees("Run run-1: completed")
 
     assert api.submitted == [c.ResumeRun(run="run-1", approve=True)]
+    assert "\nRun run-1 (epic-007)" not in person.tape.text  # what was told the other day is not told again
 
 
 async def test_run_repeats_the_question_that_a_stopped_run_waits_for() -> None:

@@ -105,7 +105,7 @@ async def test_a_failed_try_does_not_run_into_the_next_one() -> None:
     async with attend(PlayedApi(steps)) as person:
         person.types("hi\r")
         await person.sees("First t\n~ assistant: weak/coder failed (auth): the key was refused; next try in 0.5 s")
-        await person.sees("Second try.")
+        await person.sees("Second try.\n$")
 
 
 async def test_control_characters_of_the_model_are_made_visible() -> None:
@@ -242,6 +242,14 @@ async def test_a_second_ctrl_c_does_not_wait_for_the_agent() -> None:
         assert await person.ends() == 130
 
 
+async def test_ctrl_c_that_comes_in_one_piece_with_the_request_is_heard() -> None:
+    async with attend(PlayedApi([reserved(), Gate()])) as person:
+        await person.asks()
+        person.types(f"go\r{CTRL_C}")
+        await person.sees("Stopped.")
+        await person.asks()
+
+
 async def test_ctrl_c_on_an_empty_prompt_warns_and_then_leaves() -> None:
     async with attend(PlayedApi()) as person:
         await person.asks()
@@ -314,10 +322,10 @@ async def test_keys_that_arrive_with_the_request_itself_are_not_lost_either() ->
         person.types("one\rtwo\r")
         await person.sees("Done.")
         await person.sees("you> two")
-        person.types("\r")
+        person.types(" more\r")
         await person.sees("And that.")
 
-    assert api.submitted[-1] == c.SendMessage(run=RunId("run-1"), text="two")
+    assert api.submitted[-1] == c.SendMessage(run=RunId("run-1"), text="two more")
 
 
 async def test_planning_opens_with_its_question_and_plans_the_first_request_only() -> None:

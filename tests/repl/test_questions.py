@@ -196,6 +196,17 @@ async def test_a_plan_is_reviewed_and_approved() -> None:
     assert api.submitted[-1] == c.ApprovePlan(run=RUN)
 
 
+async def test_ctrl_c_that_comes_in_one_piece_with_an_answer_is_heard() -> None:
+    api = PlayedApi([e.PlanSubmitted(plan=PLAN), Until(approved_by), finished("built")])
+
+    async with attend(api, planning=True) as person:
+        person.types("a bookmark service\r")
+        await person.asks("review>")
+        person.types(f"show T1\r{CTRL_C}")
+        await person.sees("Paused (interrupted)")
+        await person.asks()
+
+
 async def test_ctrl_c_still_stops_the_agent_after_a_question_was_answered() -> None:
     gate = Gate()
     api = PlayedApi([asks_permission(), Until(resolved), gate])
