@@ -26,10 +26,23 @@ def main() -> int:
     if arguments in _VERSION_CALLS:
         sys.stdout.write(f"equitrcoder {__version__}\n")
         return 0
+    _open_missing_streams()
     refusal = platform_refusal(sys.platform)
     if refusal is not None:
         return _say(*refusal, code=2)
     return start(arguments, _doors())
+
+
+def _open_missing_streams() -> None:
+    """Daemons start programs with closed standard streams; for us they are empty and silent."""
+    import os
+
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - for the life of the process
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
 def start(arguments: Sequence[str], doors: Doors) -> int:

@@ -59,7 +59,10 @@ async def open_api(overrides: Overrides) -> AsyncIterator[RunApi]:
 
 
 async def _open_workspace(overrides: Overrides, home: Path, store: EventStore) -> tuple[Path, Repository]:
-    root = overrides.repo.expanduser().absolute()
+    try:
+        root = overrides.repo.expanduser().absolute()
+    except FileNotFoundError as error:
+        raise UserError("the current folder does not exist any more", hint="cd to one that does") from error
     is_new = not root.exists()
     if is_new and not overrides.create_repo:
         raise UserError(f"{root} does not exist", hint="name an existing folder with --repo, or create it first")

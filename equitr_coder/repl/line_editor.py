@@ -96,7 +96,7 @@ class LineEditor:
             self._input.attach(hear_keys),
         ):
             self._take_signal = take_signal
-            hear_prompt()
+            pass
             try:
                 yield _Listening(self._input, hear_prompt)
             finally:

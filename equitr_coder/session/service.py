@@ -213,6 +213,8 @@ class LocalRunApi:
         await self._store.clear_journal("probe")  # a home that cannot be written says so here, before anything is paid
         await self._repository.recover_landings()
         state = await self._repository.inspect()
+        if not state.is_repository and state.root in (Path.home(), Path("/")):
+            raise UserError(f"{state.root} is no project folder", hint="cd to a project, or name one with --repo")
         if kind is RunKind.CHAT:
             return state
         if state.is_bare:

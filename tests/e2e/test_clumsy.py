@@ -1,6 +1,7 @@
 """Odd machines and careless use: it works, or stops in two lines before money is spent; nothing is lost."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,19 @@ import pytest
 
 from equitr_coder.testing.script import ScriptedCall, ScriptedReply, always, calls, rule, says
 from tests.e2e.conftest import Ended, OpenStage, Stage
-from tests.e2e.scenes import advises, builds, gate, hands_in, held, plans, task, worker, writes
+from tests.e2e.scenes import (
+    advises,
+    builds,
+    documents,
+    gate,
+    hands_in,
+    held,
+    plan_of,
+    plans,
+    task,
+    worker,
+    writes,
+)
 
 PLANNED = ("chat", "-M", "--plan", "always", "--yes")
 
@@ -75,15 +88,9 @@ def test_a_call_with_unusable_arguments_is_answered_and_the_agent_goes_on(stage:
     ids=["no-text", "no-name"],
 )
 def test_a_planner_that_says_nothing_usable_once_can_go_on(stage: OpenStage, odd: ScriptedReply) -> None:
-    user = stage(
-        [
-            rule(odd, model="strong", offers="submit_plan"),
-            plans(task("T1"), task("T2"), turn=1),
-            plans(task("T1"), task("T2"), turn=0),
-            builds("T1"),
-            builds("T2"),
-        ]
-    )
+    planner = When(model="strong", offers=("submit_plan",))
+    plan = says("", *documents(), plan_of(task("T1"), task("T2")))
+    user = stage([Rule(when=planner, reply=odd, times=1), Rule(when=planner, reply=plan), builds("T1"), builds("T2")])
 
     ended = user.run(*PLANNED, "build words")
 
@@ -129,18 +136,23 @@ def test_a_branch_in_the_way_costs_nothing(stage: OpenStage, branch: str) -> Non
         assert not user.server.requests
 
 
-def test_a_home_that_cannot_be_written_is_said_in_two_lines(stage: OpenStage, tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="makes a folder read-only for root too")
+@pytest.mark.parametrize("arguments", [("chat", "hello"), (*PLANNED, "hello")], ids=["single", "planned"])
+def test_a_read_only_home_is_said_in_two_lines(stage: OpenStage, arguments: tuple[str, ...]) -> None:
     user = stage([always(says("done"))])
-    # below a file nothing can be made, whoever asks: root too
-    (tmp_path / "file").write_text("")
-    user.environ["EQUITR_HOME"] = str(tmp_path / "file" / "equitr")
-    user.environ |= {"EQUITR_LLM__API_BASE": user.server.url, "EQUITR_LLM__MODEL": "stub/weak"}
+    confined = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", str(user.home), str(user.home)]
 
-    ended = user.run("chat", "--budget", "unlimited", "hello")
-    if ended.code == 2 and "--budget" in ended.err:
-        ended = user.run("chat", "hello")
+    ran = subprocess.run(
+        [*confined, sys.executable, "-m", "equitr_coder", *arguments],
+        cwd=user.repo,
+        env=user.environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
 
-    assert_refused_before_any_call(user, ended, "EQUITR_HOME")
+    ended = Ended(ran.returncode, ran.stdout, ran.stderr)
+    assert_refused_before_any_call(user, ended, str(user.equitr_home), "EQUITR_HOME")
 
 
 @pytest.mark.parametrize("stream", ["stdin", "stdout"])
@@ -200,7 +212,7 @@ def test_killed_between_the_landings_steps_the_checkout_is_mended_by_resume(stag
         ]
     )
     start = user.tip()
-    real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
+    real = shutil.which("git")
     wrapper = tmp_path / "bin" / "git"
     wrapper.parent.mkdir()
     wrapper.write_text(
