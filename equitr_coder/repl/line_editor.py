@@ -96,7 +96,7 @@ class LineEditor:
             self._input.attach(hear_keys),
         ):
             self._take_signal = take_signal
-            pass
+            hear_prompt()
             try:
                 yield _Listening(self._input, hear_prompt)
             finally:
@@ -119,7 +119,7 @@ class LineEditor:
         return PromptSession(
             history=history,
             completer=completer,
-            complete_while_typing=Condition(lambda: completer.has_something(get_app().current_buffer.document)),
+            complete_while_typing=True,
             multiline=True,
             key_bindings=prompt_keys(self._note_paste),
             prompt_continuation=lambda width, _line, _wrapped: " " * width,

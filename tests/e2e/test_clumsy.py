@@ -1,6 +1,5 @@
 """Odd machines and careless use: it works, or stops in two lines before money is spent; nothing is lost."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from equitr_coder.testing.script import ScriptedCall, ScriptedReply, always, calls, rule, says
+from equitr_coder.testing.script import Rule, ScriptedCall, ScriptedReply, When, always, calls, says
 from tests.e2e.conftest import Ended, OpenStage, Stage
 from tests.e2e.scenes import (
     advises,
@@ -44,6 +43,7 @@ def run_bytes(user: Stage, *arguments: str | bytes, stdin: bytes = b"", **settin
         cwd=user.repo,
         env=user.environ,
         capture_output=True,
+        check=False,
         timeout=30,
         **({"input": stdin} | settings),
     )
@@ -147,6 +147,7 @@ def test_a_read_only_home_is_said_in_two_lines(stage: OpenStage, arguments: tupl
         cwd=user.repo,
         env=user.environ,
         capture_output=True,
+        check=False,
         text=True,
         timeout=30,
     )
@@ -162,7 +163,12 @@ def test_closed_standard_streams_are_no_internal_error(stage: OpenStage, stream:
     script = f'exec "$0" -m equitr_coder chat hello {number}{"<" if number == 0 else ">"}&-'
 
     ran = subprocess.run(
-        ["sh", "-c", script, sys.executable], cwd=user.repo, env=user.environ, stderr=subprocess.PIPE, timeout=30
+        ["sh", "-c", script, sys.executable],
+        cwd=user.repo,
+        env=user.environ,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=30,
     )
 
     assert ran.returncode == 0, ran.stderr.decode()
@@ -181,7 +187,7 @@ def test_a_deleted_worktree_is_made_anew_by_resume(stage: OpenStage) -> None:
     )
     process = user.start(*PLANNED, "build words")
     user.wait_for("weak")
-    os.rename(user.equitr_home / "worktrees", user.home / "gone")
+    (user.equitr_home / "worktrees").rename(user.home / "gone")
     user.open_gate("look")
     out, err = process.communicate(timeout=30)
 
@@ -216,8 +222,7 @@ def test_killed_between_the_landings_steps_the_checkout_is_mended_by_resume(stag
     wrapper = tmp_path / "bin" / "git"
     wrapper.parent.mkdir()
     wrapper.write_text(
-        f'#!/bin/sh\ncase "$*" in *refs/heads/main*) case "$*" in *update-ref*) {real} "$@"; kill -9 $PPID;; esac;; esac\n'
-        f'exec {real} "$@"\n'
+        f'#!/bin/sh\ncase "$*" in\n*update-ref*refs/heads/main*) {real} "$@"; kill -9 $PPID ;;\n*) exec {real} "$@" ;;\nesac\n'
     )
     wrapper.chmod(0o755)
     path = user.environ["PATH"]
