@@ -5,6 +5,7 @@ left in the user's checkout, with the check's own files as they were at the star
 """
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -22,12 +23,11 @@ from typing import Any, NoReturn
 
 from bench.trial import (
     CAP_REACHED,
-    CUT,
     HEAD,
     INTERRUPTED,
+    NOT_FINISHED,
     PROVIDER,
     SOLVED,
-    TASKS,
     USAGE,
     EvalTask,
     Outcome,
@@ -37,6 +37,7 @@ from bench.trial import (
     run_task,
 )
 from equitr_coder import __version__
+from equitr_coder.adapters.sandbox.choice import choose_executor
 from equitr_coder.domain.money import ZERO
 from equitr_coder.presentation.figures import dollars, exact
 from equitr_coder.settings.home import equitr_home
@@ -62,7 +63,7 @@ class Report:
     @property
     def unfinished(self) -> list[str]:
         """Tasks that were not run, or not to their end."""
-        finished = {outcome.task for outcome in self.outcomes if outcome.result != CUT}
+        finished = {outcome.task for outcome in self.outcomes if outcome.result != NOT_FINISHED}
         return [name for name in self.names if name not in finished]
 
     def add(self, outcome: Outcome) -> None:
@@ -70,7 +71,7 @@ class Report:
         self.write()
 
     def write(self) -> None:
-        done = [outcome for outcome in self.outcomes if outcome.result != CUT]
+        done = [outcome for outcome in self.outcomes if outcome.result != NOT_FINISHED]
         content = {
             **self.about,
             "stopped": self.stopped or None,
@@ -115,31 +116,43 @@ def configured_models(setup: Setup) -> dict[str, str]:
     return {role: named[role] for role in needed}
 
 
+_STANDS_IN_THE_WAY = {
+    CAP_REACHED: "the cap is reached",
+    INTERRUPTED: "interrupted",
+    USAGE: "the configuration does not allow a run",
+    PROVIDER: "the provider failed",
+}
+
+
 def evaluate(tasks: Sequence[EvalTask], setup: Setup, report: Report, budget: Decimal) -> int:
     """Task after task until all are run or something stands in the way of every further one; the exit code."""
     print(HEAD, flush=True)
+    code, said = 0, ""
     for task in tasks:
         left = budget - report.spent
         if left <= 0:
-            report.stopped = "the cap is reached"
+            code = CAP_REACHED
             break
-        outcome, said = run_task(task, setup, left)
+        try:
+            outcome, said = run_task(task, setup, left)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+            break
         report.add(outcome)
         print(outcome.as_row(), flush=True)
-        if outcome.exit_code in (CAP_REACHED, INTERRUPTED, USAGE, PROVIDER):
-            causes = {CAP_REACHED: "the cap is reached", INTERRUPTED: "interrupted", PROVIDER: "the provider failed"}
-            report.stopped = causes.get(outcome.exit_code, "the configuration does not allow a run")
-            if outcome.exit_code != CAP_REACHED:
-                sys.stderr.write(said)
+        if outcome.exit_code in _STANDS_IN_THE_WAY:
+            code = outcome.exit_code
             break
+    report.stopped = _STANDS_IN_THE_WAY.get(code, "")
     report.write()
+    if code not in (0, CAP_REACHED):
+        sys.stderr.write(said)
     finish(report, budget)
-    last = report.outcomes[-1].exit_code if report.stopped else 0
-    return last if last in (INTERRUPTED, USAGE, PROVIDER) else 0
+    return 0 if code == CAP_REACHED else code
 
 
 def finish(report: Report, budget: Decimal) -> None:
-    done = [outcome for outcome in report.outcomes if outcome.result != CUT]
+    done = [outcome for outcome in report.outcomes if outcome.result != NOT_FINISHED]
     solved = sum(outcome.result == SOLVED for outcome in done)
     print(f"\nsolved {solved} of {len(done)}; {dollars(report.spent)} of {dollars(budget)}")
     if report.stopped:
@@ -152,7 +165,6 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--budget", type=usd, required=True, metavar="USD", help="cap of all tasks together")
     parser.add_argument("--mode", choices=("multi", "single"), default="multi", help="workers, or one agent in place")
     parser.add_argument("--only", default="", metavar="01,07", help="tasks whose names begin so")
-    parser.add_argument("--tasks", type=Path, default=TASKS, help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the result is stored")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the repositories, new, in this folder")
     for name in ("--model", "--supervisor-model", "--worker-model"):
@@ -180,7 +192,7 @@ def chosen(tasks: Iterable[EvalTask], only: str) -> list[EvalTask]:
 
 def main(given: Sequence[str] | None = None) -> int:
     wanted = arguments(given)
-    tasks = chosen(load_tasks(wanted.tasks), wanted.only)
+    tasks = chosen(load_tasks(), wanted.only)
     named = {
         "--model": wanted.model,
         "--supervisor-model": wanted.supervisor_model,
@@ -198,19 +210,23 @@ def main(given: Sequence[str] | None = None) -> int:
         if taken := [task.name for task in tasks if (repos / task.name).exists()]:
             refuse(f"{repos / taken[0]} exists", "give --keep a new folder")
         models = tuple(part for name, value in named.items() if value for part in (name, value))
-        setup = Setup(home=home, repos=repos.absolute(), multi=wanted.mode == "multi", models=models)
+        executor = asyncio.run(choose_executor(mode="auto", home=home, readable=(), environ=os.environ))
+        setup = Setup(home=home, repos=repos.absolute(), multi=wanted.mode == "multi", models=models, executor=executor)
         now = datetime.now(UTC)
         about = {
             "date": now.isoformat(timespec="seconds"),
             "version": __version__,
             "python": platform.python_version(),
             "system": platform.platform(),
+            "sandbox": executor.confinement.kind,
             "mode": wanted.mode,
             "models": configured_models(setup),
             "prompts": prompts_hash(home),
             "budget": exact(wanted.budget),
         }
         print(", ".join(f"{role} {name}" for role, name in about["models"].items()), flush=True)
+        if not executor.confinement.is_confined:
+            print(f"no sandbox: {executor.confinement.reason}; agents cannot run commands", flush=True)
         report = Report(wanted.results / f"{now:%Y-%m-%dT%H%M%SZ}.json", about, [task.name for task in tasks])
         return evaluate(tasks, setup, report, wanted.budget)
 

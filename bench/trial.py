@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from equitr_coder import tools
-from equitr_coder.adapters.sandbox.choice import choose_executor
+from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.events import EVENTS, Event, ModelCallFailed, ToolReturned
 from equitr_coder.domain.models import ToolSpec
 from equitr_coder.domain.money import ZERO, Usage
@@ -37,7 +37,7 @@ CHECK_SECONDS = 60.0
 JUDGES = "tests"
 """Folder of a task that holds its check; it is put back as it was before the check is run."""
 
-SOLVED, UNSOLVED, CUT = "solved", "unsolved", "cut by the cap"
+SOLVED, UNSOLVED, NOT_FINISHED = "solved", "unsolved", "not finished"
 
 _MALFORMED = re.compile(
     r"There is no tool named "
@@ -48,7 +48,10 @@ _MALFORMED = re.compile(
 """How the product answers a call that it could not even decode; a call that was refused or failed is not malformed."""
 
 CAP_REACHED, INTERRUPTED, USAGE, PROVIDER = 3, 130, 2, 4
-"""The product's exit codes that concern more than one task."""
+"""The product's exit codes after which no further task can do better."""
+
+_NOT_THE_MODELS = (StopReason.MODEL_ERROR, StopReason.INTERNAL_ERROR)
+"""Ends that say nothing of what the models can do."""
 
 
 @dataclass(frozen=True)
@@ -128,13 +131,14 @@ def prompts_hash(home: Path) -> str:
 
 @dataclass(frozen=True)
 class Setup:
-    """How every task is run: in a home that holds a copy of the user's configuration and nothing else of theirs."""
+    """How every task is run and judged: in a home with a copy of the user's configuration, nothing else of theirs."""
 
     home: Path
     repos: Path
     multi: bool
     models: tuple[str, ...]
     """Model options as given, handed on."""
+    executor: Executor
 
     @property
     def environ(self) -> dict[str, str]:
@@ -248,11 +252,14 @@ def measure(task: EvalTask, process: Process, verdict: Verdict) -> Outcome:
     returned = [event for event in process.events if isinstance(event, ToolReturned)]
     failures = [(one.reason or view.reason, one.detail or view.detail) for one in view.tasks.values() if one.reason]
     reason, detail = failures[0] if failures else (view.reason, view.detail)
+    ran_to_its_end = (
+        process.exit_code not in (CAP_REACHED, INTERRUPTED, USAGE, PROVIDER) and reason not in _NOT_THE_MODELS
+    )
     result = SOLVED if verdict.passed else UNSOLVED
     return Outcome(
         task=task.name,
         kind=task.kind,
-        result=CUT if process.exit_code == CAP_REACHED else result,
+        result=result if ran_to_its_end else NOT_FINISHED,
         exit_code=process.exit_code,
         reason=reason.value if reason is not None else None,
         detail=detail or process.said.strip()[-2000:],
@@ -275,9 +282,8 @@ def run_task(task: EvalTask, setup: Setup, left: Decimal) -> tuple[Outcome, str]
     repo = setup.repos / task.name
     lay_out(task, repo)
     process = run_chat(setup.chat(task, repo, left), cwd=repo, environ=setup.environ)
-    return measure(task, process, asyncio.run(_judge(task, repo, setup))), process.said
-
-
-async def _judge(task: EvalTask, repo: Path, setup: Setup) -> Verdict:
-    executor = await choose_executor(mode="auto", home=setup.home, readable=(), environ=os.environ)
-    return await judge(task, repo, executor)
+    try:
+        verdict = asyncio.run(judge(task, repo, setup.executor))
+    except KeyboardInterrupt:
+        process, verdict = replace(process, exit_code=INTERRUPTED), Verdict(passed=False, output="")
+    return measure(task, process, verdict), process.said

@@ -119,7 +119,7 @@ class LineEditor:
         return PromptSession(
             history=history,
             completer=completer,
-            complete_while_typing=True,
+            complete_while_typing=Condition(lambda: completer.has_something(get_app().current_buffer.document)),
             multiline=True,
             key_bindings=prompt_keys(self._note_paste),
             prompt_continuation=lambda width, _line, _wrapped: " " * width,
@@ -148,4 +148,3 @@ class _Listening:
     def paused(self) -> Iterator[None]:
         with self._input.detach(), self._input.cooked_mode():
             yield
-        self._resumed()

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -36,16 +35,16 @@ def assert_refused_before_any_call(user: Stage, ended: Ended, *words: str) -> No
     assert not user.server.requests
 
 
-def run_bytes(user: Stage, *arguments: str | bytes, stdin: bytes = b"", **settings: Any) -> Ended:
-    """For what is not text, and for streams that are not there."""
+def run_bytes(user: Stage, *arguments: str | bytes, stdin: bytes = b"") -> Ended:
+    """For what is not text."""
     ran = subprocess.run(
         [sys.executable, "-m", "equitr_coder", *arguments],
         cwd=user.repo,
         env=user.environ,
+        input=stdin,
         capture_output=True,
         check=False,
         timeout=30,
-        **({"input": stdin} | settings),
     )
     return Ended(ran.returncode, ran.stdout.decode(errors="replace"), ran.stderr.decode(errors="replace"))
 
@@ -221,8 +220,9 @@ def test_killed_between_the_landings_steps_the_checkout_is_mended_by_resume(stag
     real = shutil.which("git")
     wrapper = tmp_path / "bin" / "git"
     wrapper.parent.mkdir()
+    deadly = "*update-ref*refs/heads/main*"
     wrapper.write_text(
-        f'#!/bin/sh\ncase "$*" in\n*update-ref*refs/heads/main*) {real} "$@"; kill -9 $PPID ;;\n*) exec {real} "$@" ;;\nesac\n'
+        f'#!/bin/sh\ncase "$*" in\n{deadly}) {real} "$@"; kill -9 $PPID ;;\n*) exec {real} "$@" ;;\nesac\n'
     )
     wrapper.chmod(0o755)
     path = user.environ["PATH"]

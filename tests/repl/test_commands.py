@@ -240,6 +240,8 @@ async def test_clear_begins_a_new_conversation_and_keeps_the_screen() -> None:
         await person.asks()
         person.types("/clear\r")
         await person.sees("a new conversation begins; the last one is kept as run-1")
+        person.types("/status\r")
+        await person.sees("multi-agent off  model weak/coder  $0.0000 of $10.00")
         person.types("two\r")
         await person.sees("Run run-2: model weak/coder")
         await person.sees("Second.")

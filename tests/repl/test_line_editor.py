@@ -71,6 +71,8 @@ async def test_a_history_that_cannot_be_written_any_more_costs_the_history_alone
         person.types("hi\r")
         await person.sees("Done.")
 
+    assert "exception" not in person.tape.text
+
 
 async def test_the_menu_of_files_takes_no_room_until_one_is_wanted() -> None:
     async with attend(PlayedApi()) as person:

@@ -2,6 +2,7 @@ from equitr_coder.domain import commands as c
 from equitr_coder.domain import events as e
 from equitr_coder.domain.approvals import ApprovalAnswer
 from equitr_coder.domain.ids import RequestId, RunId
+from equitr_coder.domain.run_view import RunView
 from tests.repl.conftest import (
     CTRL_C,
     CTRL_D,
@@ -205,6 +206,35 @@ async def test_ctrl_c_that_comes_in_one_piece_with_an_answer_is_heard() -> None:
         person.types(f"show T1\r{CTRL_C}")
         await person.sees("Paused (interrupted)")
         await person.asks()
+
+
+async def test_ctrl_c_that_comes_in_one_piece_with_the_last_answer_is_heard() -> None:
+    api = PlayedApi([asks_permission(), Until(resolved), Gate()])
+
+    async with attend(api) as person:
+        person.types("clean up\r")
+        await person.asks("allow>")
+        person.types(f"once\r{CTRL_C}")
+        await person.sees("Stopped.")
+        await person.asks()
+
+
+async def test_keys_typed_while_the_plan_is_fetched_do_not_approve_it() -> None:
+    class Slow(PlayedApi):
+        async def view(self, run: RunId) -> RunView:
+            person.types("approve\r")
+            return await super().view(run)
+
+    api = Slow([e.PlanSubmitted(plan=PLAN), Until(approved_by), finished("built")])
+
+    async with attend(api, planning=True) as person:
+        person.types("a bookmark service\r")
+        await person.asks("review>")
+        person.types("what\r")
+        await person.sees("review> what")
+        await person.asks("review>")
+
+    assert [type(command) for command in api.submitted] == [c.StartRun]
 
 
 async def test_ctrl_c_still_stops_the_agent_after_a_question_was_answered() -> None:
