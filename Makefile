@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 WORKERS ?= auto
 STAMP = $(VENV)/.done-$(1)
 
-.PHONY: demo test check format lint types imports unit test-all eval bench lock clean help
+.PHONY: demo test check format lint types imports unit test-all test-faults eval bench lock clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -36,6 +36,9 @@ unit: $(VENV)/.done-dev
 
 test-all: $(VENV)/.done-dev ## All tests, the slow ones included
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+test-faults: $(VENV)/.done-dev ## Every kill point of the fault suite
+	$(BIN)/pytest -n $(WORKERS) tests/faults
 
 bench: $(VENV)/.done-dev ## Measure start-up, time between turns, memory, request size
 	$(BIN)/python bench/run.py
