@@ -148,3 +148,4 @@ class _Listening:
     def paused(self) -> Iterator[None]:
         with self._input.detach(), self._input.cooked_mode():
             yield
+        self._resumed()
