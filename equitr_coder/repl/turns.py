@@ -138,6 +138,7 @@ class Turns:
         spent = known.spent if after else ZERO
         followed = await self._follower.follow(run, known=known, after=after)
         say_ending(self._keyboard.screen, followed, spent_before=spent)
+        await self.offer_files()
         return _next(followed)
 
     async def _waiting(self, name: str) -> RunView:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -367,3 +368,74 @@ def test_untracked_dependencies_are_prepared_once_trusted(stage: OpenStage) -> N
     assert "the library" in library
     assert "made" in made
     assert user.git("status", "--porcelain") == ""
+
+
+def test_two_runs_in_one_repository_do_not_harm_each_other(stage: OpenStage) -> None:
+    user = stage(
+        [
+            gate("meanwhile"),
+            plans(task("T1"), task("T2", needs=("T1",)), first="first project"),
+            plans(task("T3"), task("T4", needs=("T3",)), first="second project"),
+            builds("T1"),
+            worker("T2", ScriptedReply(calls=(writes("t2.txt", "T2-built\n"), hands_in()), barrier=held("meanwhile"))),
+            builds("T3"),
+            builds("T4"),
+        ]
+    )
+    process = user.start(*PLANNED, "the first project")
+    user.wait_for("weak", contains=word_of("T2"))
+
+    second = user.run(*PLANNED, "the second project")
+    assert second.code == 0, second.brief
+    assert (user.read("t3.txt"), user.read("t4.txt")) == ("T3-built\n", "T4-built\n")
+    landed = user.tip()
+    user.open_gate("meanwhile")
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0, out + err
+    assert user.tip() == landed
+    assert user.git("status", "--porcelain") == ""
+    branches = user.git("branch", "--format=%(refname:short)").splitlines()
+    assert {"equitr/epic-001", "equitr/epic-002"} <= set(branches)
+    assert user.git("show", "equitr/epic-001:t2.txt") == "T2-built"
+    assert "git merge equitr/epic-001" in out
+
+
+def test_files_land_with_their_kind_and_their_absence(stage: OpenStage) -> None:
+    user = stage(
+        [
+            plans(
+                task(
+                    "T1",
+                    files=["**"],
+                    check="test -x run.sh && test ! -e old.txt && test -L link && grep T1-built new.txt",
+                ),
+                task("T2", needs=("T1",)),
+            ),
+            worker(
+                "T1",
+                says(
+                    "",
+                    call("run_command", command="chmod +x run.sh; git mv old.txt new.txt 2>/dev/null; rm -f old.txt"),
+                ),
+                says(
+                    "",
+                    call("run_command", command="echo T1-built > new.txt; ln -s new.txt link; printf 'a\\0b' > bytes"),
+                ),
+                says("", hands_in()),
+            ),
+            builds("T2"),
+        ]
+    )
+    user.commit({"run.sh": "#!/bin/sh\n", "old.txt": "old\n"})
+
+    ended = user.run(*PLANNED, "build words")
+
+    assert ended.code == 0, ended.brief
+    modes = {line.split()[3]: line.split()[0] for line in user.git("ls-tree", "main").splitlines()}
+    assert (modes["run.sh"], modes["link"], modes["bytes"]) == ("100755", "120000", "100644")
+    assert "old.txt" not in modes
+    assert os.access(user.repo / "run.sh", os.X_OK)
+    assert (user.repo / "link").readlink() == Path("new.txt")
+    assert (user.repo / "bytes").read_bytes() == b"a\0b"
+    assert not (user.repo / "old.txt").exists()

@@ -141,6 +141,21 @@ def nested(user: Stage) -> None:
     user.repo = main
 
 
+def sparse(user: Stage) -> None:
+    user.commit({"src/shop.py": "x = 1\n", "assets/big.txt": "big\n"})
+    user.git("sparse-checkout", "set", "src")
+
+
+def sha256(user: Stage) -> None:
+    folder = user.repo.parent / "sha256"
+    folder.mkdir()
+    user.repo = folder
+    user.git("init", "-q", "-b", "main", "--object-format=sha256")
+    user.git("config", "user.name", "A User")
+    user.git("config", "user.email", "user@example.invalid")
+    user.commit({"README.md": "# Shop\n"})
+
+
 def no_commits(user: Stage) -> None:
     shutil.rmtree(user.repo / ".git")
     user.git("init", "-q", "-b", "trunk")
@@ -186,11 +201,15 @@ ORDINARY: tuple[Prepare, ...] = (
     shallow,
     odd_names,
     nested,
+    sparse,
+    sha256,
 )
 
 
-MAY_STOP = {submodule, large_files_without_their_filter}
+MAY_STOP = {submodule, large_files_without_their_filter, sha256}
 """Where stopping before money is spent is good enough for work in worktrees."""
+IS_KEPT = {dirty, sparse}
+"""Where the work is not landed, and the command that takes it is printed."""
 
 
 def assert_stopped_in_two_lines(user: Stage, ended: Ended) -> None:
@@ -226,7 +245,7 @@ def test_a_planned_run_works_or_stops_before_money_is_spent(stage: OpenStage, pr
     else:
         assert ended.code == 0, ended.brief
         assert "2 done, 0 failed" in ended.out
-        if prepare is dirty:
+        if prepare in IS_KEPT:
             assert "git merge" in ended.out
         else:
             assert user.read("t1.txt") == "T1-built\n"

@@ -23,13 +23,24 @@ def _remove_worktrees(victim: Victim) -> None:
     shutil.rmtree(victim.home / "worktrees")
 
 
+def _known(reason: str) -> pytest.MarkDecorator:
+    """Listed in docs/status.md; turns red when it is mended and this mark was left."""
+    return pytest.mark.xfail(strict=True, reason=reason)
+
+
 def _commit(victim: Victim) -> None:
     (victim.repo / "mine.txt").write_text("the user's\n")
     victim.git("add", "-A")
     victim.git("commit", "-qm", "the user's own")
 
 
-@pytest.mark.parametrize("act", [_collect_garbage, _remove_worktrees], ids=["garbage is collected", "worktrees go"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(_collect_garbage, id="garbage is collected", marks=_known("step trees are named by the log only")),
+        pytest.param(_remove_worktrees, id="worktrees go"),
+    ],
+)
 def test_an_attempt_goes_on_when_what_it_stood_on_is_cleared_away(
     victim: OpenVictim, undisturbed: Undisturbed, act: Callable[[Victim], None]
 ) -> None:
@@ -51,7 +62,15 @@ def test_a_landing_counts_although_the_user_committed_on_top_of_it(victim: OpenV
 
 
 @pytest.mark.parametrize(
-    "point", [("append.plan_submitted", "after", 1), ("repository.move_ref", "after", 1)], ids=lambda point: point[0]
+    "point",
+    [
+        pytest.param(("append.plan_submitted", "after", 1), id="append.plan_submitted"),
+        pytest.param(
+            ("repository.move_ref", "after", 1),
+            id="repository.move_ref",
+            marks=_known("our own branch is in the way until it is renamed"),
+        ),
+    ],
 )
 def test_a_commit_of_the_user_before_the_approval_is_built_upon(
     victim: OpenVictim, point: tuple[str, str, int]

@@ -59,6 +59,6 @@ def _arguments(text: str) -> str:
         return "{}"
     try:
         is_object = isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         is_object = False
     return text if is_object else json.dumps({"malformed_arguments": text}, ensure_ascii=False)

@@ -122,7 +122,8 @@ class GitProcess:
             code, stdout, stderr = await run_child(("git", *arguments), cwd=cwd, env=env, stdin=stdin, hold=hold)
         except FileNotFoundError as error:
             if str(error.filename) == str(cwd):
-                raise UserError(f"The folder {cwd} does not exist.", hint="Name another one with --repo.") from error
+                hint = "If it was a worktree of a run, `equitrcoder resume` makes it anew."
+                raise UserError(f"The folder {cwd} does not exist.", hint=hint) from error
             raise UserError("git is not installed.", hint="Install git 2.38 or newer.") from error
         except PermissionError as error:
             raise UserError(f"git cannot be run in {cwd}: {error.strerror}.", hint="Check its permissions.") from error
