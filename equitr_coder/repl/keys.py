@@ -23,7 +23,7 @@ def prompt_keys(pasted: Callable[[str], None]) -> KeyBindings:
     def _send(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         state = buffer.complete_state
-        if state is not None and state.current_completion is not None and True:
+        if state is not None and state.current_completion is not None and not buffer.text.startswith("/"):
             buffer.complete_state = None  # takes the chosen file name; the next Enter sends
         elif buffer.document.char_before_cursor == "\\":
             buffer.delete_before_cursor()
