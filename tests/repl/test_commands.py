@@ -266,10 +266,10 @@ async def test_a_wrong_command_names_the_nearest_and_ends_nothing() -> None:
 async def test_a_chosen_command_runs_on_the_first_enter() -> None:
     async with attend(PlayedApi()) as person:
         await person.asks()
-        person.types("/sta\t")
-        await person.sees("/status")
+        person.types("/c\t\t")  # /cost, then /clear
+        await person.sees("/clear")
         person.types("\r")
-        await person.sees("multi-agent off  model weak/coder  $0.0000 of $10.00")
+        await person.sees("a new conversation begins")
 
 
 async def test_quit_while_nothing_runs_says_nothing_of_finished_runs() -> None:

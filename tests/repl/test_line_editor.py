@@ -4,6 +4,7 @@ from pathlib import Path
 
 from equitr_coder.domain import commands as c
 from equitr_coder.domain.runs import RunKind
+from equitr_coder.repl.history import open_history
 from tests.repl.conftest import PlayedApi, attend, reply
 
 
@@ -61,17 +62,14 @@ async def test_a_home_that_cannot_be_written_costs_the_history_alone(tmp_path: P
         await person.sees("Done.")
 
 
-async def test_a_history_that_cannot_be_written_any_more_costs_the_history_alone(history: Path) -> None:
-    api = PlayedApi(reply("Done."))
+def test_a_history_that_cannot_be_written_any_more_costs_the_history_alone(history: Path) -> None:
+    kept = open_history(history)
+    history.unlink()
+    history.mkdir()
 
-    async with attend(api, history=history) as person:
-        await person.asks()
-        history.unlink()
-        history.mkdir()
-        person.types("hi\r")
-        await person.sees("Done.")
+    kept.append_string("fix the typo")
 
-    assert "exception" not in person.tape.text
+    assert kept.get_strings() == ["fix the typo"]
 
 
 async def test_the_menu_of_files_takes_no_room_until_one_is_wanted() -> None:
@@ -108,6 +106,19 @@ async def test_a_paste_into_the_middle_of_typed_text_is_not_the_beginning() -> N
         person.types("\r")
 
         assert await person.ends() == 0
+
+
+async def test_a_command_pasted_in_two_pieces_is_still_pasted() -> None:
+    api = PlayedApi()
+
+    async with attend(api) as person:
+        await person.asks()
+        person.pastes("/plan")
+        person.pastes(" a shop")
+        person.types("\r")
+        await person.sees("That was pasted, so it was not run as a command.")
+
+    assert api.submitted == []
 
 
 async def test_long_pastes_arrive_whole() -> None:

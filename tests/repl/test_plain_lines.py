@@ -124,6 +124,20 @@ async def test_ctrl_c_at_a_permission_stops_the_run() -> None:
         await person.asks()
 
 
+async def test_ctrl_c_still_stops_the_agent_after_a_question_was_answered() -> None:
+    gate = Gate()
+
+    async with attend_plainly(PlayedApi([asks_permission(), Until(resolved), gate])) as person:
+        await person.asks()
+        person.types("clean up\n")
+        await person.asks("allow>")
+        person.types("once\n")
+        await gate.reached.wait()
+        interrupt()
+        await person.sees("Stopped.")
+        await person.asks()
+
+
 async def test_ctrl_d_leaves() -> None:
     async with attend_plainly(PlayedApi()) as person:
         await person.asks()
