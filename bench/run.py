@@ -151,9 +151,9 @@ def main() -> None:
     show("start-up", start_up(given.runs))
     for adapter in given.adapters.split(","):
         show(f"one-shot chat, {adapter} adapter", one_shot(adapter, given.runs))
-    read = lambda number: calls("read_file", path="README.md")
+    read = lambda number: calls("read_file", path="README.md", limit=number % 20 + 1)
     write = lambda number: calls("write_file", path=f"f{number}.txt", content=str(number))
-    command = lambda number: calls("run_command", command="cat README.md")
+    command = lambda number: calls("run_command", command=f"head -n {number % 20 + 1} README.md")
     show("60 turns, reading a file", between_turns("direct", given.runs, read))
     show("60 turns, writing a file", between_turns("direct", max(1, given.runs // 2), write))
     show("60 turns, a sandboxed command", between_turns("direct", max(1, given.runs // 2), command))
