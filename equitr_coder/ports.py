@@ -1,6 +1,6 @@
 """What one part may ask of another. Protocols and the small values that cross them; no behaviour."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,17 @@ from equitr_coder.domain.epic import ArtifactType, Plan
 from equitr_coder.domain.errors import ModelError
 from equitr_coder.domain.events import Event
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId, TreeId
-from equitr_coder.domain.models import Delta, ModelInfo, ModelRequest, ModelSpec, Purpose, Reply, Tier, ToolSpec
+from equitr_coder.domain.models import (
+    Delta,
+    ModelInfo,
+    ModelRequest,
+    ModelSpec,
+    Purpose,
+    RateLimits,
+    Reply,
+    Tier,
+    ToolSpec,
+)
 from equitr_coder.domain.money import Price, Usage
 from equitr_coder.domain.queries import Answer, Query
 from equitr_coder.domain.run_view import RunView
@@ -105,6 +115,10 @@ class ModelCatalog(Protocol):
         """Name of the environment variable that holds the key; None when none is needed."""
         ...
 
+    def lane(self, spec: ModelSpec) -> "Lane":
+        """What calls of this model share with others."""
+        ...
+
 
 class PriceBook(Protocol):
     def price(self, model: str) -> Price | None:
@@ -170,6 +184,12 @@ class BudgetGate(Protocol):
         """The call certainly cost nothing: the hold is gone. Safe to call twice, and after `settle`."""
         ...
 
+    def left(self, account: Account) -> tuple[Decimal, Decimal] | None:
+        """What the tightest limit on the account's path leaves beside settled and held money, and that limit; None
+        without limits.
+        """
+        ...
+
     @property
     def limit(self) -> Decimal | None: ...
 
@@ -181,6 +201,48 @@ class BudgetGate(Protocol):
 
 
 # ---------------------------------------------------------------- events
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What calls of one provider credential share. Calls of different lanes never wait for each other."""
+
+    name: str
+    """Names provider, endpoint and credential; holds no part of the key."""
+    provider: str = ""
+    caches_prefixes: bool = False
+    """Whether the provider is known to cache prefixes by itself or by our marks; never for custom endpoints."""
+
+
+class Slot(Protocol):
+    """One call's place in its lane."""
+
+    def has_begun(self) -> None:
+        """The first piece of the answer is here: others with the same prefix may go."""
+        ...
+
+    def answered(self, limits: RateLimits | None) -> None:
+        """The call was answered. `limits` is what the headers said."""
+        ...
+
+    def refused(self, error: ModelError) -> None:
+        """The provider failed; rate limits and overload slow the whole lane down."""
+        ...
+
+
+class Limiter(Protocol):
+    """Paces the calls of all agents of the process, one lane per provider credential."""
+
+    def slot(
+        self,
+        request: ModelRequest,
+        *,
+        on_wait: Callable[[float, Literal["rate_limited", "paced", "shared_prefix"]], Awaitable[None]],
+    ) -> AbstractAsyncContextManager[Slot]:
+        """Wait for this call's turn and keep its place until the context ends. `on_wait` is told once, before a wait
+        of at least a second, how many seconds it may take and why. Cancelling ends the wait at once.
+        """
+        ...
 
 
 class EventSink(Protocol):

@@ -80,6 +80,11 @@ class Ledger:
     def held(self) -> Decimal:
         return self._run.held
 
+    def left(self, account: Account) -> tuple[Decimal, Decimal] | None:
+        """See `ports.BudgetGate.left`."""
+        limited = [(node.limit - node.spent - node.held, node.limit) for node in self._path(account) if node.limit]
+        return min(limited, default=None)
+
     @property
     def waiting(self) -> int:
         """Calls that wait for others' holds."""

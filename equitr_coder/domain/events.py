@@ -15,9 +15,10 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer
 from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
+from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import Message, Purpose, StopCause, Tier
-from equitr_coder.domain.money import Usage
+from equitr_coder.domain.money import Price, Usage
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.domain.tools import ToolEnd
@@ -91,6 +92,8 @@ class PlanSubmitted(EventBase):
     plan: Plan
     gaps: tuple[str, ...] = ()
     """What review should look at: requirements without a task, tasks without a check, missing sections."""
+    forecast: Forecast | None = None
+    """What building it may cost."""
 
 
 class PlanApproved(EventBase):
@@ -136,6 +139,8 @@ class ModelCallReserved(AgentEvent):
     usd: Decimal
     input_bound: int
     max_tokens: int
+    instead_of: str = ""
+    """The model whose provider is down and whose place this one takes (`fallbacks`)."""
 
 
 class ModelCallSettled(AgentEvent):
@@ -149,6 +154,9 @@ class ModelCallSettled(AgentEvent):
     usage: Usage
     usd: Decimal
     price_source: str = ""
+    price: Price | None = None
+    """The rates that were used; None when nobody knows them."""
+    provider: str = ""
     latency_ms: int = 0
     stop: StopCause = StopCause.END
     """Why the model stopped writing: `end`, `tool_calls`, `length` (cut at `max_tokens`) or `filtered`."""
@@ -167,6 +175,18 @@ class ModelCallFailed(AgentEvent):
     usd: Decimal = Decimal(0)
     retry_in: float | None = None
     """Seconds until the next try; None when there is none."""
+    provider: str = ""
+
+
+class ModelCallDelayed(AgentEvent):
+    """The session waits for its turn at a provider. Recorded when the wait is long enough to be wondered about."""
+
+    type: Literal["model_call_delayed"] = "model_call_delayed"
+    model: str
+    provider: str = ""
+    seconds: float
+    """How long at most, as far as is known."""
+    why: Literal["rate_limited", "paced", "shared_prefix"]
 
 
 class CheckpointTaken(AgentEvent):
@@ -174,6 +194,8 @@ class CheckpointTaken(AgentEvent):
 
     type: Literal["checkpoint_taken"] = "checkpoint_taken"
     tree: TreeId
+    left: tuple[str, ...] = ()
+    """After an undo: files that were changed since and therefore left alone."""
 
 
 class MessageAdded(AgentEvent):
@@ -343,6 +365,7 @@ Event = Annotated[
     | ModelCallReserved
     | ModelCallSettled
     | ModelCallFailed
+    | ModelCallDelayed
     | CheckpointTaken
     | MessageAdded
     | ToolCalled

@@ -40,6 +40,10 @@ class ModelSpec(Value):
     temperature: float | None = None
     max_tokens: int = 8192
     adapter: Literal["auto", "direct", "litellm", "scripted"] = "auto"
+    tools: Literal["auto", "native", "text"] = "auto"
+    """How tools are offered: natively, or written into the prompt (the text protocol); `auto` by capability."""
+    fallbacks: tuple["ModelSpec", ...] = ()
+    """Who takes over, in this order, while this model's provider is down."""
 
 
 class ToolSpec(Value):
@@ -114,6 +118,23 @@ class StopCause(StrEnum):
     FILTERED = "filtered"
 
 
+class Allowance(Value):
+    """What a provider's headers say of one limit. `resets_in` is seconds until it is full again."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    resets_in: float | None = None
+
+
+class RateLimits(Value):
+    """Requests and tokens of one credential, as the last answer's headers state them."""
+
+    requests: Allowance | None = None
+    tokens: Allowance | None = None
+    """All tokens, or the input tokens where the provider counts them apart."""
+    output_tokens: Allowance | None = None
+
+
 class Reply(Value):
     """The whole answer; the last thing a stream yields."""
 
@@ -123,6 +144,8 @@ class Reply(Value):
     model: str = ""
     """The model name the provider reported."""
     request_id: str | None = None
+    provider: str = ""
+    limits: RateLimits | None = None
 
 
 Delta = TextDelta | ReasoningDelta

@@ -26,6 +26,13 @@ class Usage(Value):
     output: int = 0
     reasoning: int = 0
     estimated: bool = False
+    reported_usd: Decimal | None = None
+    """What the provider itself says this call cost, in US dollars; None when it says nothing. Not part of a sum."""
+
+    @property
+    def cache_share(self) -> Decimal:
+        """Part of the input that was read from a cache, 0 to 1."""
+        return Decimal(self.cache_read) / self.total_input if self.total_input else ZERO
 
     @property
     def total_input(self) -> int:
@@ -54,20 +61,30 @@ class Price(Value):
     cache_read: Decimal | None = None
     cache_write: Decimal | None = None
     cache_write_1h: Decimal | None = None
+    reasoning: Decimal | None = None
+    """Hidden reasoning, where it is not billed as output."""
     source: str = ""
     """`config llm.prices`, or the data file with its version; shown beside every figure."""
 
+    def used_for(self, usage: Usage) -> "Price":
+        """The flat rates that hold for this very call; a price with tiers picks one."""
+        del usage
+        return self
+
     def cost(self, usage: Usage) -> Decimal:
         """The exact price of `usage`; no rounding."""
-        cache_read = self.input if self.cache_read is None else self.cache_read
-        cache_write = self.input if self.cache_write is None else self.cache_write
-        cache_write_1h = cache_write if self.cache_write_1h is None else self.cache_write_1h
+        rates = self.used_for(usage)
+        cache_read = rates.input if rates.cache_read is None else rates.cache_read
+        cache_write = rates.input if rates.cache_write is None else rates.cache_write
+        cache_write_1h = cache_write if rates.cache_write_1h is None else rates.cache_write_1h
+        reasoning = rates.output if rates.reasoning is None else rates.reasoning
         return (
-            usage.input * self.input
+            usage.input * rates.input
             + usage.cache_read * cache_read
             + usage.cache_write * cache_write
             + usage.cache_write_1h * cache_write_1h
-            + usage.output * self.output
+            + (usage.output - usage.reasoning) * rates.output
+            + usage.reasoning * reasoning
         ) / MILLION
 
     @property

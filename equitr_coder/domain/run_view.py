@@ -1,17 +1,18 @@
 """One run as it stands: a fold of its events. Every front end, the ledger after a restart and `resume` read this."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain.approvals import Approval
 from equitr_coder.domain.epic import Plan, TaskState
-from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.errors import ModelErrorKind, StopReason
+from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import AssistantMessage, Message, Purpose, StopCause, SystemMessage, Tier, ToolMessage
-from equitr_coder.domain.money import UNPRICED, ZERO, Usage
+from equitr_coder.domain.money import UNPRICED, ZERO, Price, Usage
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.domain.tools import ToolEnd
@@ -92,6 +93,17 @@ class LedgerRow:
     latency_ms: int = 0
     is_unpriced: bool = False
     """No price is known, so `usd` says nothing."""
+    provider: str = ""
+    price: Price | None = None
+    price_source: str = ""
+    input_bound: int = 0
+    at: datetime | None = None
+    failed: ModelErrorKind | None = None
+
+    @property
+    def overshoot(self) -> Decimal:
+        """What the provider reported beyond the reservation; 0 as a rule."""
+        return max(ZERO, self.usd - self.reserved) if not self.is_open else ZERO
 
 
 @dataclass
@@ -114,6 +126,7 @@ class RunView:
     base_commit: CommitId | None = None
     plan: Plan | None = None
     gaps: tuple[str, ...] = ()
+    forecast: Forecast | None = None
     is_approved: bool = False
     branch: str | None = None
     tip: CommitId | None = None
@@ -197,7 +210,7 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.DocumentWritten():
             view.documents[event.name] = event
         case e.PlanSubmitted():
-            view.plan, view.gaps = event.plan, event.gaps
+            view.plan, view.gaps, view.forecast = event.plan, event.gaps, event.forecast
             view.tasks = {task.id: TaskView(task.id) for task in event.plan.tasks}
         case e.PlanApproved():
             view.plan, view.is_approved = event.plan, True
@@ -216,13 +229,15 @@ def apply(view: RunView, event: e.Event) -> None:
                 event.purpose,
                 event.tier,
                 event.usd,
+                input_bound=event.input_bound,
+                at=event.at,
             )
         case e.ModelCallSettled():
-            _close_row(view, event, event.usage, event.latency_ms, is_unpriced=event.price_source == UNPRICED)
+            _close_row(view, event)
             _session(view, event).calls_made += 1
             _session(view, event).last_stop = event.stop
         case e.ModelCallFailed():
-            _close_row(view, event, Usage(), 0)
+            _close_row(view, event)
         case e.CheckpointTaken():
             session = _session(view, event)
             session.tree = event.tree
@@ -278,7 +293,7 @@ def apply(view: RunView, event: e.Event) -> None:
             view.warned.add(event.account)
         case e.ReviewGiven():
             view.reviews[(event.session, event.tree)] = event
-        case e.MergeQueued() | e.MergeRejected() | e.BudgetReached():
+        case e.MergeQueued() | e.MergeRejected() | e.BudgetReached() | e.ModelCallDelayed():
             pass
 
 
@@ -305,28 +320,21 @@ def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
         task.ended = event.at
 
 
-def _close_row(
-    view: RunView,
-    event: e.ModelCallSettled | e.ModelCallFailed,
-    usage: Usage,
-    latency_ms: int,
-    *,
-    is_unpriced: bool = False,
-) -> None:
-    row = view.ledger.get(event.call)
-    reserved = row.reserved if row is not None else event.usd
-    view.ledger[event.call] = LedgerRow(
-        event.call,
-        event.model,
-        event.agent,
-        event.task,
-        event.session,
-        event.purpose,
-        event.tier,
-        reserved,
-        event.usd,
-        usage,
-        is_open=False,
-        latency_ms=latency_ms,
-        is_unpriced=is_unpriced,
+def _close_row(view: RunView, event: e.ModelCallSettled | e.ModelCallFailed) -> None:
+    row = view.ledger.get(event.call) or LedgerRow(
+        event.call, event.model, event.agent, event.task, event.session, event.purpose, event.tier, event.usd
     )
+    closed = replace(row, usd=event.usd, is_open=False, provider=event.provider, at=row.at or event.at)
+    match event:
+        case e.ModelCallSettled():
+            closed = replace(
+                closed,
+                usage=event.usage,
+                latency_ms=event.latency_ms,
+                price=event.price,
+                price_source=event.price_source,
+                is_unpriced=event.price_source == UNPRICED,
+            )
+        case e.ModelCallFailed():
+            closed = replace(closed, failed=event.kind)
+    view.ledger[event.call] = closed

@@ -37,14 +37,14 @@ def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -
             lines = _supervision(event)
         case e.MergeLanded() | e.MergeRejected() | e.ReceiptStored():
             lines = _merge(event, view)
-        case e.BudgetWarned() | e.BudgetReached() | e.ModelCallFailed():
+        case e.BudgetWarned() | e.BudgetReached() | e.ModelCallFailed() | e.ModelCallDelayed():
             lines = _money_and_models(event)
-        case e.ModelCallReserved() | e.ModelCallSettled() | e.CheckpointTaken() | e.ToolCalled():
+        case e.ModelCallReserved():
+            lines = _takeover(event)
+        case e.ModelCallSettled() | e.CheckpointTaken() | e.ToolCalled():
             lines = []
-        case e.FileChanged() | e.MergeQueued():
-            lines = []
-        case e.RunPaused() | e.RunFinished():
-            lines = []  # the summary says it
+        case e.FileChanged() | e.MergeQueued() | e.RunPaused() | e.RunFinished():
+            lines = []  # of an end the summary says it
         case _ as unreachable:
             assert_never(unreachable)
     return lines
@@ -254,7 +254,22 @@ def _merge(event: e.MergeLanded | e.MergeRejected | e.ReceiptStored, view: RunVi
             assert_never(unreachable)
 
 
-def _money_and_models(event: e.BudgetWarned | e.BudgetReached | e.ModelCallFailed) -> list[Line]:
+def _takeover(event: e.ModelCallReserved) -> list[Line]:
+    if not event.instead_of:
+        return []
+    return [Line(f"~ {event.agent}: {event.model} takes over while {event.instead_of} is down", Tone.WARN)]
+
+
+_WAITS = {
+    "rate_limited": "waits for the rate limit of",
+    "paced": "waits its turn at",
+    "shared_prefix": "waits for the cached prefix at",
+}
+
+
+def _money_and_models(
+    event: e.BudgetWarned | e.BudgetReached | e.ModelCallFailed | e.ModelCallDelayed,
+) -> list[Line]:
     match event:
         case e.BudgetWarned():
             figures = f"{dollars(event.usd)} of {limit(event.limit)}"
@@ -270,6 +285,9 @@ def _money_and_models(event: e.BudgetWarned | e.BudgetReached | e.ModelCallFaile
             if event.retry_in is None:
                 return [Line(f"x {words}", Tone.BAD)]
             return [Line(f"~ {words}; next try in {duration(event.retry_in)}", Tone.WARN)]
+        case e.ModelCallDelayed():
+            where = event.provider or event.model
+            return [Line(f"~ {event.agent} {_WAITS[event.why]} {where}, {duration(event.seconds)} at most", Tone.DIM)]
         case _ as unreachable:
             assert_never(unreachable)
 

@@ -56,6 +56,7 @@ _PER_TOKEN = {
 """litellm's spellings, in US dollars per token, to ours, per million tokens."""
 
 Adapter = Literal["auto", "direct", "litellm"]
+Tools = Literal["auto", "native", "text"]
 
 
 class PriceSettings(Value):
@@ -97,6 +98,23 @@ class ModelSettings(Value):
     api_base: Address | None = None
     api_key_env: Variable | None = None
     adapter: Adapter | None = None
+    tools: Tools | None = None
+    fallbacks: "tuple[FallbackSettings, ...]" = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_plain_name(cls, given: Any) -> Any:
+        return {"model": given} if isinstance(given, str) else given
+
+
+class FallbackSettings(Value):
+    """A model that takes over while the tier's own is down. It inherits nothing but `temperature` and `max_tokens`."""
+
+    model: Text
+    api_base: Address | None = None
+    api_key_env: Variable | None = None
+    adapter: Adapter = "auto"
+    tools: Tools = "auto"
 
     @model_validator(mode="before")
     @classmethod
@@ -109,16 +127,34 @@ class TierSettings(Value):
     worker: ModelSettings = Field(default_factory=ModelSettings)
 
 
+class WorkflowLimits(Value):
+    """US dollars of one run, by what kind of run it is."""
+
+    chat: Limit = None
+    epic: Limit = None
+    loop: Limit = None
+
+
+class LimitSettings(Value):
+    """Limits below the run's budget; the tightest wins."""
+
+    task: Limit = None
+    agent: Limit = None
+    workflows: WorkflowLimits = Field(default_factory=WorkflowLimits)
+
+
 class LlmSettings(Value):
     provider: Provider = BY_NAME
     model: Text | None = None
     api_base: Address | None = None
     api_key_env: Variable | None = None
     adapter: Adapter = "auto"
+    tools: Tools = "auto"
     temperature: Temperature | None = None
     max_tokens: Count = 8192
     budget: Limit = Decimal("10.00")
     """US dollars a run; None means unlimited."""
+    limits: LimitSettings = Field(default_factory=LimitSettings)
     models: TierSettings = Field(default_factory=TierSettings)
     prices: dict[str, PriceSettings] = Field(default_factory=dict)
     script: Text | None = None
@@ -242,14 +278,30 @@ class Settings(Value):
     def _spec(self, name: str, tier: ModelSettings, strength: Tier, *, provider: str | None = None) -> ModelSpec:
         llm = self.llm
         full = _full_name(name, provider or tier.provider, inherited=llm.provider)
+        temperature = llm.temperature if tier.temperature is None else tier.temperature
+        max_tokens = tier.max_tokens or llm.max_tokens
         return ModelSpec(
             name=full,
             tier=strength,
             api_base=tier.api_base or llm.api_base,
             api_key_env=tier.api_key_env or llm.api_key_env,
-            temperature=llm.temperature if tier.temperature is None else tier.temperature,
-            max_tokens=tier.max_tokens or llm.max_tokens,
+            temperature=temperature,
+            max_tokens=max_tokens,
             adapter="scripted" if full.startswith("scripted/") else (tier.adapter or llm.adapter),
+            tools=tier.tools or llm.tools,
+            fallbacks=tuple(
+                ModelSpec(
+                    name=other.model,
+                    tier=strength,
+                    api_base=other.api_base,
+                    api_key_env=other.api_key_env,
+                    temperature=temperature,
+                    max_tokens=max_tokens,
+                    adapter="scripted" if other.model.startswith("scripted/") else other.adapter,
+                    tools=other.tools,
+                )
+                for other in tier.fallbacks
+            ),
         )
 
 

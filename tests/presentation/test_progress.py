@@ -100,6 +100,10 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
     ),
     e.ModelCallReserved: (e.ModelCallReserved(**CALL, usd=Decimal(1), input_bound=1, max_tokens=1), []),
     e.ModelCallSettled: (e.ModelCallSettled(**CALL, usage=Usage(), usd=Decimal(1)), []),
+    e.ModelCallDelayed: (
+        e.ModelCallDelayed(**AGENT, model="weak/m", provider="groq", seconds=4.5, why="rate_limited"),
+        ["~ backend_worker waits for the rate limit of groq, 4.5 s at most"],
+    ),
     e.ModelCallFailed: (
         e.ModelCallFailed(**CALL, kind=ModelErrorKind.TIMEOUT, message="slow\nvery", usd=Decimal("0.25")),
         ["x backend_worker: weak/m failed (timeout): slow, $0.2500 charged"],

@@ -30,6 +30,8 @@ class Provider:
     """Speaks OpenAI chat completions, so that no library is needed."""
     lists: ListShape | None = None
     """The shape of its list of models."""
+    caches: bool = False
+    """Known to cache prefixes, by itself or by our marks."""
     litellm: str = ""
     """What litellm calls it; empty: the same."""
 
@@ -37,15 +39,17 @@ class Provider:
 PROVIDERS = {
     row.name: row
     for row in (
-        Provider("openai", ("OPENAI_API_KEY",), "https://api.openai.com/v1", direct=True, lists="openai"),
+        Provider("openai", ("OPENAI_API_KEY",), "https://api.openai.com/v1", direct=True, lists="openai", caches=True),
         Provider("openrouter", ("OPENROUTER_API_KEY",), "https://openrouter.ai/api/v1", direct=True, lists="openai"),
         Provider("groq", ("GROQ_API_KEY",), "https://api.groq.com/openai/v1", direct=True, lists="openai"),
-        Provider("deepseek", ("DEEPSEEK_API_KEY",), "https://api.deepseek.com/v1", direct=True, lists="openai"),
+        Provider(
+            "deepseek", ("DEEPSEEK_API_KEY",), "https://api.deepseek.com/v1", direct=True, lists="openai", caches=True
+        ),
         Provider("mistral", ("MISTRAL_API_KEY",), "https://api.mistral.ai/v1", direct=True, lists="openai"),
         Provider(COMPATIBLE, direct=True, lists="openai", litellm="openai"),
         Provider("hosted_vllm", endpoint="http://localhost:8000/v1", direct=True, lists="openai"),
         Provider("lm_studio", endpoint="http://localhost:1234/v1", direct=True, lists="openai"),
-        Provider("anthropic", ("ANTHROPIC_API_KEY",), "https://api.anthropic.com", lists="anthropic"),
+        Provider("anthropic", ("ANTHROPIC_API_KEY",), "https://api.anthropic.com", lists="anthropic", caches=True),
         Provider(
             "gemini",
             ("GEMINI_API_KEY", "GOOGLE_API_KEY"),

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from equitr_coder.adapters.models.providers import Route, require_key, resolve
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import Delta, ModelInfo, ModelRequest, ModelSpec, Reply
-from equitr_coder.ports import KeyStore, ModelClient, PriceBook
+from equitr_coder.ports import KeyStore, Lane, ModelClient, PriceBook
 
 
 class ModelRouter:
@@ -78,6 +78,11 @@ class ModelRouter:
 
     def key_variable(self, spec: ModelSpec) -> str | None:
         return self._resolve(spec).key_variable
+
+    def lane(self, spec: ModelSpec) -> Lane:
+        route = self._resolve(spec)
+        name = " ".join(filter(None, (route.name, route.base, route.key_variable)))
+        return Lane(name, route.name, caches_prefixes=route.provider.caches and not route.is_own_endpoint)
 
     def _resolve(self, spec: ModelSpec) -> Route:
         return resolve(spec, self._keys)

@@ -46,7 +46,7 @@ def entry_price(entry: Entry, source: str) -> Price | None:
         reasoning = None
     if not tiers and reasoning is None:
         return price
-    return TieredPrice(**price.model_dump(), long_prompts=tuple(tiers), reasoning=reasoning)
+    return TieredPrice(**{**price.model_dump(), "reasoning": reasoning}, long_prompts=tuple(tiers))
 
 
 def entry_info(name: str, entry: Entry) -> ModelInfo | None:

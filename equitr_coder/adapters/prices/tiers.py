@@ -1,8 +1,8 @@
-"""A price that rises with the length of the prompt, or that prices hidden reasoning apart."""
+"""A price that rises with the length of the prompt."""
 
 from decimal import Decimal
 
-from equitr_coder.domain.money import MILLION, Price, Usage
+from equitr_coder.domain.money import Price, Usage
 from equitr_coder.domain.value import Value
 
 
@@ -18,18 +18,12 @@ class TieredPrice(Price):
 
     long_prompts: tuple[LongPrompt, ...] = ()
     """In rising order of `above`."""
-    reasoning: Decimal | None = None
-    """Hidden reasoning, when it is not billed as output."""
 
-    def cost(self, usage: Usage) -> Decimal:
-        price: Price | None = None
-        for tier in self.long_prompts:
-            if usage.total_input > tier.above:
-                price = tier.price
-        cost = super().cost(usage) if price is None else price.cost(usage)
-        if self.reasoning is not None:
-            cost += usage.reasoning * (self.reasoning - self.output) / MILLION
-        return cost
+    def used_for(self, usage: Usage) -> Price:
+        reached = [tier.price for tier in self.long_prompts if usage.total_input > tier.above]
+        if not reached:
+            return Price(**{name: getattr(self, name) for name in Price.model_fields})
+        return reached[-1].model_copy(update={"reasoning": self.reasoning, "source": self.source})
 
     @property
     def dearest_input(self) -> Decimal:

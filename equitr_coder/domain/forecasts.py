@@ -1,0 +1,43 @@
+"""What a plan may cost: a range for each task and for the whole, and what the range rests on."""
+
+from decimal import Decimal
+
+from equitr_coder.domain.ids import TaskId
+from equitr_coder.domain.value import Value
+
+
+class CostRange(Value):
+    """US dollars. `likely` is the median, `low` and `high` are the bounds of an 80 % range."""
+
+    low: Decimal
+    likely: Decimal
+    high: Decimal
+
+
+class TaskForecast(Value):
+    task: TaskId
+    cost: CostRange
+    past_tasks: int
+    """How many finished tasks of this workspace with this model it rests on; 0: a prior, not experience."""
+
+
+class Forecast(Value):
+    """Made before approval; the total includes the supervisor's answers and reviews."""
+
+    tasks: tuple[TaskForecast, ...]
+    total: CostRange
+    past_tasks: int
+    """How many past tasks the total rests on; 0: a prior, not experience."""
+    left: Decimal | None = None
+    """What the budget had left when this was made; None without a limit."""
+
+    @property
+    def verdict(self) -> str:
+        """Whether the budget will do: `enough`, `tight` (the likely cost fits, the high one does not), `short`, or
+        `unlimited`.
+        """
+        if self.left is None:
+            return "unlimited"
+        if self.total.high <= self.left:
+            return "enough"
+        return "tight" if self.total.likely <= self.left else "short"
