@@ -38,7 +38,7 @@ test-all: $(VENV)/.done-dev ## All tests, the slow ones included
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 test-faults: $(VENV)/.done-dev ## Every kill point of the fault suite
-	$(BIN)/pytest -n $(WORKERS) tests/faults
+	$(BIN)/pytest -n $(WORKERS) --timeout 300 tests/faults
 
 bench: $(VENV)/.done-dev ## Measure start-up, time between turns, memory, request size
 	$(BIN)/python bench/run.py

@@ -14,18 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import yaml
 
+from equitr_coder.testing.chunks import pieces
 from equitr_coder.testing.script import ScriptedReply, calls, says
 from equitr_coder.testing.server import ServerInThread, serve_in_thread
 
 TURNS = 60
+CHUNKS = 4000
 
 
 @dataclass(frozen=True)
@@ -41,24 +44,33 @@ class User:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         return kept | {"HOME": str(self.home)}
 
-    def run(self, *arguments: str) -> tuple[float, float]:
-        """Start time (monotonic) and peak memory in MB of one call of the product."""
-        started = time.monotonic()
-        code = (
-            "import resource, subprocess, sys; r = subprocess.run(sys.argv[1:]).returncode; "
-            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr); sys.exit(r)"
-        )
-        ran = subprocess.run(
-            [sys.executable, "-c", code, sys.executable, "-m", "equitr_coder", *arguments],
-            cwd=self.repo,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if ran.returncode != 0:
-            raise SystemExit(f"the measured run failed: {ran.stdout}{ran.stderr}")
-        return started, int(ran.stderr.splitlines()[-1]) / 1024
+    def run(self, *arguments: str) -> "Ran":
+        """One call of the product as a process of its own."""
+        with tempfile.TemporaryFile() as said:
+            started = time.monotonic()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "equitr_coder", *arguments],
+                cwd=self.repo,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode != 0:
+                said.seek(0)
+                raise SystemExit(f"the measured run failed: {said.read().decode()}")
+        return Ran(started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Start (monotonic, s), CPU seconds (git and sandbox included) and peak memory (MB) of one process."""
+
+    started: float
+    cpu: float
+    memory: float
 
 
 @contextmanager
@@ -90,19 +102,33 @@ def git(on: User, *arguments: str) -> None:
     subprocess.run(["git", *arguments], cwd=on.repo, env=on.environ, check=True)
 
 
-def one_shot(adapter: str, runs: int) -> dict[str, list[float]]:
-    """Start to first request, peak memory and size of the first request of a one-shot chat."""
-    rows: dict[str, list[float]] = {"start to first request, s": [], "peak memory, MB": [], "first request, bytes": []}
-    with user([says("done")], adapter=adapter) as someone:
-        someone.run("chat", "hello")  # warms bytecode and disk caches
-        for _ in range(runs):
-            before = len(someone.server.requests)
-            started, memory = someone.run("chat", "hello")
-            request = someone.server.requests[before]
-            rows["start to first request, s"].append(request.started - started)
-            rows["peak memory, MB"].append(memory)
-            rows["first request, bytes"].append(len(json.dumps(request.body)))
-    return rows
+def one_shots(adapters: Sequence[str], runs: int) -> dict[str, dict[str, list[float]]]:
+    """A one-shot chat, and one whose answer streams in `CHUNKS` pieces. The adapters take turns, so that a change of
+    the machine meets all of them alike.
+    """
+    figures: dict[str, dict[str, list[float]]] = {adapter: defaultdict(list) for adapter in adapters}
+    short, long = [says("done")], [says(" ".join(f"word{number}" for number in range(CHUNKS)))]
+    with ExitStack() as stack:
+        users = {
+            adapter: [stack.enter_context(user(replies, adapter=adapter)) for replies in (short, long)]
+            for adapter in adapters
+        }
+        for turn in range(runs + 1):
+            for adapter, (brief, wordy) in users.items():
+                rows = figures[adapter] if turn else defaultdict(list)  # the first warms bytecode and disk caches
+                before = len(brief.server.requests)
+                ran = brief.run("chat", "hello")
+                request = brief.server.requests[before]
+                rows["start to first request, s"].append(request.started - ran.started)
+                rows["peak memory, MB"].append(ran.memory)
+                rows["first request, bytes"].append(len(json.dumps(request.body)))
+                streamed = wordy.run("chat", "hello")
+                rows["CPU of 1,000 chunks, s"].append((streamed.cpu - ran.cpu) / chunks_of(long[0]) * 1000)
+    return figures
+
+
+def chunks_of(reply: ScriptedReply) -> int:
+    return len(list(pieces(reply.text)))
 
 
 def between_turns(adapter: str, runs: int, reply: Callable[[int], ScriptedReply]) -> dict[str, list[float]]:
@@ -135,6 +161,10 @@ def start_up(runs: int) -> dict[str, list[float]]:
     return rows
 
 
+def ratios(one: dict[str, list[float]], other: dict[str, list[float]]) -> dict[str, list[float]]:
+    return {name: [a / b for a, b in zip(one[name], other[name], strict=True)] for name in one}
+
+
 def show(title: str, rows: dict[str, list[float]]) -> None:
     print(f"\n{title}")
     for name, figures in rows.items():
@@ -149,8 +179,12 @@ def main() -> None:
     given = parser.parse_args()
     print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores")
     show("start-up", start_up(given.runs))
-    for adapter in given.adapters.split(","):
-        show(f"one-shot chat, {adapter} adapter", one_shot(adapter, given.runs))
+    adapters = given.adapters.split(",")
+    measured = one_shots(adapters, given.runs)
+    for adapter in adapters:
+        show(f"one-shot chat, {adapter} adapter", measured[adapter])
+    if len(adapters) == 2:
+        show(f"{adapters[0]} / {adapters[1]}, pair by pair", ratios(*(measured[adapter] for adapter in adapters)))
     read = lambda number: calls("read_file", path="README.md", limit=number % 20 + 1)
     write = lambda number: calls("write_file", path=f"f{number}.txt", content=str(number))
     command = lambda number: calls("run_command", command=f"head -n {number % 20 + 1} README.md")

@@ -11,26 +11,53 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+    from typing import TextIO
 
     from equitr_coder.cli.doors import Doors
     from equitr_coder.ports import RunApi
     from equitr_coder.presentation.person import Person
 
 _VERSION_CALLS = (["--version"], ["version"])
-_INTERRUPTED, _INTERNAL, _PIPE_CLOSED = 130, 70, 141
+_NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
+_INTERRUPTED, _INTERNAL, _PIPE_CLOSED, _UNWRITTEN = 130, 70, 141, 1
 
 
 def main() -> int:
     """Entry of both commands; returns the exit code."""
     arguments = sys.argv[1:]
-    if arguments in _VERSION_CALLS:
-        sys.stdout.write(f"equitrcoder {__version__}\n")
-        return 0
     _open_missing_streams()
+    if arguments in _VERSION_CALLS:
+        return _print_version()
     refusal = platform_refusal(sys.platform)
     if refusal is not None:
         return _say(*refusal, code=2)
-    return start(arguments, _doors())
+    import os
+
+    environ = dict(os.environ)
+    # pydantic would read the metadata of every installed distribution to find plugins, of which we want none.
+    os.environ.setdefault(_NO_PLUGINS, "__all__")
+    code = start(arguments, _doors(environ))
+    _leave_quietly()
+    return code
+
+
+def _print_version() -> int:
+    try:
+        sys.stdout.write(f"equitrcoder {__version__}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _pipe_closed()
+    except OSError as error:
+        return _unwritten(error)
+    return 0
+
+
+def _leave_quietly() -> None:
+    """The work is done and said: an impatient Ctrl-C must not end in a traceback of the interpreter's."""
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _open_missing_streams() -> None:
@@ -47,9 +74,14 @@ def _open_missing_streams() -> None:
 
 def start(arguments: Sequence[str], doors: Doors) -> int:
     """Run the command line behind `doors`; every error ends here."""
+    import gc
     import signal
 
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    # Starting makes a hundred thousand objects that stay; looking through them again and again is 15 ms for nothing.
+    gc.set_threshold(50_000, 20, 20)
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = _run(arguments, doors)
         doors.streams.stdout.flush()
@@ -61,8 +93,12 @@ def start(arguments: Sequence[str], doors: Doors) -> int:
             return _report(error, arguments, doors)
         except BrokenPipeError:
             return _pipe_closed()
+        except OSError:  # standard error takes nothing either: there is nobody to tell
+            _silence(sys.stderr)
+            return _UNWRITTEN
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def platform_refusal(platform: str) -> tuple[str, str] | None:
@@ -102,6 +138,9 @@ def _report(error: BaseException, arguments: Sequence[str], doors: Doors) -> int
     from equitr_coder.domain.errors import ModelError, RunStopped, UserError
 
     cause = leading(error)
+    refused = _refused_output(cause, doors)
+    if refused is not None:
+        return _unwritten(refused, doors=doors)
     match cause:
         case SystemExit():
             return cause.code if isinstance(cause.code, int) else 0
@@ -183,42 +222,63 @@ def _write_log(text: str, environ: Mapping[str, str]) -> Path | None:
     return None
 
 
+def _refused_output(cause: BaseException, doors: Doors) -> OSError | None:
+    """Why standard output takes nothing, such as a full disk; None when it does."""
+    import errno
+
+    if isinstance(cause, OSError) and cause.filename is None and cause.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+        return cause  # a stream's error names no file
+    try:
+        doors.streams.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return error
+    return None
+
+
+def _unwritten(error: OSError, *, doors: Doors | None = None) -> int:
+    _silence(sys.stdout)
+    hint = "make room there or send the output elsewhere; a run that was cut off can be resumed"
+    return _say(f"cannot write standard output: {error.strerror or error}", hint, code=_UNWRITTEN, doors=doors)
+
+
 def _pipe_closed() -> int:
-    """The reader went away: say nothing more, not even at interpreter exit."""
+    """The reader went away: say nothing more."""
+    _silence(sys.stdout)
+    _silence(sys.stderr)
+    return _PIPE_CLOSED
+
+
+def _silence(stream: TextIO) -> None:
+    """Nothing more reaches it, not even what is flushed at interpreter exit."""
     import os
 
     nothing = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            os.dup2(nothing, stream.fileno())
-        except OSError:
-            continue  # not a real file: nothing will be flushed to it
-    os.close(nothing)
-    return _PIPE_CLOSED
+    try:
+        os.dup2(nothing, stream.fileno())
+    except OSError:
+        pass  # not a real file: nothing will be flushed to it
+    finally:
+        os.close(nothing)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _doors() -> Doors:
-    import os
-
+def _doors(environ: Mapping[str, str]) -> Doors:
+    """`environ` is what the person gave us: what commands and settings see."""
     from equitr_coder.cli.doors import Doors
 
-    return Doors(connect=_connect, open_prompt=_open_prompt, run_demo=_run_demo, environ=dict(os.environ))
+    def connect(
+        *, repo: Path, flags: Mapping[str, tuple[object, str]], create_repo: bool
+    ) -> AbstractAsyncContextManager[RunApi]:
+        from equitr_coder import app
 
+        return app.open_api(app.Overrides(repo=repo, home=None, environ=environ, flags=flags, create_repo=create_repo))
 
-def _connect(
-    *, repo: Path, flags: Mapping[str, tuple[object, str]], create_repo: bool
-) -> AbstractAsyncContextManager[RunApi]:
-    import os
-
-    from equitr_coder import app
-
-    return app.open_api(
-        app.Overrides(repo=repo, home=None, environ=dict(os.environ), flags=flags, create_repo=create_repo)
-    )
+    return Doors(connect=connect, open_prompt=_open_prompt, run_demo=_run_demo, environ=environ)
 
 
 async def _open_prompt(api: RunApi, *, planning: bool) -> int:

@@ -884,6 +884,7 @@ class RunKit:
     events: EventSink
     store: EventStore
     clock: Clock
+    prices: PriceBook
     repository: Repository
     executor: Executor
     preparation: Preparation

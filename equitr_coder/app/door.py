@@ -7,6 +7,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from equitr_coder.adapters.git.repository import open_repository
+from equitr_coder.adapters.local.user import local_user
 from equitr_coder.adapters.sqlite.store import SqliteStore
 from equitr_coder.app.enquiries import Enquiries
 from equitr_coder.app.overrides import Overrides
@@ -50,6 +51,7 @@ async def open_api(overrides: Overrides) -> AsyncIterator[RunApi]:
                 make_options=workshop.make_options,
                 model_names=workshop.model_names,
                 answer=Enquiries(workshop).answer,
+                user=local_user(overrides.environ),
             ) as api:
                 yield api
         finally:
@@ -72,15 +74,11 @@ async def _open_workspace(overrides: Overrides, home: Path, store: EventStore) -
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot create {root}: {error.strerror}", hint="choose another folder with --repo") from error
-    repository = overrides.wrap_repository(
-        await open_repository(root.resolve(), home=home, store=store, shadow_ok=True)
-    )
+    found = await open_repository(root.resolve(), home=home, store=store, shadow_ok=True)
     if is_new:
-        await repository.ensure()
-        repository = overrides.wrap_repository(
-            await open_repository(root.resolve(), home=home, store=store, shadow_ok=True)
-        )
-    return (await repository.inspect()).root, repository
+        await found.ensure()
+        found = await open_repository(root.resolve(), home=home, store=store, shadow_ok=True)
+    return found.root, overrides.wrap_repository(found)
 
 
 def _log_to(path: Path) -> None:

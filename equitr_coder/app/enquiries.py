@@ -1,13 +1,16 @@
 """Answers what the configuration, the machine and the endpoints can answer."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import assert_never
 
 from equitr_coder.adapters.local.programs import version_of
 from equitr_coder.adapters.local.workspace import LocalWorkspace
+from equitr_coder.adapters.models.providers import resolve
+from equitr_coder.adapters.sqlite.checkup import check_store
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.app.workshop import Workshop
-from equitr_coder.budget.ledger import Ledger, Limits
+from equitr_coder.budget import Ledger, Limits
 from equitr_coder.domain import queries as q
 from equitr_coder.domain.errors import ModelError, UserError
 from equitr_coder.domain.ids import RunId, SessionId
@@ -69,8 +72,35 @@ class Enquiries:
             models=tuple(spec for spec in specs if spec is not None),
             trust=trust_answer(self._shop.checkout, home=self._shop.home, trust=FileTrustStore(self._shop.home)),
             version_of=version_of,
+            check_store=lambda: check_store(self._shop.home),
+            way_of=self._way_of,
+            limits=self._limits(),
         )
         return await doctor.examine()
+
+    def _way_of(self, spec: ModelSpec) -> str:
+        """The adapter and the form of tools, as far as they are known before the endpoint has refused any."""
+        via = resolve(spec, self._shop.keys).via
+        adapter = {"scripted": "scripted", "direct": "called directly", "litellm": "called by litellm"}[via]
+        if spec.tools != "auto":
+            form = "tools as text" if spec.tools == "text" else "native tools"
+            return f"{adapter}, {form} (as configured)"
+        info = self._shop.prices.info(spec.name)
+        if info is not None and info.tools is not None:
+            return f"{adapter}, {'native tools' if info.tools else 'tools as text: it knows no native ones'}"
+        return f"{adapter}, native tools unless it refuses them"
+
+    def _limits(self) -> tuple[tuple[str, Decimal | None], ...]:
+        llm = self._shop.settings.llm
+        workflows = llm.limits.workflows
+        return (
+            ("a run", llm.budget),
+            ("a chat", workflows.chat),
+            ("an epic", workflows.epic),
+            ("a loop", workflows.loop),
+            ("a task", llm.limits.task),
+            ("an agent", llm.limits.agent),
+        )
 
     async def _models(self, *, discover: bool) -> q.ModelsAnswer:
         settings = self._shop.settings
@@ -79,7 +109,11 @@ class Enquiries:
             ("supervisor", settings.supervisor(), ""),
             ("worker", settings.worker(), settings.worker_note()),
         )
-        configured = tuple(self._configured(role, spec, note) for role, spec, note in rows)
+        configured = tuple(
+            self._configured(role, one, note)
+            for role, spec, tier_note in rows
+            for one, note in _with_fallbacks(spec, tier_note, role=role)
+        )
         if not discover:
             return q.ModelsAnswer(configured=configured)
         spec = settings.single_model() or settings.supervisor() or self._endpoint_alone()
@@ -152,3 +186,11 @@ class Enquiries:
         usd, _ = ledger.settle(reservation, reply.usage)
         latency = round((self._shop.clock.monotonic() - started) * 1000)
         return q.ProbeAnswer(ok=True, text=reply.message.text.strip(), usd=usd, latency_ms=latency)
+
+
+def _with_fallbacks(spec: ModelSpec | None, note: str, *, role: str) -> Iterator[tuple[ModelSpec | None, str]]:
+    """The tier's own model, then who takes over for it; the one model of single-agent work shows no others twice."""
+    yield spec, note
+    if spec is not None and role != "single":
+        for number, fallback in enumerate(spec.fallbacks, 1):
+            yield fallback, f"fallback {number} of the {role}"

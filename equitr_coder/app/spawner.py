@@ -9,13 +9,13 @@ from equitr_coder.domain.epic import Plan
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
-from equitr_coder.engine.dispatch import Desk, Dispatcher, TreeWatch
+from equitr_coder.engine.dispatch import Desk, Dispatcher
 from equitr_coder.engine.guards import NoDeadline, NoProgress, StepLimit
 from equitr_coder.engine.loop import AgentLoop, Opening
-from equitr_coder.engine.model_call import Caller, ModelCalls
+from equitr_coder.engine.model_call import Caller, ModelCalls, Providers
 from equitr_coder.engine.permission import Rules, SessionPolicy
 from equitr_coder.engine.prompts import system_prompt
-from equitr_coder.planning.drafts import DraftBook
+from equitr_coder.engine.step_trees import TreeWatch, kept_ref
 from equitr_coder.ports import (
     Advisor,
     Agent,
@@ -26,7 +26,7 @@ from equitr_coder.ports import (
     Drafts,
     EventStore,
     Executor,
-    ModelClient,
+    Guard,
     Place,
     Profile,
     Questions,
@@ -46,11 +46,34 @@ from equitr_coder.tools.read_file import ReadFile
 from equitr_coder.tools.review import Review
 from equitr_coder.tools.run_command import RunCommand
 from equitr_coder.tools.search import Search
-from equitr_coder.tools.submit_plan import SubmitPlan
 from equitr_coder.tools.tick_todo import TickTodo
 from equitr_coder.tools.toolset import Toolset
-from equitr_coder.tools.write_document import WriteDocument
 from equitr_coder.tools.write_file import WriteFile
+
+TOOL_NAMES = frozenset(
+    {
+        *(
+            tool.spec.name
+            for tool in (
+                ReadFile,
+                WriteFile,
+                EditFile,
+                ApplyPatch,
+                ListFiles,
+                Search,
+                RunCommand,
+                HandIn,
+                Review,
+                TickTodo,
+                AskSupervisor,
+                AskUser,
+            )
+        ),
+        "write_document",
+        "submit_plan",
+    }
+)
+"""What a profile may name. The last two are loaded with the planner alone."""
 
 _CONFINED = "Commands run in a sandbox: no network, no keys, and only the working folder and /tmp can be written."
 _UNCONFINED = "There is no sandbox on this machine, so every command asks the user first. Use few."
@@ -66,7 +89,7 @@ class Spawner:
         store: EventStore,
         repository: Repository,
         checkout: Path,
-        client: ModelClient,
+        providers: Providers,
         clock: Clock,
         model_for: Callable[[Tier, RunView], ModelSpec],
         hub: Hub,
@@ -81,7 +104,7 @@ class Spawner:
         self._store = store
         self._repository = repository
         self._checkout = checkout
-        self._client = client
+        self._providers = providers
         self._clock = clock
         self._model_for = model_for
         self._hub = hub
@@ -101,15 +124,17 @@ class Spawner:
         deadline: Deadline | None = None,
     ) -> Agent:
         profile = self._profiles[order.profile]
-        repository = self._repository
         deadline = deadline if deadline is not None else NoDeadline()
         spec = self._model_for(order.tier or profile.tier, self._hub.view)
         if profile.temperature is not None:
-            spec = spec.model_copy(update={"temperature": profile.temperature})
+            spec = _with_temperature(spec, profile.temperature)
         outputs = KeptOutputs(self._store)
         tools = self._tools(order, profile, outputs, advisor, drafts)
         caller = Caller(order.session, order.agent, order.task, order.purpose)
-        tree = TreeWatch(repository, lambda: repository.snapshot(order.root), current=order.tree)
+        tree = None
+        if order.tree is not None:
+            ref = kept_ref(self._hub.view.run, order.session)
+            tree = TreeWatch(self._repository, order.root, ref=ref, current=order.tree)
         dispatcher = Dispatcher(
             desk=Desk(
                 session=order.session,
@@ -124,11 +149,11 @@ class Spawner:
             events=self._hub,
             outputs=outputs,
             deadline=deadline,
-            tree=tree if order.tree is not None else None,
+            tree=tree,
         )
         calls = ModelCalls(
             caller=caller,
-            client=self._client,
+            providers=self._providers,
             budget=self._budget,
             events=self._hub,
             clock=self._clock,
@@ -151,7 +176,7 @@ class Spawner:
             guards=[
                 StepLimit(limit),
                 NoProgress(self._hub, order.session),
-                *([drafts] if isinstance(drafts, DraftBook) else []),
+                *_guards_of(drafts),
             ],
         )
 
@@ -184,15 +209,16 @@ class Spawner:
         advisor: Advisor | None,
         drafts: Drafts | None,
     ) -> Toolset:
-        workspace = LocalWorkspace(order.root)
+        links = {} if order.in_place else self._links  # in the checkout itself they are where they are
+        workspace = LocalWorkspace(order.root, links=links)
         place = Place(root=order.root, stands_for=self._checkout, git_dir=self._repository.git_dir(), links=self._links)
         tools: list[Tool] = [
             ReadFile(workspace, outputs),
             WriteFile(workspace),
             EditFile(workspace),
             ApplyPatch(workspace),
-            ListFiles(workspace),
-            Search(workspace),
+            ListFiles(workspace, linked=tuple(links)),
+            Search(workspace, linked=tuple(links)),
             RunCommand(self._executor, place, outputs),
             HandIn(),
             Review(),
@@ -205,8 +231,24 @@ class Spawner:
         if order.can_ask_user:
             tools.append(AskUser(self._questions))
         if drafts is not None:
+            from equitr_coder.tools.submit_plan import SubmitPlan
+            from equitr_coder.tools.write_document import WriteDocument
+
             tools += [WriteDocument(drafts), SubmitPlan(drafts)]
         return Toolset(tools).only(profile.tools)
+
+
+def _with_temperature(spec: ModelSpec, temperature: float) -> ModelSpec:
+    fallbacks = tuple(_with_temperature(fallback, temperature) for fallback in spec.fallbacks)
+    return spec.model_copy(update={"temperature": temperature, "fallbacks": fallbacks})
+
+
+def _guards_of(drafts: Drafts | None) -> list[Guard]:
+    if drafts is None:
+        return []
+    from equitr_coder.planning.drafts import DraftBook  # only planners need it
+
+    return [drafts] if isinstance(drafts, DraftBook) else []
 
 
 def _todos(plan: Plan, task: TaskId) -> dict[int, str]:

@@ -13,19 +13,26 @@ from equitr_coder.adapters.prices import DataFilePrices
 from equitr_coder.adapters.sandbox.choice import choose_executor
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.app.overrides import Overrides
-from equitr_coder.app.spawner import Spawner
-from equitr_coder.budget.ledger import Ledger, Limits, unpriced
+from equitr_coder.app.spawner import TOOL_NAMES, Spawner
+from equitr_coder.budget import Ledger, Limits
+from equitr_coder.budget.ledger import unpriced
+from equitr_coder.budget.limiter import RateLimiter
 from equitr_coder.domain.commands import StartRun
 from equitr_coder.domain.epic import ArtifactType
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.events import ModelCallReserved
+from equitr_coder.domain.ids import CallId
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
+from equitr_coder.engine.model_call import Providers
+from equitr_coder.engine.outages import Outages
 from equitr_coder.ports import (
     Clock,
     EventStore,
     Executor,
     ModelClient,
+    Profile,
     Repository,
     RunKit,
     RunTerms,
@@ -58,6 +65,7 @@ class Workshop:
         self.store = store
         self.repository = repository
         self._executor: Executor | None = None
+        self._profiles: Mapping[str, Profile] | None = None
         self.clock: Clock = SystemClock()
         self.prices = DataFilePrices(self.settings.prices())
         self.keys = EnvironmentKeys(overrides.environ)
@@ -68,6 +76,12 @@ class Workshop:
             prices=self.prices,
         )
         self.client = overrides.wrap_client(self.router)
+        self.providers = Providers(
+            client=self.client,
+            limiter=RateLimiter(lane_of=self.router.lane, clock=self.clock),
+            outages=Outages(self.clock),
+            name_of=self.router.provider,
+        )
 
     @property
     def settings(self) -> Settings:
@@ -110,14 +124,30 @@ class Workshop:
 
     def model_names(self, options: RunOptions, override: str | None) -> tuple[str | None, str | None]:
         """The models of a run, each with a key and, under a budget, a price."""
+        self.profiles()  # a profile that cannot be used stops the run here too
         names = self._names(override, multi_agent=options.multi_agent)
-        for name, tier in zip(names, (Tier.STRONG, Tier.WEAK), strict=True):
-            if name is None:
-                continue
-            if options.budget is not None and self.prices.price(name) is None:
-                raise unpriced(name)
-            self.router.require(self._spec(name, tier, multi_agent=options.multi_agent))
+        specs = [
+            self._spec(name, tier, multi_agent=options.multi_agent)
+            for name, tier in zip(names, (Tier.STRONG, Tier.WEAK), strict=True)
+            if name is not None
+        ]
+        for one in (one for spec in specs for one in (spec, *spec.fallbacks)):
+            if self._is_limited(options) and self.prices.price(one.name) is None:
+                raise unpriced(one.name)
+            self.router.require(one)
+        self.router.warm_up(specs[0])
         return names
+
+    def profiles(self) -> Mapping[str, Profile]:
+        """Every agent's profile, read once.
+
+        Raises:
+            UserError: a file cannot be read, is incomplete, or names a tool that there is not.
+        """
+        if self._profiles is None:
+            project = self.loaded.project
+            self._profiles = load_profiles(home=self.home, project=project, known_tools=TOOL_NAMES)
+        return self._profiles
 
     def _names(self, override: str | None, *, multi_agent: bool) -> tuple[str | None, str | None]:
         """The override names the one model, or the supervisor; the worker's too unless it is configured apart."""
@@ -158,10 +188,11 @@ class Workshop:
         links = {name: self.checkout / name for name in setup.links}
         budget = Ledger(
             view.run,
-            limits=Limits(run=view.options.budget),
+            limits=self._limits(view),
             prices=self.prices,
             counter=ByteTokenCounter(),
             opening=list(view.ledger.values()),
+            allowed=await self._allowed(view),
             warned=view.warned,
         )
         spawner = Spawner(
@@ -169,7 +200,7 @@ class Workshop:
             store=self.store,
             repository=self.repository,
             checkout=self.checkout,
-            client=self.client,
+            providers=self.providers,
             clock=self.clock,
             model_for=self.model_for,
             hub=hub,
@@ -178,12 +209,13 @@ class Workshop:
             approvals=approvals,
             questions=questions,
             links=links,
-            profiles=load_profiles(home=self.home, project=self.loaded.project),
+            profiles=self.profiles(),
         )
         return RunKit(
             events=hub,
             store=self.store,
             clock=self.clock,
+            prices=self.prices,
             repository=self.repository,
             executor=executor,
             preparation=preparation,
@@ -197,6 +229,33 @@ class Workshop:
             links=links,
             terms=self._terms(),
         )
+
+    def _is_limited(self, options: RunOptions) -> bool:
+        """Whether some limit holds for calls of every kind of run that these options can be for."""
+        below = self.settings.llm.limits
+        of_workers = (below.task, below.workflows.epic) if options.multi_agent else ()
+        return any(limit is not None for limit in (options.budget, below.agent, *of_workers))
+
+    def _limits(self, view: RunView) -> Limits:
+        """The run's own is in its log, the others are as configured now: a resume can raise each."""
+        below = self.settings.llm.limits
+        workflows = {
+            RunKind.CHAT: below.workflows.chat,
+            RunKind.EPIC: below.workflows.epic,
+            RunKind.LOOP: below.workflows.loop,
+        }
+        return Limits(
+            run=view.options.budget,
+            kind=view.kind,
+            workflow=workflows[view.kind],
+            each_task=below.task,
+            each_agent=below.agent,
+        )
+
+    async def _allowed(self, view: RunView) -> Mapping[CallId, int]:
+        """`max_tokens` of the calls that the run made before a restart."""
+        events = await self.store.read(view.run, transcripts=False) if view.ledger else ()
+        return {event.call: event.max_tokens for event in events if isinstance(event, ModelCallReserved)}
 
     def _terms(self) -> RunTerms:
         checks, collaboration = self.settings.checks, self.settings.collaboration

@@ -1,15 +1,16 @@
-"""The budget of one run: an account tree run -> task -> agent in which money is held, settled and released.
+"""The budget of one run: accounts run -> workflow -> task -> agent in which money is held, settled and released.
 
 Every call holds its worst case before it is sent, on every account above it, so that parallel calls can never pass a
 limit together while usage stays within what was held. Belongs to one event loop; stores nothing: the event log does.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 
-from equitr_coder.budget.estimate import Estimate
+from equitr_coder.budget.accounts import Limits, Node, raising_hint
+from equitr_coder.budget.estimate import Correction, Estimate
 from equitr_coder.domain.errors import BudgetRefused, UserError
 from equitr_coder.domain.events import BudgetWarned, Event
 from equitr_coder.domain.ids import CallId, RunId, SessionId, TaskId, new_id
@@ -18,16 +19,7 @@ from equitr_coder.domain.money import ZERO, Price, Usage
 from equitr_coder.domain.run_view import LedgerRow
 from equitr_coder.ports import Account, PriceBook, Reservation, TokenCounter
 
-_WARN_AT = Decimal("0.8")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """US dollars; None means no limit. `each_task` and `each_agent` hold for every task and every session alike."""
-
-    run: Decimal | None
-    each_task: Decimal | None = None
-    each_agent: Decimal | None = None
+_NONE_NEEDED = Correction()
 
 
 class Ledger:
@@ -36,6 +28,8 @@ class Ledger:
     A call that does not fit what is *settled* first gets a tighter bound of its input, then less output (down to
     `min_output` tokens), and is refused only then. A call that only others' holds keep out waits its turn: first
     come, first served among calls that want the same account. Whoever waits must hold nothing itself.
+
+    A model whose provider reported more than its bounds is held at that much more from then on (`Correction`).
     """
 
     def __init__(
@@ -47,26 +41,38 @@ class Ledger:
         counter: TokenCounter,
         min_output: int = 512,
         opening: Iterable[LedgerRow] = (),
+        allowed: Mapping[CallId, int] | None = None,
         warned: Collection[str] = (),
     ) -> None:
-        """`opening` and `warned` are what the run's log says after a restart (`RunView.ledger`, `RunView.warned`);
-        a row that is still open is spent at its reservation.
+        """`opening` and `warned` are what the run's log says after a restart (`RunView.ledger`, `RunView.warned`), and
+        `allowed` is the `max_tokens` of its calls; a row that is still open is spent at its reservation.
         """
-        self._run = _Node("run", limits.run)
+        self._run = Node("run", limits.run)
+        kind = limits.kind.value
+        self._workflow = Node(f"workflow {kind}", limits.workflow, f"llm.limits.workflows.{kind}")
         self._limits = limits
         self._prices = prices
         self._counter = counter
         self._min_output = min_output
         self._warned = set(warned)
-        self._tasks: dict[TaskId, _Node] = {}
-        self._agents: dict[SessionId, _Node] = {}
-        self._open: dict[CallId, tuple[_Node, ...]] = {}
+        self._tasks: dict[TaskId, Node] = {}
+        self._agents: dict[SessionId, Node] = {}
+        self._corrections: dict[str, Correction] = {}
+        self._open: dict[CallId, tuple[Node, ...]] = {}
         self._closed: dict[CallId, Decimal] = {}
         self._queue: list[_Claim] = []
         self._warnings: list[Event] = []
         for row in opening:
             for node in self._path(Account(run, row.task, row.session)):
                 node.spent += row.reserved if row.is_open else row.usd
+            if not row.is_open and row.failed is None:
+                self._learn(
+                    row.model,
+                    row.usage,
+                    input_bound=row.input_bound,
+                    max_tokens=(allowed or {}).get(row.call, 0),
+                    price=prices.price(row.model),
+                )
 
     @property
     def limit(self) -> Decimal | None:
@@ -82,7 +88,8 @@ class Ledger:
 
     def left(self, account: Account) -> tuple[Decimal, Decimal] | None:
         """See `ports.BudgetGate.left`."""
-        limited = [(node.limit - node.spent - node.held, node.limit) for node in self._path(account) if node.limit]
+        path = self._path(account)
+        limited = [(node.limit - node.spent - node.held, node.limit) for node in path if node.limit is not None]
         return min(limited, default=None)
 
     @property
@@ -95,14 +102,13 @@ class Ledger:
         price = self._prices.price(request.model.name)
         if price is None and any(node.limit is not None for node in path):
             raise unpriced(request.model.name)
-        claim = _Claim(account, path, request, price)
-        claim.bound_by(self._counter.upper_bound(request))
+        claim = _Claim(account, path, request, price, self._counter.upper_bound(request))
         self._queue.append(claim)
         try:
             self._serve()
             if not claim.outcome.done():
                 tighter = await asyncio.to_thread(self._counter.tighter_bound, request)
-                claim.bound_by(min(claim.input_bound, tighter))
+                claim.input_bound = min(claim.input_bound, tighter)
                 claim.is_tight = True
                 self._serve()
             outcome = await claim.outcome
@@ -114,8 +120,21 @@ class Ledger:
         return outcome
 
     def settle(self, reservation: Reservation, usage: Usage) -> tuple[Decimal, Sequence[Event]]:
-        """Raises LookupError when the call is not open: it would be counted twice."""
-        cost = ZERO if reservation.price is None else reservation.price.cost(usage)
+        """The provider's own figure where it gives one, else usage times price.
+
+        Raises LookupError when the call is not open: it would be counted twice.
+        """
+        cost = usage.reported_usd
+        if cost is None:
+            cost = ZERO if reservation.price is None else reservation.price.cost(usage)
+        if reservation.call in self._open:
+            self._learn(
+                reservation.model,
+                usage,
+                input_bound=reservation.input_bound,
+                max_tokens=reservation.max_tokens,
+                price=reservation.price,
+            )
         self._close(reservation, cost)
         warnings, self._warnings = self._warnings, []
         return cost, warnings
@@ -130,17 +149,22 @@ class Ledger:
         if reservation.call in self._open:
             self._close(reservation, ZERO)
 
-    def _path(self, account: Account) -> tuple["_Node", ...]:
+    def _path(self, account: Account) -> tuple[Node, ...]:
         task = () if account.task is None else (self._task(account.task),)
         agent = self._agents.get(account.session)
         if agent is None:
-            agent = self._agents[account.session] = _Node(f"agent {account.session}", self._limits.each_agent)
-        return (self._run, *task, agent)
+            name = f"agent {account.session}"
+            agent = self._agents[account.session] = Node(name, self._limits.each_agent, "llm.limits.agent")
+        return (self._run, self._workflow, *task, agent)
 
-    def _task(self, task: TaskId) -> "_Node":
+    def _task(self, task: TaskId) -> Node:
         if task not in self._tasks:
-            self._tasks[task] = _Node(f"task {task}", self._limits.each_task)
+            self._tasks[task] = Node(f"task {task}", self._limits.each_task, "llm.limits.task")
         return self._tasks[task]
+
+    def _learn(self, model: str, usage: Usage, *, input_bound: int, max_tokens: int, price: Price | None) -> None:
+        known = self._corrections.get(model, _NONE_NEEDED)
+        self._corrections[model] = known.learned(usage, input_bound=input_bound, max_tokens=max_tokens, price=price)
 
     def _close(self, reservation: Reservation, cost: Decimal) -> None:
         try:
@@ -163,10 +187,11 @@ class Ledger:
         A claim that must wait keeps the accounts that are too full for it from everybody behind it, so that a stream
         of small calls cannot starve a large one; accounts that do not hold it up stay open to others.
         """
-        kept: set[_Node] = set()
+        kept: set[Node] = set()
         for claim in list(self._queue):
             if claim.outcome.done():
                 continue  # cancelled, and not yet withdrawn
+            claim.estimate_with(self._corrections.get(claim.request.model.name, _NONE_NEEDED))
             offer = claim.offer(self._min_output)
             if offer is None and claim.is_tight:
                 self._finish(claim, claim.refusal(self._min_output))
@@ -207,20 +232,6 @@ class Ledger:
                 self.release(outcome)
 
 
-@dataclass(eq=False)
-class _Node:
-    """One account."""
-
-    name: str
-    limit: Decimal | None
-    spent: Decimal = ZERO
-    held: Decimal = ZERO
-
-    @property
-    def is_nearly_empty(self) -> bool:
-        return self.limit is not None and self.spent > 0 and self.spent >= self.limit * _WARN_AT
-
-
 @dataclass(frozen=True)
 class _Offer:
     usd: Decimal
@@ -232,21 +243,22 @@ class _Claim:
     """A call that asks for its money."""
 
     account: Account
-    path: tuple[_Node, ...]
+    path: tuple[Node, ...]
     request: ModelRequest
     price: Price | None
-    input_bound: int = 0
+    input_bound: int
     is_tight: bool = False
     estimate: Estimate = field(default_factory=Estimate.nothing)
+    estimated_for: tuple[int, Correction] | None = None
     outcome: "asyncio.Future[Reservation | BudgetRefused]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def bound_by(self, tokens: int) -> None:
-        """Say how many input tokens there can be."""
-        self.input_bound = tokens
-        if self.price is not None:
-            self.estimate = Estimate.of(self.price, input_bound=tokens)
+    def estimate_with(self, correction: Correction) -> None:
+        """By what is known now: the bound may have become tighter, and the model dearer, while the claim waited."""
+        if self.price is not None and self.estimated_for != (self.input_bound, correction):
+            self.estimate = Estimate.of(self.price, input_bound=self.input_bound, correction=correction)
+            self.estimated_for = (self.input_bound, correction)
 
     def offer(self, min_output: int) -> _Offer | None:
         """What to hold, looking at settled money alone; None when it does not fit.
@@ -262,7 +274,7 @@ class _Claim:
             wanted = most
         return _Offer(self.estimate.worst_case(wanted), wanted)
 
-    def too_full(self, offer: _Offer) -> Iterator[_Node]:
+    def too_full(self, offer: _Offer) -> Iterator[Node]:
         """Accounts where others' holds are in the way."""
         return (
             node for node in self.path if node.limit is not None and offer.usd > node.limit - node.spent - node.held
@@ -275,19 +287,16 @@ class _Claim:
         assert node.limit is not None
         least = min(min_output, self.request.max_tokens)
         needed = self.estimate.worst_case(least)
-        enough = (node.spent + needed).quantize(Decimal("0.01"), rounding=ROUND_CEILING)
         return BudgetRefused(
             f"the budget of {node.name} is ${node.limit}; ${_short(node.spent)} are spent, and this call of "
             f"{self.request.model.name} can cost ${_short(needed)} with as little as {least} tokens of output",
             account=node.name,
             spent=node.spent,
             limit=node.limit,
-            hint=f"give it more and go on: at least ${enough} (equitrcoder resume --budget {enough})"
-            if node.name == "run"
-            else f"raise the limit of {node.name} to at least ${enough}",
+            hint=raising_hint(self.path, needed),
         )
 
-    def _tightest(self) -> tuple[Decimal, _Node] | None:
+    def _tightest(self) -> tuple[Decimal, Node] | None:
         """The least that any limit leaves beside settled money, and where."""
         left = [(node.limit - node.spent, node) for node in self.path if node.limit is not None]
         return min(left, key=lambda pair: pair[0], default=None)

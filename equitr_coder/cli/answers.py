@@ -64,10 +64,12 @@ class Answers:
             typed = await self._person.ask("allow> ", lines=lines, fresh=True)
             if typed is None:
                 return None
+            if typed == "/quit":
+                return await self._send(quitting(view))
             answer = parse_approval(typed, has_task=approval.task is not None)
             if answer is not None:
                 return await self._send(ResolveApproval(run=view.run, approval=approval.id, answer=answer))
-            lines = [Line(f"Type {_choices(approval)}.")]
+            lines = [Line(f"Type {_choices(approval)}; /quit ends it.")]
 
     async def _send(self, command: Command) -> None:
         try:

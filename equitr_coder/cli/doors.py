@@ -58,3 +58,5 @@ class Invocation:
 
     doors: Doors
     given: dict[str, Any] = field(default_factory=dict)
+    warned: set[str] = field(default_factory=set)
+    """Warnings of the configuration that were said already."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from equitr_coder.cli.doors import Invocation
-from equitr_coder.cli.options import connect, output_option, yes_option
+from equitr_coder.cli.options import budget, connect, output_option, raised_budget, yes_option
 from equitr_coder.cli.program import CommonGroup, usage_error
 from equitr_coder.domain.errors import UserError
 
@@ -71,7 +71,7 @@ async def _create(invocation: Invocation, request: str, output: str) -> int:
             request=request,
             plan=PlanMode.ALWAYS,
             multi_agent=True,
-            budget=invocation.given.get("budget"),
+            budget=budget(invocation),
             max_workers=invocation.given.get("max_workers"),
             can_ask=can_ask(invocation, output),
             plan_only=True,
@@ -93,7 +93,7 @@ async def _run(invocation: Invocation, name: str, yes: bool, output: str) -> int
         command = ResumeRun(
             run=view.run,
             approve=True,
-            budget=invocation.given.get("budget"),
+            budget=raised_budget(invocation),
             yes=yes,
             can_ask=can_ask(invocation, output),
         )

@@ -58,7 +58,16 @@ def completion_script(shell: str) -> str:
 
 
 async def _demo(invocation: Invocation) -> int:
+    import asyncio
+
     from equitr_coder.cli.door import console
+    from equitr_coder.cli.exit_codes import ExitCode
+    from equitr_coder.domain.errors import UserError
 
     screen = console(invocation)
-    return await invocation.doors.run_demo(screen.record)
+    try:
+        return await invocation.doors.run_demo(screen.record)
+    except asyncio.CancelledError as error:  # how an interrupt arrives
+        raise UserError(
+            "interrupted", hint="`equitrcoder demo` begins it anew", exit_code=ExitCode.INTERRUPTED
+        ) from error

@@ -1,17 +1,23 @@
-"""Ctrl-C and SIGTERM while a run is watched: the first asks for a clean stop, the second leaves at once."""
+"""Ctrl-C and SIGTERM while a run is watched: the first asks for a clean stop, the second leaves at once, the third does
+not even wait for what the second still tidies.
+"""
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_INTERRUPTED = 130
 
 
 class Interrupts:
     def __init__(self, announce: Callable[[], None]) -> None:
         self._announce = announce
         self._asked = asyncio.Event()
+        self.are_urgent = False
+        """Asked for twice: the process is leaving."""
 
     @property
     def were_asked(self) -> bool:
@@ -23,9 +29,18 @@ class Interrupts:
     def ask(self) -> None:
         """As if the person had pressed Ctrl-C once."""
         if self._asked.is_set():
+            self._hurry()
             raise KeyboardInterrupt
         self._asked.set()
         self._announce()
+
+    def _hurry(self) -> None:
+        """Everything is in the log already; from here on a signal ends the process without another word."""
+        self.are_urgent = True
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, _end_now)
 
 
 @contextmanager
@@ -39,6 +54,10 @@ def interrupts(announce: Callable[[], None]) -> Iterator[Interrupts]:
     try:
         yield asked
     finally:
-        for number, handler in before.items():
+        for number, handler in () if asked.are_urgent else before.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
+
+
+def _end_now(_signal: int, _frame: object) -> None:
+    os._exit(_INTERRUPTED)

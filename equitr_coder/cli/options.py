@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from equitr_coder.cli.doors import Flags, Invocation
+from equitr_coder.domain.errors import UserError
 
 if TYPE_CHECKING:
     from equitr_coder.ports import RunApi
@@ -27,18 +28,23 @@ _KEYS = {
 OUTPUTS = ("text", "json", "stream-json")
 
 
-class Dollars(click.ParamType[Decimal]):
-    """An amount of US dollars, exact."""
+UNLIMITED = "unlimited"
+
+
+class Dollars(click.ParamType["Decimal | str"]):
+    """An amount of US dollars, exact; or the word for no limit, as in the configuration."""
 
     name = "USD"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal | str:
         if isinstance(value, Decimal):
             return value
+        if str(value).lower() == UNLIMITED:
+            return UNLIMITED
         try:
             amount = Decimal(str(value).removeprefix("$"))
         except InvalidOperation:
-            self.fail(f"{value!r} is not an amount of US dollars such as 2.50", param, ctx)
+            self.fail(f"{value!r} is not an amount of US dollars such as 2.50, nor the word {UNLIMITED}", param, ctx)
         if not amount.is_finite() or amount < 0:
             self.fail(f"{value!r} is not an amount of US dollars of at least 0", param, ctx)
         return amount
@@ -56,7 +62,7 @@ def common_options() -> list[click.Option]:
         option("--model", help_text="Model to use, as provider/model.", metavar="NAME"),
         option("--supervisor-model", help_text="Model that plans, advises and reviews.", metavar="NAME"),
         option("--worker-model", help_text="Model that does the tasks.", metavar="NAME"),
-        option("--budget", help_text="Hard limit of this run in US dollars.", type=Dollars()),
+        option("--budget", help_text="Hard limit of this run in US dollars, or `unlimited`.", type=Dollars()),
         option("--max-workers", help_text="Workers at one time.", type=count, metavar="N"),
         option("--multi-agent", "-M", help_text="A supervisor plans, workers build in parallel.", is_flag=True),
         option("--verbose", help_text="One line for each model and tool call, on stderr.", is_flag=True),
@@ -83,13 +89,53 @@ def flags(invocation: Invocation) -> Flags:
     }
 
 
+def budget(invocation: Invocation) -> Decimal | None:
+    """The amount given with `--budget`. None leaves it to the configuration, which `--budget unlimited` is part of."""
+    given = invocation.given.get("budget")
+    return given if isinstance(given, Decimal) else None
+
+
+def raised_budget(invocation: Invocation) -> Decimal | None:
+    """The new limit of a run that goes on; None keeps its own.
+
+    Raises:
+        UserError: the word for no limit was given; a limit can be raised, not lifted.
+    """
+    if invocation.given.get("budget") == UNLIMITED:
+        raise UserError(
+            "the limit of a run that has begun cannot be lifted", hint="name an amount, for example --budget 50"
+        )
+    return budget(invocation)
+
+
 def repo(invocation: Invocation) -> Path:
     return Path(invocation.given.get("repo", ".")).expanduser()
 
 
-def connect(invocation: Invocation, *, create_repo: bool = False) -> AbstractAsyncContextManager[RunApi]:
-    """The door to the workspace that the options name."""
-    return invocation.doors.connect(repo=repo(invocation), flags=flags(invocation), create_repo=create_repo)
+@asynccontextmanager
+async def connect(
+    invocation: Invocation, *, create_repo: bool = False, warns: bool = True
+) -> AsyncIterator[RunApi]:
+    """The door to the workspace that the options name. What its configuration warns of is said once per call."""
+    doors = invocation.doors
+    async with doors.connect(repo=repo(invocation), flags=flags(invocation), create_repo=create_repo) as api:
+        if warns:
+            await _warn(invocation, api)
+        yield api
+
+
+async def _warn(invocation: Invocation, api: RunApi) -> None:
+    from equitr_coder.domain.queries import ConfigAnswer, ConfigQuery
+    from equitr_coder.presentation.listings import warning_lines
+    from equitr_coder.presentation.text import paint
+
+    answer = await api.query(ConfigQuery())
+    assert isinstance(answer, ConfigAnswer)
+    stderr = invocation.doors.streams.stderr
+    fresh = [warning for warning in answer.warnings if warning not in invocation.warned]
+    invocation.warned.update(fresh)
+    stderr.write("".join(f"{paint(line, colour=False)}\n" for line in warning_lines(fresh)))
+    stderr.flush()
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:

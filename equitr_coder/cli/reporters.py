@@ -17,6 +17,10 @@ Output = Literal["text", "json", "stream-json"]
 class Reporter(Protocol):
     def event(self, event: Event, view: RunView, /) -> None: ...
 
+    def missed(self, event: Event, view: RunView, /) -> None:
+        """What an earlier process recorded and may not have come to say."""
+        ...
+
     def end(self, view: RunView, tally: Tally, /) -> None: ...
 
 
@@ -26,6 +30,8 @@ class TextReporter:
 
     def event(self, event: Event, view: RunView) -> None:
         self._console.say(progress_lines(event, view, width=self._console.width))
+
+    missed = event
 
     def end(self, view: RunView, tally: Tally) -> None:
         self._console.say([Line(""), *summary_lines(view, tally)])
@@ -38,6 +44,8 @@ class JsonReporter:
     def event(self, _event: Event, _view: RunView) -> None:
         """Nothing until the end."""
 
+    missed = event
+
     def end(self, view: RunView, _tally: Tally) -> None:
         self._console.data(outcome(view))
 
@@ -48,6 +56,9 @@ class StreamReporter:
 
     def event(self, event: Event, _view: RunView) -> None:
         self._console.record(event.model_dump_json(exclude_none=True))
+
+    def missed(self, _event: Event, _view: RunView) -> None:
+        """A stream holds only what is new; `resume` never repeats an event."""
 
     def end(self, _view: RunView, _tally: Tally) -> None:
         """The last event has said it."""
@@ -63,6 +74,9 @@ class VerboseReporter:
     def event(self, event: Event, view: RunView) -> None:
         self._console.aside(Line(text, Tone.DIM) for text in call_lines(event))
         self._inner.event(event, view)
+
+    def missed(self, event: Event, view: RunView) -> None:
+        self._inner.missed(event, view)
 
     def end(self, view: RunView, tally: Tally) -> None:
         self._inner.end(view, tally)

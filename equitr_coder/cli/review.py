@@ -11,9 +11,10 @@ from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.ports import RunApi
+from equitr_coder.presentation.cost_forecast import with_what_is_left
 from equitr_coder.presentation.person import Person
 from equitr_coder.presentation.plan import plan_lines, task_lines
-from equitr_coder.presentation.text import Line, Tone, prose
+from equitr_coder.presentation.text import Line, Tone, prose, shorten, shown_on_one_line
 
 DocumentName = Literal["requirements", "design", "todos"]
 _DOCUMENTS: tuple[DocumentName, ...] = ("requirements", "design", "todos")
@@ -24,6 +25,8 @@ _HELP = (
     Line("  edit NAME             change it yourself in $EDITOR"),
     Line("  quit                  end here; nothing stays in the repository"),
 )
+_WORDS = "approve, show, revise, edit or quit"
+_LONGEST_WORD = 40
 
 
 class Review:
@@ -47,7 +50,7 @@ class Review:
             return
         self._seen = self._form(view)
         if self._shows_plan and view.plan is not None:
-            self._person.show(plan_lines(view.plan, gaps=view.gaps))
+            self._person.show(_plan_lines(view, self._person.width))
         self._shows_plan = False
         self._person.show([Line("Review the plan:", Tone.STRONG), *_HELP])
         while not await self._step(view):
@@ -76,8 +79,13 @@ class Review:
                     return await self._revise(view, rest.strip())
                 case "edit" | "e":
                     await self._edit_document(view, rest.strip())
-                case _:
+                case "help" | "h" | "?" | "/help":
                     self._person.show(_HELP)
+                case "":
+                    self._person.show([Line(f"Type {_WORDS}.")])
+                case _:
+                    unknown = shorten(shown_on_one_line(word), _LONGEST_WORD)
+                    self._person.show([Line(f"`{unknown}` means nothing here. Type {_WORDS}; `help` explains them.")])
         except UserError as error:
             self._person.show([Line(f"error: {error}", Tone.BAD), Line(f"hint: {error.hint}")])
         return False
@@ -88,7 +96,7 @@ class Review:
         if task is not None:
             self._person.show(task_lines(view.plan, task))
         elif name in ("", "plan"):
-            self._person.show(plan_lines(view.plan))
+            self._person.show(_plan_lines(view, self._person.width))
         else:
             self._person.show([Line(text) for text in prose(_content(view, _document(name))).splitlines()])
 
@@ -121,7 +129,7 @@ class Review:
             changed = await self._api.view(view.run)
             self._person.show([Line(f"{document} is changed.", Tone.GOOD)])
             if document == "todos" and changed.plan is not None:
-                self._person.show(plan_lines(changed.plan, gaps=changed.gaps))
+                self._person.show(_plan_lines(changed, self._person.width))
             return
 
     @staticmethod
@@ -142,6 +150,11 @@ def edit_text(text: str) -> str | None:
         raise UserError(
             error.format_message(), hint="set EDITOR to an editor that waits, for example EDITOR=nano"
         ) from error
+
+
+def _plan_lines(view: RunView, width: int | None) -> list[Line]:
+    assert view.plan is not None
+    return plan_lines(view.plan, gaps=view.gaps, forecast=with_what_is_left(view), width=width)
 
 
 def _waits(view: RunView) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from equitr_coder.cli.doors import Invocation
-from equitr_coder.cli.options import connect, output_option, yes_option
+from equitr_coder.cli.options import connect, output_option, raised_budget, yes_option
 from equitr_coder.cli.program import CommonCommand
 
 
@@ -55,6 +55,6 @@ async def _resume(invocation: Invocation, run: str | None, yes: bool, output: st
 
     async with connect(invocation) as api:
         command = ResumeRun(
-            run=run, budget=invocation.given.get("budget"), yes=yes, can_ask=can_ask(invocation, output)
+            run=run, budget=raised_budget(invocation), yes=yes, can_ask=can_ask(invocation, output)
         )
         return await watch(invocation, api, output).follow(command)

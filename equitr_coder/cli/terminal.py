@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import termios
 from collections.abc import Iterable
 
@@ -24,6 +25,10 @@ class Terminal:
     def is_there(streams: Streams) -> bool:
         """Whether somebody can be asked: stdin is a terminal, and so is a stream to ask on."""
         return streams.stdin.isatty() and (streams.stdout.isatty() or streams.stderr.isatty())
+
+    @property
+    def width(self) -> int:
+        return shutil.get_terminal_size().columns
 
     async def ask(self, prompt: str, *, lines: Iterable[Line] = (), fresh: bool = False) -> str | None:
         """One line, without its end; None when `is_closed`. `fresh` drops what was typed before the prompt was seen."""

@@ -12,8 +12,9 @@ from equitr_coder.cli.reporters import Reporter
 from equitr_coder.cli.review import Review
 from equitr_coder.cli.terminal import Terminal
 from equitr_coder.domain.commands import Interrupt, ResumeRun, StartRun
-from equitr_coder.domain.events import RunResumed
+from equitr_coder.domain.events import Event, MessageAdded, RunFinished, RunResumed
 from equitr_coder.domain.ids import RunId
+from equitr_coder.domain.models import AssistantMessage
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.ports import RunApi, ShownDelta
 from equitr_coder.presentation.summary import trouble
@@ -56,15 +57,19 @@ class Watch:
     ) -> tuple[RunView, Tally]:
         view, tally = RunView(run=run), Tally()
         is_new = told == 0
+        unsaid: MessageAdded | None = None
         async for event in self.api.events(run):
             if isinstance(event, ShownDelta):
                 continue
             fold([event], view)
             tally.add(event)
-            is_new = is_new or (isinstance(event, RunResumed) and event.seq > told)
-            if not is_new:
+            if not is_new and not (isinstance(event, RunResumed) and event.seq > told):
+                unsaid = _unsaid(event, unsaid)
                 continue
             self.reporter.event(event, view)
+            if not is_new and unsaid is not None:
+                self.reporter.missed(unsaid, view)
+            is_new = True
             for attendant in attendants:
                 await attendant.attend(view)
             if terminal is not None and terminal.is_closed and not asked.were_asked:
@@ -94,3 +99,14 @@ class Watch:
 
     def _announce(self) -> None:
         self.console.aside([Line(""), Line("Stopping cleanly; Ctrl-C again leaves at once.", Tone.WARN)])
+
+
+def _unsaid(event: Event, before: MessageAdded | None) -> MessageAdded | None:
+    """The answer that stands at the end of the log so far: its turn was cut off, so it may not have been printed."""
+    match event:
+        case MessageAdded(message=AssistantMessage(calls=())):
+            return event
+        case MessageAdded() | RunFinished():
+            return None
+        case _:
+            return before

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import click
 
 from equitr_coder.cli.doors import Invocation
-from equitr_coder.cli.options import connect, output_option, yes_option
+from equitr_coder.cli.options import budget, connect, output_option, yes_option
 from equitr_coder.cli.program import CommonCommand, usage_error
 from equitr_coder.domain.errors import UserError
 
@@ -73,7 +71,7 @@ async def _chat(
             request=request,
             plan=PlanMode(plan) if plan else None,
             check=check,
-            budget=_budget(invocation),
+            budget=budget(invocation),
             max_workers=invocation.given.get("max_workers"),
             yes=yes,
             can_ask=can_ask(invocation, output),
@@ -93,7 +91,7 @@ async def _loop(
             kind=RunKind.LOOP,
             request=goal,
             check=check,
-            budget=_budget(invocation),
+            budget=budget(invocation),
             rounds=rounds,
             yes=yes,
             can_ask=can_ask(invocation, output),
@@ -114,8 +112,3 @@ def _piped(invocation: Invocation) -> str:
     if "\0" in text:
         raise UserError("standard input is not text", hint="pipe the words of your request, not a file's bytes")
     return text
-
-
-def _budget(invocation: Invocation) -> Decimal | None:
-    budget: Decimal | None = invocation.given.get("budget")
-    return budget

@@ -79,7 +79,7 @@ async def _trust(invocation: Invocation, *, trusted: bool) -> int:
     from equitr_coder.domain.queries import SetTrust, TrustAnswer
     from equitr_coder.presentation.listings import trust_lines
 
-    async with connect(invocation) as api:
+    async with connect(invocation, warns=False) as api:
         answer = await api.query(SetTrust(trusted=trusted))
     assert isinstance(answer, TrustAnswer)
     console(invocation).say(trust_lines(answer))

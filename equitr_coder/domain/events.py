@@ -59,6 +59,8 @@ class RunStarted(EventBase):
     base_commit: CommitId | None = None
     unseen: tuple[str, ...] = ()
     """Uncommitted files that worktrees do not see."""
+    user: str = ""
+    """Name of the local user who started it."""
 
 
 class QuestionAsked(AgentEvent):

@@ -1,6 +1,7 @@
 """What a plan may cost: a range for each task and for the whole, and what the range rests on."""
 
 from decimal import Decimal
+from typing import Literal
 
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.value import Value
@@ -13,21 +14,29 @@ class CostRange(Value):
     likely: Decimal
     high: Decimal
 
+    def holds(self, usd: Decimal) -> bool:
+        return self.low <= usd <= self.high
+
 
 class TaskForecast(Value):
     task: TaskId
     cost: CostRange
+    """Everything on the task's account: its attempts, the answers it gets and its reviews."""
     past_tasks: int
-    """How many finished tasks of this workspace with this model it rests on; 0: a prior, not experience."""
+    """How many finished tasks of this workspace it rests on; 0: a prior, not experience."""
 
 
 class Forecast(Value):
-    """Made before approval; the total includes the supervisor's answers and reviews."""
+    """Made before approval. Planning itself is not in it: that is paid by then."""
 
     tasks: tuple[TaskForecast, ...]
     total: CostRange
     past_tasks: int
     """How many past tasks the total rests on; 0: a prior, not experience."""
+    basis: Literal["same_model", "other_models", "prior"] = "prior"
+    """`same_model`: what past tasks with this worker model cost. `other_models`: the tokens of past tasks with others,
+    at the prices of the models in force. `prior`: no past task is known.
+    """
     left: Decimal | None = None
     """What the budget had left when this was made; None without a limit."""
 

@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import EpicId, RunId
 from equitr_coder.domain.models import ModelInfo
-from equitr_coder.domain.money import Price, Usage
+from equitr_coder.domain.money import ZERO, Price, Usage
+from equitr_coder.domain.run_view import LedgerRow
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.domain.value import Value
 
@@ -37,7 +39,8 @@ class RunsQuery(Value):
 
 class CostQuery(Value):
     type: Literal["cost"] = "cost"
-    run: RunId
+    run: str | None = None
+    """A run id, an unambiguous beginning of one, or an epic id; None: every run of this workspace."""
 
 
 class DiffQuery(Value):
@@ -187,15 +190,61 @@ class CostRow(Value):
     """Some of these calls have no known price: `usd` is less than the truth."""
 
 
+class CostUse(Value):
+    """Who used a model for what, and what that cost."""
+
+    model: str
+    agent: str
+    purpose: str
+    calls: int
+    usd: Decimal
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} / {self.agent} / {self.purpose}"
+
+
+class RunCost(Value):
+    """One run's money, and how its forecast did."""
+
+    run: RunId
+    epic: EpicId | None
+    title: str
+    kind: RunKind
+    state: RunState
+    started: datetime | None
+    usd: Decimal
+    held: Decimal
+    limit: Decimal | None
+    calls: int
+    is_unpriced: bool = False
+    forecast: Forecast | None = None
+    """As the approved plan was submitted with; None for a run without one."""
+    built_for: Decimal = ZERO
+    """What the forecast foresaw: everything but planning."""
+
+
 class CostAnswer(Value):
     type: Literal["cost"] = "cost"
     total: Decimal
     held: Decimal
     limit: Decimal | None
+    """Of the one run that was asked for; None when it has none, and for several runs."""
     by_model: tuple[CostRow, ...]
     by_agent: tuple[CostRow, ...]
     by_purpose: tuple[CostRow, ...]
     by_task: tuple[CostRow, ...]
+    """Of several runs a task is named `epic-001/T1`; `-` is what belongs to no task."""
+    by_day: tuple[CostRow, ...] = ()
+    """UTC days, in order."""
+    top: tuple[CostUse, ...] = ()
+    """The dearest uses of models."""
+    runs: tuple[RunCost, ...] = ()
+    """The runs that were asked for, newest first."""
+    calls: tuple[LedgerRow, ...] = ()
+    """Every call in the order of time, open ones included."""
+    is_one_run: bool = True
+    """Whether one run was asked for."""
 
 
 class DiffAnswer(Value):

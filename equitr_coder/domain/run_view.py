@@ -17,6 +17,8 @@ from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.domain.tools import ToolEnd
 
+_NO_RUN = RunId("")
+
 
 @dataclass
 class TaskView:
@@ -98,12 +100,29 @@ class LedgerRow:
     price_source: str = ""
     input_bound: int = 0
     at: datetime | None = None
+    """When it was reserved."""
+    ended: datetime | None = None
+    """When it was settled or failed."""
     failed: ModelErrorKind | None = None
+    run: RunId = _NO_RUN
+    workspace: str = ""
+    user: str = ""
 
     @property
     def overshoot(self) -> Decimal:
         """What the provider reported beyond the reservation; 0 as a rule."""
         return max(ZERO, self.usd - self.reserved) if not self.is_open else ZERO
+
+    @property
+    def basis(self) -> str:
+        """What `usd` rests on: `reported` usage, `estimated` usage, the `reservation` (the answer was lost), `nothing`
+        (the call certainly cost nothing), or `open`.
+        """
+        if self.is_open:
+            return "open"
+        if self.failed is not None:
+            return "reservation" if self.usd else "nothing"
+        return "estimated" if self.usage.estimated else "reported"
 
 
 @dataclass
@@ -112,6 +131,7 @@ class RunView:
     kind: RunKind = RunKind.CHAT
     request: str = ""
     workspace: str = ""
+    user: str = ""
     options: RunOptions = field(default_factory=RunOptions)
     epic: EpicId | None = None
     state: RunState = RunState.INITIALIZING
@@ -159,6 +179,11 @@ class RunView:
         return sum((row.reserved for row in self.ledger.values() if row.is_open), ZERO)
 
     @property
+    def built_for(self) -> Decimal:
+        """What building the plan has cost so far, planning left out: what a forecast foresees."""
+        return sum((row.usd for row in self.ledger.values() if row.purpose is not Purpose.PLANNING), ZERO)
+
+    @property
     def phase(self) -> str:
         if self.state.is_final or self.state is RunState.PAUSED:
             waiting = self.plan is not None and not self.is_approved and not self.state.is_final
@@ -189,7 +214,7 @@ def apply(view: RunView, event: e.Event) -> None:
     match event:
         case e.RunStarted():
             view.run, view.kind, view.request, view.workspace = event.run, event.kind, event.request, event.workspace
-            view.options, view.epic = event.options, event.epic
+            view.options, view.epic, view.user = event.options, event.epic, event.user
             view.supervisor_model, view.worker_model = event.supervisor_model, event.worker_model
             view.base_branch, view.base_commit = event.base_branch, event.base_commit
             view.state = RunState.RUNNING
@@ -231,6 +256,9 @@ def apply(view: RunView, event: e.Event) -> None:
                 event.usd,
                 input_bound=event.input_bound,
                 at=event.at,
+                run=view.run,
+                workspace=view.workspace,
+                user=view.user,
             )
         case e.ModelCallSettled():
             _close_row(view, event)
@@ -322,9 +350,20 @@ def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
 
 def _close_row(view: RunView, event: e.ModelCallSettled | e.ModelCallFailed) -> None:
     row = view.ledger.get(event.call) or LedgerRow(
-        event.call, event.model, event.agent, event.task, event.session, event.purpose, event.tier, event.usd
+        event.call,
+        event.model,
+        event.agent,
+        event.task,
+        event.session,
+        event.purpose,
+        event.tier,
+        event.usd,
+        run=view.run,
+        workspace=view.workspace,
+        user=view.user,
     )
-    closed = replace(row, usd=event.usd, is_open=False, provider=event.provider, at=row.at or event.at)
+    at = row.at or event.at
+    closed = replace(row, usd=event.usd, is_open=False, provider=event.provider, at=at, ended=event.at)
     match event:
         case e.ModelCallSettled():
             closed = replace(

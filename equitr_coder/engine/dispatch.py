@@ -3,25 +3,26 @@
 The only place where `ToolFailure` is caught. A step whose result is recorded is never run again.
 """
 
-import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from equitr_coder.domain.approvals import Approval, Verdict
+from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Touches, Verdict
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.events import FileChanged, ToolCalled, ToolReturned
-from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TaskId, TreeId
+from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TaskId
 from equitr_coder.domain.models import ToolCall
 from equitr_coder.domain.tools import ToolEnd
+from equitr_coder.engine.boundary import beyond, digest, put_back_words, question
+from equitr_coder.engine.repair import cut_off, read_arguments
+from equitr_coder.engine.step_trees import FileStep, TreeWatch
 from equitr_coder.ports import (
     Approvals,
     Deadline,
     EventSink,
     Outputs,
     Policy,
-    Repository,
     Tool,
     ToolContext,
     ToolResult,
@@ -29,6 +30,9 @@ from equitr_coder.ports import (
 
 _CAP = 48_000
 """Characters of one result that reach the model; tools cap themselves well below."""
+_ROUNDS = 3
+"""How often files are put back after one command: a `.gitignore` that is put back may uncover others."""
+_PUT_BACK = "files outside its footprint were put back"
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Dispatcher:
         events: EventSink,
         outputs: Outputs,
         deadline: Deadline,
-        tree: "TreeWatch | None",
+        tree: TreeWatch | None,
     ) -> None:
         self._desk = desk
         self._tools = tools
@@ -74,12 +78,15 @@ class Dispatcher:
         """
         interrupted = call.id in self._events.view.sessions[self._desk.session].running_tools
         started = time.monotonic()
-        announced, writes = interrupted, False
+        announced, touches = interrupted, Touches()
         try:
             tool, arguments = self._decode(call)
             touches = tool.touches(arguments)
-            writes = bool(touches.writes or touches.command is not None or touches.unknown)
-            if interrupted and writes and not (self._desk.may_rerun and (self._desk.confined or not touches.command)):
+            if (
+                interrupted
+                and _may_write(touches)
+                and not (self._desk.may_rerun and (self._desk.confined or not touches.command))
+            ):
                 raise ToolFailure(
                     "This call was interrupted by a crash and may have taken effect in part. Look at the state before "
                     "you go on."
@@ -100,36 +107,21 @@ class Dispatcher:
         except ToolFailure as failure:
             result = ToolResult(for_model=str(failure), for_user=_first_line(str(failure)), is_error=True)
         duration_ms = round((time.monotonic() - started) * 1000)
-        await self._record(call, result, announced=announced, writes=writes, duration_ms=duration_ms)
+        await self._record(call, result, touches, announced=announced, duration_ms=duration_ms)
         return result.ends
 
     def _announcement(self, call: ToolCall) -> ToolCalled:
         return ToolCalled(**self._who(), call=call.id, name=call.name, arguments=call.arguments)
 
     def _decode(self, call: ToolCall) -> tuple[Tool, Any]:
+        session = self._events.view.sessions[self._desk.session]
+        if cut := cut_off(call, session, self._events.view.ledger.values()):
+            raise ToolFailure(cut)
         tool = self._tools.get(call.name)
         if tool is None:
             offered = ", ".join(sorted(self._tools))
             raise ToolFailure(f"There is no tool named {call.name!r}. Offered are: {offered}.")
-        try:
-            arguments = json.loads(call.arguments) if call.arguments.strip() else {}
-            json.dumps(arguments, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise ToolFailure(
-                f"The arguments of {call.name} hold half of a surrogate pair, which is no text. Nothing was run."
-            ) from error
-        except (ValueError, RecursionError) as error:
-            why = "they are nested too deeply" if isinstance(error, RecursionError) else str(error)
-            raise ToolFailure(
-                f"The arguments of {call.name} are not valid JSON: {why}. Nothing was run. Call it again with one "
-                "JSON object."
-            ) from error
-        if not isinstance(arguments, dict):
-            raise ToolFailure(
-                f"The arguments of {call.name} must be one JSON object, not {type(arguments).__name__}. "
-                "Nothing was run."
-            )
-        return tool, tool.parse(arguments)
+        return tool, tool.parse(read_arguments(call, tool.spec))
 
     async def _permit(self, call: ToolCall, name: str, touches: Any) -> None:
         decision = self._policy.decide(name, touches)
@@ -156,19 +148,18 @@ class Dispatcher:
             raise ToolFailure(f"The user did not allow this.{note} Do it another way, or say what you need.")
 
     async def _record(
-        self, call: ToolCall, result: ToolResult, *, announced: bool, writes: bool, duration_ms: int
+        self, call: ToolCall, result: ToolResult, touches: Touches, *, announced: bool, duration_ms: int
     ) -> None:
         changes: list[FileChanged] = []
-        tree: TreeId | None = None
-        if self._tree is not None:
-            before, tree = self._tree.current, self._tree.current
-            if writes and announced:
-                tree = await self._tree.look()
-            if before is not None and tree is not None and before != tree:
-                changes = [
-                    FileChanged(**self._who(), path=path, change=change, added=added, removed=removed)
-                    for path, change, added, removed in await self._tree.changes(before, tree)
-                ]
+        if self._tree is not None and announced and _may_write(touches):
+            step = await self._tree.look()
+            if step.kinds and (touches.command is not None or touches.unknown):
+                step, words = await self._hold(self._tree, step, call, touches.command or call.name)
+                result = _with_words(result, words)
+            changes = [
+                FileChanged(**self._who(), path=path, change=change, added=added, removed=removed)
+                for path, change, added, removed in await self._tree.finish(step)
+            ]
         returned = ToolReturned(
             **self._who(),
             call=call.id,
@@ -176,13 +167,62 @@ class Dispatcher:
             text=await self._cap(result.for_model),
             is_error=result.is_error,
             summary=result.for_user or _first_line(result.for_model),
-            tree=tree,
+            tree=self._tree.current if self._tree is not None else None,
             seen=dict(result.seen),
             ends=result.ends,
             duration_ms=duration_ms,
         )
         before_it = [] if announced else [self._announcement(call)]
         await self._events.record(*before_it, *changes, returned)
+
+    async def _hold(self, tree: TreeWatch, step: FileStep, call: ToolCall, command: str) -> tuple[FileStep, list[str]]:
+        """Hold a command to what its session may write: the rest stays when a person allows it, else is put back.
+
+        Only in a worktree: in the user's own checkout nothing is ever taken back unasked.
+        """
+        told: list[str] = []
+        if not self._desk.may_rerun:
+            return step, told
+        task = self._events.view.tasks.get(self._desk.task) if self._desk.task is not None else None
+        allowed = set(task.files if task is not None else ())
+        for _ in range(_ROUNDS):
+            found = beyond(self._policy, call.name, step.kinds, allowed=allowed)
+            refused, said = dict(found.forbidden), ""
+            if found.asks:
+                answer = await self._allow(call, command, found.asks)
+                if answer.allowed:
+                    allowed.update(found.asks)
+                else:
+                    refused.update(found.asks)
+                    said = _refusal(answer)
+            if not refused:
+                break
+            told.append(put_back_words(refused, step.kinds, said))
+            step = await tree.put_back(step, refused)
+        return step, told
+
+    async def _allow(self, call: ToolCall, command: str, reasons: Mapping[str, str]) -> ApprovalAnswer:
+        """A person's answer for files that a command changed. The same files are asked about once for a task."""
+        view, name = self._events.view, digest(reasons)
+        for asked, resolved in view.grants:
+            if asked.task == self._desk.task and asked.id.endswith(f":{name}"):
+                return resolved.answer
+        if not view.options.can_ask:
+            note = "nobody is here to ask, and --yes does not reach outside the footprint"
+            return ApprovalAnswer(allowed=False, by="policy", note=note)
+        approval = Approval(
+            id=RequestId(f"{self._desk.session}:{call.id}:{name}"),
+            session=self._desk.session,
+            agent=self._desk.agent,
+            task=self._desk.task,
+            tool=call.name,
+            what=question(command, reasons),
+            why=next(iter(reasons.values())),
+            confined=True,
+            inside=False,
+        )
+        with self._deadline.paused():
+            return await self._approvals.ask(approval)
 
     async def _cap(self, text: str) -> str:
         if len(text) <= _CAP:
@@ -197,25 +237,20 @@ class Dispatcher:
         return {"session": self._desk.session, "agent": self._desk.agent, "task": self._desk.task}
 
 
-class TreeWatch:
-    """The tree of the session's files after each step that may have written."""
+def _may_write(touches: Touches) -> bool:
+    return bool(touches.writes or touches.command is not None or touches.unknown)
 
-    def __init__(
-        self, repository: Repository, look: Callable[[], Awaitable[TreeId]], *, current: TreeId | None
-    ) -> None:
-        self._repository = repository
-        self._look = look
-        self.current = current
 
-    async def look(self) -> TreeId:
-        self.current = await self._look()
-        return self.current
+def _refusal(answer: ApprovalAnswer) -> str:
+    note = f" They said: {answer.note}." if answer.note else ""
+    return f"The user did not allow it.{note}" if answer.by == "user" else f"It was not allowed: {answer.note}."
 
-    async def changes(self, before: TreeId, after: TreeId) -> list[tuple[str, str, int, int]]:
-        """Path, kind of change, lines added and removed."""
-        kinds = await self._repository.changed(before, after)
-        lines = await self._repository.numstat(before, after)
-        return [(path, kind, *lines.get(path, (0, 0))) for path, kind in sorted(kinds.items())]
+
+def _with_words(result: ToolResult, words: Sequence[str]) -> ToolResult:
+    if not words:
+        return result
+    told = "\n".join((result.for_model, *words))
+    return replace(result, for_model=told, for_user=f"{result.for_user or _first_line(result.for_model)}; {_PUT_BACK}")
 
 
 def _first_line(text: str) -> str:

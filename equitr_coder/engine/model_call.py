@@ -1,23 +1,48 @@
-"""One model call as the ledger sees it: reserve, record, stream, settle; and the tries again that help.
+"""One model call as the ledger sees it: wait for its turn, reserve, record, stream, settle; and the tries that help.
 
-Nothing is sent before its reservation is durable; the reply and its settlement become durable together.
+No money is held while a provider's limits are waited for. Nothing is sent before its reservation is durable; the reply
+and its settlement become durable together.
 """
 
 import random
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from equitr_coder.domain.errors import ModelError, ModelErrorKind
-from equitr_coder.domain.events import MessageAdded, ModelCallFailed, ModelCallReserved, ModelCallSettled
+from equitr_coder.domain.events import (
+    MessageAdded,
+    ModelCallDelayed,
+    ModelCallFailed,
+    ModelCallReserved,
+    ModelCallSettled,
+)
 from equitr_coder.domain.ids import AgentName, SessionId, TaskId
-from equitr_coder.domain.models import ModelRequest, Purpose, Reply, TextDelta
+from equitr_coder.domain.models import ModelRequest, ModelSpec, Purpose, Reply, TextDelta
 from equitr_coder.domain.money import UNPRICED, ZERO
-from equitr_coder.ports import Account, BudgetGate, Clock, Deadline, EventSink, ModelClient, Reservation
+from equitr_coder.engine.budget_note import with_budget_note
+from equitr_coder.engine.outages import Outages, is_outage
+from equitr_coder.ports import (
+    Account,
+    BudgetGate,
+    Clock,
+    Deadline,
+    EventSink,
+    Limiter,
+    ModelClient,
+    Reservation,
+    Slot,
+)
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 60.0
 _LONGEST_ASKED_DELAY = 300.0
+_LONGEST_THROTTLE = 900.0
+_OVERLOADED = 529
+
+_Why = Literal["rate_limited", "paced", "shared_prefix"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +55,17 @@ class Caller:
     purpose: Purpose
 
 
+@dataclass(frozen=True)
+class Providers:
+    """How models are reached; the same for all sessions of the process."""
+
+    client: ModelClient
+    limiter: Limiter
+    outages: Outages
+    name_of: Callable[[ModelSpec], str]
+    """The provider of a model."""
+
+
 class ModelCalls:
     """All model calls of one session go through here."""
 
@@ -37,7 +73,7 @@ class ModelCalls:
         self,
         *,
         caller: Caller,
-        client: ModelClient,
+        providers: Providers,
         budget: BudgetGate,
         events: EventSink,
         clock: Clock,
@@ -45,7 +81,7 @@ class ModelCalls:
         retries: int = 4,
     ) -> None:
         self._caller = caller
-        self._client = client
+        self._providers = providers
         self._budget = budget
         self._events = events
         self._clock = clock
@@ -53,67 +89,79 @@ class ModelCalls:
         self._retries = retries
 
     async def call(self, request: ModelRequest) -> Reply:
-        """Send the request until it is answered; each try is reserved and settled by itself.
+        """Send the request until it is answered; each try is reserved and settled by itself. While the model's provider
+        is down its fallbacks are asked, in their order.
 
         Raises:
             BudgetRefused: nothing was sent.
             ModelError: it cannot be answered, or not within the allowed tries.
         """
-        tries = 0
-        while True:
-            tries += 1
+        *others, last = self._providers.outages.candidates(request.model)
+        for spec in others:
             try:
-                return await self._try(request, tries)
+                return await self._ask(spec, request)
+            except ModelError as error:
+                if not is_outage(error):
+                    raise
+        return await self._ask(last, request)
+
+    async def _ask(self, spec: ModelSpec, request: ModelRequest) -> Reply:
+        """One model, until it answers or its tries are used up."""
+        outages = self._providers.outages
+        instead_of = "" if spec is request.model else request.model.name
+        tries = _Tries(0 if outages.was_down(spec) and request.model.fallbacks else self._retries)
+        while True:
+            try:
+                reply = await self._try(request.model_copy(update={"model": spec}), tries, instead_of)
             except _TryAgain as again:
                 with self._deadline.paused():
                     await self._clock.sleep(again.delay)
-
-    async def _try(self, request: ModelRequest, tries: int) -> Reply:
-        account = Account(self._events.view.run, self._caller.task, self._caller.session)
-        with self._deadline.paused():
-            reservation = await self._budget.reserve(account, request)
-        try:
-            await self._events.record(self._reserved(request, reservation))
-        except BaseException:
-            unsent = ModelError("never sent", kind=ModelErrorKind.INTERRUPTED, provider="", sent=False)
-            failed = self._failed(request, reservation, unsent, retry_in=None)
-            if reservation.call in self._events.view.ledger:  # cancelled just after it became durable
-                await self._events.record(failed)
-            raise
-        started = self._clock.monotonic()
-        try:
-            reply = _storable(await self._stream(request.model_copy(update={"max_tokens": reservation.max_tokens})))
-        except ModelError as error:
-            delay = self._delay(error, tries)
-            await self._events.record(self._failed(request, reservation, error, retry_in=delay))
-            if delay is None:
+            except ModelError as error:
+                if is_outage(error):
+                    outages.note_down(spec)
                 raise
-            raise _TryAgain(delay) from error
-        except BaseException:
-            # Cancelled, or a bug: the provider may have worked, so it is charged.
-            cut = ModelError("interrupted", kind=ModelErrorKind.INTERRUPTED, provider="")
-            await self._events.record(self._failed(request, reservation, cut, retry_in=None))
-            raise
-        latency_ms = round((self._clock.monotonic() - started) * 1000)
-        usd, warnings = self._budget.settle(reservation, reply.usage)
-        settled = ModelCallSettled(
-            **self._who(),
-            call=reservation.call,
-            model=reservation.model,
-            tier=request.model.tier,
-            purpose=self._caller.purpose,
-            usage=reply.usage,
-            usd=usd,
-            price_source=reservation.price.source if reservation.price is not None else UNPRICED,
-            latency_ms=latency_ms,
-            stop=reply.stop,
-        )
-        await self._events.record(MessageAdded(**self._who(), message=reply.message), settled, *warnings)
+            else:
+                outages.note_up(spec)
+                return reply
+
+    async def _try(self, request: ModelRequest, tries: "_Tries", instead_of: str) -> Reply:
+        account = Account(self._events.view.run, self._caller.task, self._caller.session)
+        async with AsyncExitStack() as stack:
+            with self._deadline.paused():
+                slot = await stack.enter_async_context(
+                    self._providers.limiter.slot(request, on_wait=self._telling(request.model))
+                )
+                request = with_budget_note(request, self._budget.left(account))
+                reservation = await self._budget.reserve(account, request)
+            await self._record_reserved(request, reservation, instead_of)
+            started = self._clock.monotonic()
+            try:
+                sent = request.model_copy(update={"max_tokens": reservation.max_tokens})
+                reply = _storable(await self._stream(sent, slot))
+            except ModelError as error:
+                slot.refused(error)
+                again = tries.after(error)
+                failed = self._failed(request, reservation, error, retry_in=again.announced if again else None)
+                await self._events.record(failed)
+                if again is not None:
+                    raise again from error
+                if _is_throttle(error):
+                    raise _too_long(error) from error
+                raise
+            except BaseException:
+                # Cancelled, or a bug: the provider may have worked, so it is charged.
+                cut = ModelError("interrupted", kind=ModelErrorKind.INTERRUPTED, provider="")
+                await self._events.record(self._failed(request, reservation, cut, retry_in=None))
+                raise
+            latency_ms = round((self._clock.monotonic() - started) * 1000)
+            slot.answered(reply.limits)
+        await self._record_settled(request, reservation, reply, latency_ms=latency_ms)
         return reply
 
-    async def _stream(self, request: ModelRequest) -> Reply:
+    async def _stream(self, request: ModelRequest, slot: Slot) -> Reply:
         reply: Reply | None = None
-        async for item in self._client.stream(request):
+        async for item in self._providers.client.stream(request):
+            slot.has_begun()
             if isinstance(item, Reply):
                 reply = item
             elif isinstance(item, TextDelta):
@@ -124,14 +172,19 @@ class ModelCalls:
             )
         return reply
 
-    def _delay(self, error: ModelError, tries: int) -> float | None:
-        """Seconds until the next try; None when there is none."""
-        if not error.retryable or tries > self._retries:
-            return None
-        if error.retry_after is not None:
-            return error.retry_after if error.retry_after <= _LONGEST_ASKED_DELAY else None
-        ceiling = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** (tries - 1))
-        return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, protects nothing
+    def _telling(self, spec: ModelSpec) -> Callable[[float, _Why], Awaitable[None]]:
+        async def tell(seconds: float, why: _Why) -> None:
+            await self._events.record(
+                ModelCallDelayed(
+                    **self._who(),
+                    model=spec.name,
+                    provider=self._providers.name_of(spec),
+                    seconds=round(seconds, 3),
+                    why=why,
+                )
+            )
+
+        return tell
 
     def _charge(self, reservation: Reservation, error: ModelError) -> Decimal:
         """A refused or never sent request costs nothing; one whose fate is unknown costs its reservation."""
@@ -140,35 +193,125 @@ class ModelCalls:
             return ZERO
         return self._budget.charge(reservation)
 
-    def _reserved(self, request: ModelRequest, reservation: Reservation) -> ModelCallReserved:
-        return ModelCallReserved(
-            **self._who(),
-            call=reservation.call,
-            model=reservation.model,
-            tier=request.model.tier,
-            purpose=self._caller.purpose,
+    async def _record_reserved(self, request: ModelRequest, reservation: Reservation, instead_of: str) -> None:
+        reserved = ModelCallReserved(
+            **self._of(request, reservation),
             usd=reservation.usd,
             input_bound=reservation.input_bound,
             max_tokens=reservation.max_tokens,
+            instead_of=instead_of,
         )
+        try:
+            await self._events.record(reserved)
+        except BaseException:
+            unsent = ModelError("never sent", kind=ModelErrorKind.INTERRUPTED, provider="", sent=False)
+            failed = self._failed(request, reservation, unsent, retry_in=None)
+            if reservation.call in self._events.view.ledger:  # cancelled just after it became durable
+                await self._events.record(failed)
+            raise
+
+    async def _record_settled(
+        self, request: ModelRequest, reservation: Reservation, reply: Reply, *, latency_ms: int
+    ) -> None:
+        usd, warnings = self._budget.settle(reservation, reply.usage)
+        price, usage = reservation.price, reply.usage
+        provider = reply.provider or self._providers.name_of(request.model)
+        source = UNPRICED if price is None else price.source
+        settled = ModelCallSettled(
+            **self._of(request, reservation),
+            usage=usage,
+            usd=usd,
+            price_source=source if usage.reported_usd is None else f"reported by {provider}",
+            price=None if price is None else price.used_for(usage),
+            provider=provider,
+            latency_ms=latency_ms,
+            stop=reply.stop,
+        )
+        await self._events.record(MessageAdded(**self._who(), message=reply.message), settled, *warnings)
 
     def _failed(
         self, request: ModelRequest, reservation: Reservation, error: ModelError, *, retry_in: float | None
     ) -> ModelCallFailed:
         return ModelCallFailed(
-            **self._who(),
-            call=reservation.call,
-            model=reservation.model,
-            tier=request.model.tier,
-            purpose=self._caller.purpose,
+            **self._of(request, reservation),
             kind=error.kind,
             message=str(error),
             usd=self._charge(reservation, error),
             retry_in=retry_in,
+            provider=error.provider or self._providers.name_of(request.model),
         )
+
+    def _of(self, request: ModelRequest, reservation: Reservation) -> dict[str, Any]:
+        """What every event of a call says of it."""
+        return {
+            **self._who(),
+            "call": reservation.call,
+            "model": reservation.model,
+            "tier": request.model.tier,
+            "purpose": self._caller.purpose,
+        }
 
     def _who(self) -> dict[str, Any]:
         return {"session": self._caller.session, "agent": self._caller.agent, "task": self._caller.task}
+
+
+class _TryAgain(Exception):  # noqa: N818 - an outcome inside this module, not an error
+    """`delay` is waited here; `announced` is what the log says of it, the limiter's wait included."""
+
+    def __init__(self, delay: float, announced: float) -> None:
+        super().__init__(delay)
+        self.delay = delay
+        self.announced = announced
+
+
+@dataclass
+class _Tries:
+    """Counts what one model was given. Being told to wait uses up no try: the limiter waits."""
+
+    allowed: int
+    """Tries after the first."""
+    used: int = 0
+    throttled: int = 0
+
+    def after(self, error: ModelError) -> _TryAgain | None:
+        """The next try; None when there is none, also because the provider asks for a wait that nobody sits out."""
+        if _is_throttle(error):
+            if error.retry_after is not None and error.retry_after > _LONGEST_THROTTLE:
+                return None
+            self.throttled += 1
+            return _TryAgain(0.0, _backoff(self.throttled) if error.retry_after is None else error.retry_after)
+        self.used += 1
+        if not error.retryable or self.used > self.allowed:
+            return None
+        if error.retry_after is not None:
+            return (
+                _TryAgain(error.retry_after, error.retry_after) if error.retry_after <= _LONGEST_ASKED_DELAY else None
+            )
+        delay = _backoff(self.used) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, protects nothing
+        return _TryAgain(delay, delay)
+
+
+def _is_throttle(error: ModelError) -> bool:
+    """Whether the provider works and only wants fewer calls."""
+    return error.kind is ModelErrorKind.RATE_LIMITED or error.status == _OVERLOADED
+
+
+def _too_long(error: ModelError) -> ModelError:
+    """Without a hint of its own: the run says how to go on later."""
+    assert error.retry_after is not None
+    minutes = round(error.retry_after / 60)
+    return ModelError(
+        f"{error}; it asks to wait for {minutes} min",
+        kind=error.kind,
+        provider=error.provider,
+        status=error.status,
+        retry_after=error.retry_after,
+        request_id=error.request_id,
+    )
+
+
+def _backoff(count: int) -> float:
+    return min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(count - 1, 10))
 
 
 def _storable(reply: Reply) -> Reply:
@@ -185,9 +328,3 @@ def _storable(reply: Reply) -> Reply:
 
 def _text(text: str) -> str:
     return text.encode("utf-8", errors="replace").decode("utf-8")
-
-
-class _TryAgain(Exception):  # noqa: N818 - an outcome inside this module, not an error
-    def __init__(self, delay: float) -> None:
-        super().__init__(delay)
-        self.delay = delay

@@ -44,6 +44,7 @@ _REASONS: Mapping[StopReason, str] = {
     StopReason.WORKER_TIMEOUT: "it used up its time",
     StopReason.CONTEXT_OVERFLOW: "the conversation grew too long",
     StopReason.MODEL_ERROR: "the model failed",
+    StopReason.INTERRUPTED: "its files were lost",
 }
 
 
@@ -238,6 +239,9 @@ def _attempts_block(previous: Sequence[AttemptNote]) -> str:
             "meant, remove every marker, and run the check."
         )
     todo = "Read again what you change, mend what was wrong, and do not start over."
+    if previous[-1].reason is StopReason.INTERRUPTED:
+        start = "The files of the last attempt are lost: your copy holds only what has been finished before."
+        todo = "Begin from what is there."
     return f"# Earlier attempts at this task\n\n{start} {todo}\n\n{_attempts(previous)}"
 
 

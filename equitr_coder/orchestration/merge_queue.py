@@ -1,7 +1,8 @@
 """The only way onto the integration branch: forecast, prove, review, then one at a time compare-and-swap.
 
-Proving and review happen outside the queue, on the tree that merging would give; what they said holds in the queue when
-the branch has not moved since, and is asked again when it has.
+Proving and review happen outside the queue, on the tree that merging would give. When the branch has moved since, the
+checks run again on the new merged tree; an approval of the review holds as long as the task's own change is the same to
+the letter there, and is asked for again when it is not.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ from equitr_coder.orchestration.outcomes import HandIn, SentBack
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.ports import Clock, EventSink, EventStore, Repository
 
+_DONE_BEFORE = "No change of its own: done by earlier work, as its check proves."
+
 
 @dataclass(frozen=True)
 class _Candidate:
@@ -27,6 +30,11 @@ class _Candidate:
     tree: TreeId
     old: CommitId
     paths: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """The task changes nothing: what it asks for is there, or was never done."""
+        return self.commit == self.old
 
 
 class MergeQueue:
@@ -71,8 +79,7 @@ class MergeQueue:
         candidate = await self._candidate(hand_in)
         if isinstance(candidate, SentBack):
             return await self._reject(hand_in, candidate)
-        results = await self._gate.prove(candidate.commit, self._checks(hand_in.task, candidate.paths))
-        refusal = _refusal(results)
+        results, refusal = await self._prove(hand_in.task, candidate)
         if refusal is not None:
             return await self._reject(hand_in, refusal)
         refusal = await self._reviewer.review(hand_in.task, hand_in.attempt, candidate.old, candidate.commit, results)
@@ -83,12 +90,44 @@ class MergeQueue:
                 moved = await self._candidate(hand_in)
                 if isinstance(moved, SentBack):
                     return await self._reject(hand_in, moved)
-                results = await self._gate.prove(moved.commit, self._checks(hand_in.task, moved.paths))
-                refusal = _refusal(results) or await self._review_again(hand_in, candidate, moved, results)
+                results, refusal = await self._prove(hand_in.task, moved)
+                refusal = refusal or await self._review_again(hand_in, candidate, moved, results)
                 if refusal is not None:
                     return await self._reject(hand_in, refusal)
                 candidate = moved
             await self._land(hand_in, candidate, results)
+        return None
+
+    async def _prove(self, task: Task, candidate: _Candidate) -> tuple[Sequence[CheckResult], SentBack | None]:
+        results = await self._gate.prove(candidate.commit, self._checks(task, candidate.paths))
+        refusal = _refusal(results)
+        if not candidate.is_empty:
+            return results, refusal
+        if refusal is not None and refusal.reason is not StopReason.CHECK_UNPROVEN:
+            refusal = SentBack(StopReason.NO_CHANGE, f"nothing was changed, and it is not done: {refusal.detail}")
+        return results, refusal or await self._proves_nothing(task)
+
+    async def _proves_nothing(self, task: Task) -> SentBack | None:
+        """Why a passing check is no proof that earlier work has done the task: it must fail where the epic began."""
+        base = self._events.view.base_commit
+        check = task.check or self._default_check
+        assert base is not None, "the epic is approved before anything is merged"
+        assert check is not None, "without a check of its own no empty hand-in comes here"
+        [before] = await self._gate.prove(base, [check])
+        if before.passed:
+            return SentBack(
+                StopReason.NO_CHANGE,
+                f"nothing was changed, and `{check}` passes on the files that the work began with as well, so it "
+                "proves nothing. Make the change that the task asks for, with a test that fails without it; say so in "
+                "the summary if there is nothing to do.",
+            )
+        if before.timed_out or before.unproven:
+            why = before.unproven or "it did not end in time"
+            return SentBack(
+                StopReason.NO_CHANGE,
+                f"nothing was changed, and nobody can tell whether `{check}` failed before: on the files that the work "
+                f"began with {why}",
+            )
         return None
 
     async def _review_again(
@@ -150,7 +189,10 @@ class MergeQueue:
                 forecast.conflicts,
             )
         if forecast.tree == await self._repository.tree_of(old):
-            return SentBack(StopReason.NO_CHANGE, "nothing was changed, so there is nothing to merge")
+            if not (hand_in.task.check or self._default_check):
+                words = "nothing was changed, so there is nothing to merge, and no check can prove that it is done"
+                return SentBack(StopReason.NO_CHANGE, words)
+            return _Candidate(old, forecast.tree, old, ())
         paths = tuple(sorted(await self._repository.changed(old, forecast.tree)))
         commit = await self._repository.commit_tree(
             forecast.tree, [old], self._message(hand_in), author=f"{hand_in.agent} <equitrcoder@localhost>"
@@ -188,7 +230,7 @@ class MergeQueue:
             "agent": hand_in.agent,
             "old": candidate.old,
             "new": candidate.commit,
-            "summary": hand_in.summary,
+            "summary": "\n\n".join((_DONE_BEFORE, hand_in.summary)) if candidate.is_empty else hand_in.summary,
             "receipt": receipt.model_dump(mode="json") if receipt is not None else None,
         }
         await self._store.write_journal(self._journal_key, journal)
@@ -206,9 +248,10 @@ class MergeQueue:
         task = TaskId(journal["task"])
         if self._events.view.tasks[task].state is TaskState.DONE:
             return
-        events: list[Event] = [
-            MergeLanded(task=task, target=self._branch, old=CommitId(journal["old"]), commit=CommitId(journal["new"]))
-        ]
+        old, new = CommitId(journal["old"]), CommitId(journal["new"])
+        events: list[Event] = []
+        if old != new:
+            events.append(MergeLanded(task=task, target=self._branch, old=old, commit=new))
         if journal["receipt"] is not None:
             events.append(ReceiptStored(task=task, receipt=Receipt.model_validate(journal["receipt"])))
         events.append(
@@ -218,7 +261,7 @@ class MergeQueue:
                 agent=AgentName(journal["agent"]),
                 attempt=int(journal["attempt"]),
                 detail=journal["summary"],
-                commit=CommitId(journal["new"]),
+                commit=new,
             )
         )
         await self._events.record(*events)
@@ -243,11 +286,13 @@ def _refusal(results: Sequence[CheckResult]) -> SentBack | None:
     if failed.unproven:
         return SentBack(StopReason.CHECK_UNPROVEN, f"`{failed.command}` proves nothing: {failed.unproven}")
     if failed.timed_out:
+        seconds = f" ({failed.duration_ms / 1000:.0f} s)" if failed.duration_ms else ""
         return SentBack(
-            StopReason.CHECK_TIMEOUT, f"`{failed.command}` did not end in time. Its last output:\n{failed.output_tail}"
+            StopReason.CHECK_TIMEOUT, f"`{failed.command}` did not end in time{seconds}. {_printed(failed)}"
         )
-    return SentBack(
-        StopReason.CHECK_FAILED,
-        f"`{failed.command}` ended with exit code {failed.exit_code} on the merged tree. "
-        + (f"Its last output:\n{failed.output_tail}" if failed.output_tail.strip() else "It printed nothing."),
-    )
+    what = f"`{failed.command}` ended with exit code {failed.exit_code} on the merged tree."
+    return SentBack(StopReason.CHECK_FAILED, f"{what} {_printed(failed)}")
+
+
+def _printed(check: CheckResult) -> str:
+    return f"Its last output:\n{check.output_tail}" if check.output_tail.strip() else "It printed nothing."

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Mapping
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
-from equitr_coder.domain.errors import EquitrError, ModelError, RunStopped, StopReason, UserError
-from equitr_coder.domain.events import TaskChanged
+from equitr_coder.domain.errors import BudgetRefused, EquitrError, ModelError, RunStopped, StopReason, UserError
+from equitr_coder.domain.events import BudgetReached, TaskChanged
 from equitr_coder.domain.ids import TaskId
+from equitr_coder.domain.money import ZERO
 from equitr_coder.orchestration import schedule
 from equitr_coder.orchestration.worker import TaskWorker
 from equitr_coder.ports import EventSink
@@ -15,6 +16,8 @@ from equitr_coder.ports import EventSink
 _log = logging.getLogger(__name__)
 
 _UNFINISHED = frozenset({TaskState.WORKING, TaskState.REVIEW})
+_PRIVATE_ACCOUNTS = ("task ", "agent ")
+"""How the names of accounts begin that belong to one task: at their limit only that task must wait."""
 
 
 class Supervisor:
@@ -26,6 +29,8 @@ class Supervisor:
         self._running: set[TaskId] = set()
         self._parked: set[TaskId] = set()
         self._halt: EquitrError | None = None
+        self._short: list[BudgetRefused] = []
+        """Refusals by accounts of one task each."""
         self._changed = asyncio.Event()
 
     async def run(self) -> EquitrError | None:
@@ -41,7 +46,7 @@ class Supervisor:
                     self._running.add(task.id)
                     group.create_task(self._work(task), name=f"worker {task.id}")
                 if not self._running:
-                    return self._halt
+                    return self._halt or self._shortage()
                 await self._changed.wait()
 
     def _next(self) -> list[Task]:
@@ -71,7 +76,9 @@ class Supervisor:
             await self._worker.work(task)
         except (RunStopped, ModelError, UserError) as stop:
             self._parked.add(task.id)
-            if self._halt is None or not self._is_wall(self._halt):
+            if isinstance(stop, BudgetRefused) and stop.account.startswith(_PRIVATE_ACCOUNTS):
+                await self._park(stop)
+            elif self._halt is None or not self._is_wall(self._halt):
                 self._halt = stop
         except Exception as bug:  # a bug in one worker must not cost the others their work
             _log.exception("task %s failed with an internal error", task.id)
@@ -86,6 +93,26 @@ class Supervisor:
         finally:
             self._running.discard(task.id)
             self._changed.set()
+
+    async def _park(self, refused: BudgetRefused) -> None:
+        """Its own task waits for more money; the others go on."""
+        self._short.append(refused)
+        await self._events.record(
+            BudgetReached(
+                account=refused.account,
+                usd=refused.spent or ZERO,
+                limit=refused.limit or ZERO,
+                detail=str(refused),
+            )
+        )
+
+    def _shortage(self) -> RunStopped | None:
+        """Why some tasks could not go on when all others have ended; with the way to raise the emptiest account."""
+        if not self._short:
+            return None
+        emptiest = max(self._short, key=lambda refused: refused.spent or ZERO)
+        words = "; ".join(str(refused) for refused in self._short)
+        return RunStopped(StopReason.BUDGET_EXCEEDED, words, hint=emptiest.hint)
 
     async def _block_doomed(self) -> None:
         doomed = schedule.doomed(self._plan, self._states())

@@ -12,6 +12,7 @@ from equitr_coder.domain.models import Purpose, UserMessage
 from equitr_coder.domain.run_view import TaskView
 from equitr_coder.domain.runs import RunOptions
 from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES, AttemptDeadline
+from equitr_coder.engine.step_trees import is_readable
 from equitr_coder.orchestration import briefing
 from equitr_coder.orchestration.advice import Advice
 from equitr_coder.orchestration.merge_queue import MergeQueue
@@ -19,6 +20,7 @@ from equitr_coder.orchestration.outcomes import HandIn, SentBack
 from equitr_coder.orchestration.worktrees import Worktrees
 from equitr_coder.ports import AgentOrder, AgentSpawner, EventSink, Repository, ToolEnd, Workspace
 
+_LOST = "git has no longer the files that its last step left (a ref under refs/equitr/keep/ is gone)"
 _MARKERS = ("<<<<<<< ", "=======", ">>>>>>> ")
 
 
@@ -77,7 +79,7 @@ class TaskWorker:
                     return
                 await self._begin(task, view)
             elif view.state is TaskState.WORKING and view.tree is not None:
-                await self._worktrees.reset(task.id, _base(view), view.tree)
+                await self._take_up(task, view, view.tree)
             refusal = await self._attempt(task, view)
             if refusal is None:
                 await self._worktrees.close(task.id)
@@ -87,11 +89,20 @@ class TaskWorker:
                 return
             await self._change(task, TaskState.READY, view, refusal)
 
-    async def _begin(self, task: Task, view: TaskView) -> None:
+    async def _take_up(self, task: Task, view: TaskView, tree: TreeId) -> None:
+        """After a crash: the files as the last recorded step left them, or the next attempt when git has lost them."""
+        if await is_readable(self._repository, tree):
+            await self._worktrees.reset(task.id, _base(view), tree)
+            return
+        # No failure of the task: it begins again even after its last attempt.
+        lost = SentBack(StopReason.INTERRUPTED, f"{_LOST}, so the task begins anew from what has been finished")
+        await self._begin(task, view, self._changed(task, TaskState.READY, view, lost))
+
+    async def _begin(self, task: Task, view: TaskView, *end_of_last: TaskChanged) -> None:
         base = self._queue.tip
         attempt = view.attempt + 1
         restart_from: TreeId | None = None
-        if view.tree is not None:
+        if view.tree is not None and await is_readable(self._repository, view.tree):
             # What the last attempt left is where this one starts, merged with what has landed since; where that
             # clashes the files hold conflict markers.
             left = await self._repository.commit_tree(
@@ -100,9 +111,12 @@ class TaskWorker:
             await self._repository.move_ref(f"{self._terms.ref_prefix}{task.id}.{attempt - 1}-left", left, None)
             forecast = await self._repository.forecast(base, left)
             restart_from = forecast.tree or forecast.marked_tree
+            if restart_from is not None:
+                await self._keep_start(task, attempt, restart_from, base)
         path = await self._worktrees.open(task.id, base, restart_from)
         tree = restart_from or await self._repository.tree_of(base)
         await self._events.record(
+            *end_of_last,
             TaskChanged(
                 task=task.id,
                 state=TaskState.WORKING,
@@ -111,8 +125,14 @@ class TaskWorker:
                 worktree=str(path),
                 tree=tree,
                 base=base,
-            )
+            ),
         )
+
+    async def _keep_start(self, task: Task, attempt: int, tree: TreeId, base: CommitId) -> None:
+        """The log names this tree until the first step that writes has one of its own."""
+        start = await self._repository.commit_tree(tree, [base], f"{task.id}: start of attempt {attempt}")
+        ref = f"{self._terms.ref_prefix}{task.id}.{attempt}-start"
+        await self._repository.move_ref(ref, start, await self._repository.resolve(ref))
 
     async def _attempt(self, task: Task, view: TaskView) -> SentBack | None:
         if view.state is TaskState.WORKING:
@@ -257,15 +277,16 @@ class TaskWorker:
         await self._change(task, TaskState.FAILED, view, SentBack(reason, view.detail))
 
     async def _change(self, task: Task, state: TaskState, view: TaskView, why: SentBack) -> None:
-        await self._events.record(
-            TaskChanged(
-                task=task.id,
-                state=state,
-                agent=self._terms.names[task.id],
-                attempt=view.attempt,
-                reason=why.reason,
-                detail=why.detail,
-            )
+        await self._events.record(self._changed(task, state, view, why))
+
+    def _changed(self, task: Task, state: TaskState, view: TaskView, why: SentBack) -> TaskChanged:
+        return TaskChanged(
+            task=task.id,
+            state=state,
+            agent=self._terms.names[task.id],
+            attempt=view.attempt,
+            reason=why.reason,
+            detail=why.detail,
         )
 
 

@@ -20,6 +20,7 @@ from equitr_coder.planning.drafts import (
     DocumentName,
     DraftBook,
     Facts,
+    MakeForecast,
     PlanningOptions,
     document_name,
 )
@@ -56,6 +57,7 @@ class Conversation:
         questions: Questions | None,
         facts: Facts,
         options: PlanningOptions,
+        forecast: MakeForecast | None = None,
     ) -> None:
         """Without `questions`, or with `options.can_ask` off, nobody answers and the planner decides by itself."""
         self._spawner = spawner
@@ -63,7 +65,7 @@ class Conversation:
         self._questions = questions if options.can_ask else None
         self._facts = facts
         self._options = options
-        self._drafts = DraftBook(sink=sink, facts=facts, options=options)
+        self._drafts = DraftBook(sink=sink, facts=facts, options=options, forecast=forecast)
         self._agent: Agent | None = None
 
     @property

@@ -5,7 +5,7 @@ document is being revised.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -13,6 +13,7 @@ from typing import Literal, cast
 from equitr_coder.domain.epic import Plan
 from equitr_coder.domain.errors import RunStopped, StopReason, ToolFailure, UserError
 from equitr_coder.domain.events import DocumentWritten, Event, PlanSubmitted
+from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import SessionId
 from equitr_coder.domain.models import ToolMessage, UserMessage
 from equitr_coder.domain.run_view import RunView
@@ -28,6 +29,10 @@ DocumentName = Literal["requirements", "design", "todos"]
 PLANNER = SessionId("planner")
 MOST_REFUSALS = 3
 """Refused submissions in a row that are answered; the next one ends planning."""
+
+
+MakeForecast = Callable[[Plan], Awaitable[Forecast | None]]
+"""What a plan may cost; None when nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,13 @@ class PlanningOptions:
 class DraftBook:
     """Implements `ports.Drafts`, and `ports.Guard` over its refusals; takes the user's own edits too."""
 
-    def __init__(self, *, sink: EventSink, facts: Facts, options: PlanningOptions) -> None:
+    def __init__(
+        self, *, sink: EventSink, facts: Facts, options: PlanningOptions, forecast: MakeForecast | None = None
+    ) -> None:
         self._sink = sink
         self._facts = facts
         self._options = options
+        self._forecast = forecast
         self._target: DocumentName | None = None
         self._excused = 0
 
@@ -184,7 +192,7 @@ class DraftBook:
         if view.plan is not None:
             gaps = self._gaps(view.plan, {**self.documents, name: written})
             if gaps != view.gaps:
-                events.append(PlanSubmitted(plan=view.plan, gaps=gaps))
+                events.append(PlanSubmitted(plan=view.plan, gaps=gaps, forecast=view.forecast))
         await self._sink.record(*events)
         return written
 
@@ -196,7 +204,8 @@ class DraftBook:
         if "design" not in self.documents:
             written.append(self._document("design", render_design(plan), by="host"))
         gaps = self._gaps(plan, {**self.documents, **{document.name: document for document in written}})
-        await self._sink.record(*written, PlanSubmitted(plan=plan, gaps=gaps))
+        forecast = await self._forecast(plan) if self._forecast is not None else None
+        await self._sink.record(*written, PlanSubmitted(plan=plan, gaps=gaps, forecast=forecast))
 
     def _document(self, name: DocumentName, content: str, *, by: str) -> DocumentWritten:
         last = self.documents.get(name)

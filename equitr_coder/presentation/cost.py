@@ -1,12 +1,11 @@
 """Where the money went: by model, and the dearest uses, from the ledger of a run or from its answer."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 
-from equitr_coder.domain.money import ZERO, Usage
-from equitr_coder.domain.queries import CostAnswer, CostRow
-from equitr_coder.domain.run_view import LedgerRow, RunView
+from equitr_coder.domain.costs import dearest_uses, grouped
+from equitr_coder.domain.queries import CostAnswer, CostRow, CostUse
+from equitr_coder.domain.run_view import RunView
 from equitr_coder.presentation.figures import dollars, limit, tokens
 from equitr_coder.presentation.tables import table
 from equitr_coder.presentation.text import Line, Tone, plural
@@ -14,22 +13,12 @@ from equitr_coder.presentation.text import Line, Tone, plural
 
 def by_model(view: RunView) -> list[CostRow]:
     """Closed calls grouped by model, dearest first."""
-    groups: dict[str, list[LedgerRow]] = defaultdict(list)
-    for row in view.ledger.values():
-        if not row.is_open:
-            groups[row.model].append(row)
-    rows = [_sum(name, calls) for name, calls in groups.items()]
-    return sorted(rows, key=lambda row: (-row.usd, row.name))
+    return list(grouped(view.ledger.values(), lambda row: row.model))
 
 
-def dearest(view: RunView, count: int = 3) -> list[CostRow]:
-    """The dearest (model, agent, purpose) groups; each row's name joins the three."""
-    groups: dict[str, list[LedgerRow]] = defaultdict(list)
-    for row in view.ledger.values():
-        if row.usd > ZERO:
-            groups[f"{row.model} / {row.agent} / {row.purpose.value}"].append(row)
-    rows = [_sum(name, calls) for name, calls in groups.items()]
-    return sorted(rows, key=lambda row: (-row.usd, row.name))[:count]
+def dearest(view: RunView, count: int = 3) -> list[CostUse]:
+    """The dearest uses: which model, which agent, what for."""
+    return list(dearest_uses(view.ledger.values(), count))
 
 
 def run_cost_lines(view: RunView) -> list[Line]:
@@ -65,11 +54,3 @@ def _rows(rows: Iterable[CostRow]) -> list[Line]:
         for row in rows
     ]
     return [Line(text) for text in table(cells)]
-
-
-def _sum(name: str, calls: Iterable[LedgerRow]) -> CostRow:
-    usage, usd, count, is_unpriced = Usage(), ZERO, 0, False
-    for call in calls:
-        is_unpriced |= call.is_unpriced
-        usage, usd, count = usage.plus(call.usage), usd + call.usd, count + 1
-    return CostRow(name=name, calls=count, usage=usage, usd=usd, is_unpriced=is_unpriced)

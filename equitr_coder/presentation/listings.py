@@ -14,10 +14,11 @@ from equitr_coder.domain.queries import (
     TrustAnswer,
 )
 from equitr_coder.domain.run_view import RunView
+from equitr_coder.presentation.cost_forecast import epic_forecast_lines
 from equitr_coder.presentation.figures import dollars, limit, price, since
 from equitr_coder.presentation.states import run_state, run_tone, sync_state, task_state, task_tone, waits_for
-from equitr_coder.presentation.tables import table
-from equitr_coder.presentation.text import Line, Tone, prose
+from equitr_coder.presentation.tables import fits, table
+from equitr_coder.presentation.text import Line, Tone, cells, prose, shown_on_one_line
 
 _FINDINGS = {"ok": ("+", Tone.GOOD), "warn": ("!", Tone.WARN), "bad": ("x", Tone.BAD)}
 
@@ -39,7 +40,7 @@ def runs_lines(runs: Sequence[RunSummary], *, now: datetime, width: int | None =
         )
         for run in runs
     ]
-    head, *body = table(rows, header=header, width=width)
+    head, *body = table(rows, header=header, width=width, spare=(3, 5, 1, 4))
     return [
         Line(head, Tone.DIM),
         *(Line(text, run_tone(run.state)) for text, run in zip(body, runs, strict=True)),
@@ -59,7 +60,7 @@ def epics_lines(views: Sequence[RunView], *, width: int | None = None) -> list[L
         )
         for view in views
     ]
-    head, *body = table(rows, header=("epic", "state", "tasks", "cost", "title"), width=width)
+    head, *body = table(rows, header=("epic", "state", "tasks", "cost", "title"), width=width, spare=(3, 2))
     return [Line(head, Tone.DIM), *(Line(text) for text in body)]
 
 
@@ -75,6 +76,7 @@ def epic_lines(view: RunView) -> list[Line]:
         Line(
             f"Status: {view.phase}, {done}/{total} tasks done ({100 * done / total:.1f}%), {dollars(view.spent)} spent"
         ),
+        *epic_forecast_lines(view),
         Line("Tasks:"),
     ]
     for task in view.tasks.values():
@@ -105,7 +107,8 @@ def models_lines(answer: ModelsAnswer, *, width: int | None = None) -> list[Line
         (model.name, words[model.tools], str(model.context_window or "?"), str(model.max_output or "?"))
         for model in answer.discovered
     ]
-    head, *body = table(rows, header=("model", "tool calls", "context", "max output"), width=width, elastic=0)
+    header = ("model", "tool calls", "context", "max output")
+    head, *body = table(rows, header=header, width=width, elastic=0, spare=(3, 2))
     found = Line(f"{len(rows)} offered by {answer.endpoint or 'the endpoint'}", Tone.STRONG)
     return [*lines, found, Line(head, Tone.DIM), *(Line(text) for text in body)]
 
@@ -116,9 +119,24 @@ def config_lines(answer: ConfigAnswer, *, width: int | None = None) -> list[Line
         (entry.key, prose(entry.value), f"{entry.source}{f' ({entry.note})' if entry.note else ''}")
         for entry in answer.entries
     ]
-    head, *body = table(rows, header=("key", "value", "from"), width=width)
-    warnings = [Line(f"! {prose(warning)}", Tone.WARN) for warning in answer.warnings]
-    return [Line(head, Tone.DIM), *(Line(text) for text in body), *warnings]
+    header = ("key", "value", "from")
+    if fits([header, *rows], width):
+        head, *body = table(rows, header=header)
+        return [Line(head, Tone.DIM), *(Line(text) for text in body)]
+    return [line for key, value, source in rows for line in _one_above_the_other(key, value, source, width)]
+
+
+def _one_above_the_other(key: str, value: str, source: str, width: int | None) -> list[Line]:
+    """For a narrow terminal: a value or a source that is cut would be of no use."""
+    line = Line(f"  {key}: {value} ({source})")
+    if width is None or cells(line.text) <= width:
+        return [line]
+    return [Line(f"  {key}: {value}"), Line(f"      from {source}", Tone.DIM)]
+
+
+def warning_lines(warnings: Sequence[str]) -> list[Line]:
+    """What the configuration warns of, such as settings that do not count."""
+    return [Line(f"! {shown_on_one_line(warning)}", Tone.WARN) for warning in warnings]
 
 
 def is_multi_agent(answer: ConfigAnswer) -> bool:

@@ -4,7 +4,9 @@ from typing import Any
 
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.run_view import RunView, TaskView
-from equitr_coder.presentation.cost import by_model
+from equitr_coder.presentation.cost import by_model, dearest
+from equitr_coder.presentation.cost_data import use_data
+from equitr_coder.presentation.cost_forecast import forecast_data, with_what_is_left
 from equitr_coder.presentation.figures import exact
 from equitr_coder.presentation.states import is_proven, sync_state, waits_for
 from equitr_coder.presentation.summary import next_step
@@ -20,7 +22,9 @@ def outcome(view: RunView) -> dict[str, Any]:
         "cost": {
             "total": exact(view.spent),
             "by_model": {row.name: "unknown" if row.is_unpriced else exact(row.usd) for row in by_model(view)},
+            "top": [use_data(use) for use in dearest(view)],
         },
+        "forecast": forecast_data(with_what_is_left(view)),
         "tasks": [_task(view, task) for task in view.tasks.values()],
         "run": view.run,
         "epic": view.epic,
@@ -46,6 +50,8 @@ def epic_status(view: RunView) -> dict[str, Any]:
         "run": view.run,
         "branch": view.branch,
         "cost": exact(view.spent),
+        "top": [use_data(use) for use in dearest(view)],
+        "forecast": forecast_data(with_what_is_left(view)),
         "tasks": [
             {
                 **_task(view, task),

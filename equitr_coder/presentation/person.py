@@ -12,6 +12,11 @@ class Person(Protocol):
         """Whether nothing more will be answered."""
         ...
 
+    @property
+    def width(self) -> int | None:
+        """Columns of the screen; None when nothing is to be cut."""
+        ...
+
     async def ask(self, prompt: str, *, lines: Iterable[Line] = (), fresh: bool = False) -> str | None:
         """One line of answer; None when it `is_closed`. `fresh` drops what was typed before the prompt was seen."""
         ...

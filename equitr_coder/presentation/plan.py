@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 
 from equitr_coder.domain.epic import Plan, Task, agent_names
+from equitr_coder.domain.forecasts import Forecast
+from equitr_coder.presentation.cost_forecast import forecast_lines
 from equitr_coder.presentation.tables import table
 from equitr_coder.presentation.text import Line, Tone, plural, prose
 
 
-def plan_lines(plan: Plan, *, gaps: Sequence[str] = (), width: int | None = None) -> list[Line]:
-    """The overview: one row per task, sync points, and what review should look at."""
+def plan_lines(
+    plan: Plan, *, gaps: Sequence[str] = (), forecast: Forecast | None = None, width: int | None = None
+) -> list[Line]:
+    """The overview: one row per task, sync points, what review should look at, and what it may cost."""
     names = agent_names(plan)
     header = ("task", "title", "priority", "agent", "needs", "check")
     rows = [
         (task.id, prose(task.title), task.priority.value, names[task.id], _needs(task), prose(task.check or "none"))
         for task in plan.tasks
     ]
-    head, *body = table(rows, header=header, width=width)
+    head, *body = table(rows, header=header, width=width, spare=(2, 3))
     lines = [
         Line(f"Plan: {prose(plan.title)}", Tone.STRONG),
         Line(f"Created {plural(len(plan.tasks), 'task')}"),
@@ -27,7 +31,7 @@ def plan_lines(plan: Plan, *, gaps: Sequence[str] = (), width: int | None = None
         words = f": {prose(point.description)}" if point.description else ""
         lines.append(Line(f"  sync {point.id} ({point.type.value}) {point.producer} -> {consumers}{words}"))
     lines += [Line(f"! look at: {prose(gap)}", Tone.WARN) for gap in gaps]
-    return lines
+    return lines + (forecast_lines(forecast) if forecast is not None else [])
 
 
 def task_lines(plan: Plan, task: Task) -> list[Line]:

@@ -18,6 +18,8 @@ _SHORT_ID = 10
 _MAX_BULLETS = 8
 _EVIDENCE_LINES = 4
 _EVIDENCE_WIDTH = 160
+_OUTPUT_FOLLOWS = " Its last output:"
+"""What a check printed stands below in lines of its own, or nowhere."""
 
 
 def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -> list[Line]:
@@ -107,7 +109,7 @@ def _planning(
         case e.DocumentWritten():
             return _document(event, view)
         case e.PlanSubmitted():
-            return plan_lines(event.plan, gaps=event.gaps, width=width)
+            return plan_lines(event.plan, gaps=event.gaps, forecast=event.forecast, width=width)
         case e.PlanApproved():
             return _approved(event, view)
         case _ as unreachable:
@@ -299,9 +301,10 @@ def _title(view: RunView, task: TaskId) -> str:
 
 
 def _why(event: e.TaskChanged) -> str:
+    words = first_line(prose(event.detail)).removesuffix(_OUTPUT_FOLLOWS)
+    detail = f": {words}" if words else ""
     if event.reason is None:
-        return f": {first_line(prose(event.detail))}" if event.detail and event.state.is_final else ""
-    detail = f": {first_line(prose(event.detail))}" if event.detail else ""
+        return detail if event.state.is_final else ""
     return f" ({event.reason.value}){detail}"
 
 

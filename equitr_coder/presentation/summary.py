@@ -44,11 +44,20 @@ def trouble(view: RunView) -> tuple[str, str] | None:
     if view.state is RunState.PAUSED:
         if view.reason is StopReason.INTERRUPTED or (awaits_approval(view) and view.options.plan_only):
             return None
-        return view.detail or str(view.reason), view.hint or next_step(view, view.reason)
+        return view.detail or str(view.reason), _advice(view)
     tasks_tell = any(task.state in (TaskState.FAILED, TaskState.BLOCKED) for task in view.tasks.values())
     if view.state is not RunState.FAILED or tasks_tell:
         return None
-    return view.detail or view.content or str(view.reason), view.hint or next_step(view, view.reason)
+    return view.detail or view.content or str(view.reason), _advice(view)
+
+
+def _advice(view: RunView) -> str:
+    """Never empty: an error without a way out helps nobody."""
+    if advice := view.hint or next_step(view, view.reason):
+        return advice
+    if view.state is RunState.PAUSED:
+        return f"`equitrcoder resume {view.run}` goes on"
+    return "ask again in other words or in smaller steps, or use another model with `--model NAME`"
 
 
 def next_step(view: RunView, reason: StopReason | None) -> str:
@@ -136,7 +145,8 @@ def _pause(view: RunView) -> list[Line]:
             Line(f"Approve and run it with: equitrcoder epic run {name}"),
         ]
     reason = view.reason.value if view.reason else "stopped"
-    more = " --budget USD" if view.reason is StopReason.BUDGET_EXCEEDED else ""
+    is_budget = view.reason is StopReason.BUDGET_EXCEEDED and (not view.hint or "--budget" in view.hint)
+    more = " --budget USD" if is_budget else ""  # of other limits the hint says how they are raised
     return [
         Line(f"Paused ({reason}); everything is kept", Tone.WARN),
         Line(f"Go on with: equitrcoder resume {view.run}{more}"),

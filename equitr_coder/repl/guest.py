@@ -15,6 +15,10 @@ class Guest:
         self.has_quit = False
         """Answered a question with `/quit`: the session ends after the run."""
 
+    @property
+    def width(self) -> int:
+        return self._keyboard.screen.width
+
     async def ask(self, prompt: str, *, lines: Iterable[Line] = (), fresh: bool = False) -> str | None:
         if self.has_quit:
             self.is_closed = True

@@ -11,6 +11,7 @@ from equitr_coder.presentation.listings import is_multi_agent
 from equitr_coder.presentation.text import cells
 
 _BUDGET = "llm.budget"
+_UNLIMITED = "unlimited"
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class Setup:
     @staticmethod
     def of(config: ConfigAnswer, models: ModelsAnswer) -> "Setup":
         entries = (entry for entry in config.entries if not entry.source.startswith("ignored"))
-        budget = next((entry.value for entry in entries if entry.key == _BUDGET), "null")
+        budget = next((entry.value for entry in entries if entry.key == _BUDGET), _UNLIMITED)
         return Setup(
-            models={row.role: row for row in models.configured},
-            budget=None if budget == "null" else Decimal(budget),
+            models={row.role: row for row in reversed(models.configured)},  # a tier's own stands before its fallbacks
+            budget=None if budget == _UNLIMITED else Decimal(budget),
             multi_agent=is_multi_agent(config),
         )
 

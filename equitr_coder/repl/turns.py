@@ -1,17 +1,17 @@
 """The runs of this session: starts them, goes on with them, follows them, and remembers what became of them."""
 
-from collections.abc import Iterable
 from enum import Enum, auto
 
 from equitr_coder.domain.commands import ResumeRun, SendMessage, StartRun, UndoChange
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.events import FileChanged
+from equitr_coder.domain.events import CheckpointTaken, FileChanged
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.queries import FilesAnswer, FilesQuery, RunsAnswer, RunsQuery
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind
 from equitr_coder.ports import RunApi
+from equitr_coder.presentation.cost_forecast import with_what_is_left
 from equitr_coder.presentation.plan import plan_lines
 from equitr_coder.repl.endings import say_ending
 from equitr_coder.repl.following import Attendants, Followed, Follower
@@ -37,8 +37,6 @@ class Turns:
         self._mode = mode
         self._follower = Follower(api, keyboard, attendants)
         self._views: dict[RunId, RunView] = {}
-        self._turn_began = 0
-        """Number of the last event before the chat's last turn."""
         self.chat: RunId | None = None
         """The conversation that the next single-agent request goes on with."""
         self.last: RunId | None = None
@@ -90,7 +88,8 @@ class Turns:
         view = await self._waiting(name)
         approves = view.plan is not None and not view.is_approved
         if approves and view.plan is not None:
-            self._keyboard.screen.show(plan_lines(view.plan, gaps=view.gaps, width=self._keyboard.screen.width))
+            width, forecast = self._keyboard.screen.width, with_what_is_left(view)
+            self._keyboard.screen.show(plan_lines(view.plan, gaps=view.gaps, forecast=forecast, width=width))
         seen = view.seq
         run = await self._api.submit(ResumeRun(run=view.run, approve=approves))
         return await self._follow(run, after=seen)
@@ -105,11 +104,10 @@ class Turns:
             raise UserError("there is nothing to undo", hint="only turns of a single-agent conversation can be undone")
         seen = (await self._api.view(self.chat)).seq
         await self._api.submit(UndoChange(run=self.chat))
-        events = [item async for item in self._api.events(self.chat, after=self._turn_began)]
-        changes = [event for event in events if isinstance(event, FileChanged)]
-        changed = _net_changes(event for event in changes if event.seq <= seen)
-        restored = {event.path for event in changes if event.seq > seen}
-        return tuple(sorted(restored)), tuple(sorted(changed - restored))
+        events = [item async for item in self._api.events(self.chat, after=seen)]
+        restored = {event.path for event in events if isinstance(event, FileChanged)}
+        left = {path for event in events if isinstance(event, CheckpointTaken) for path in event.left}
+        return tuple(sorted(restored)), tuple(sorted(left))
 
     def forget(self) -> RunId | None:
         """The next request begins a new conversation; returns the old one when there was one."""
@@ -132,8 +130,6 @@ class Turns:
 
     async def _follow(self, run: RunId, *, after: int = 0) -> Next:
         self.last = run
-        if run == self.chat:
-            self._turn_began = after
         known = self._views.setdefault(run, RunView(run=run))
         spent = known.spent if after else ZERO
         followed = await self._follower.follow(run, known=known, after=after)
@@ -154,16 +150,6 @@ class Turns:
         if name:
             raise UserError(f"no unfinished run is called {name}", hint="`equitrcoder runs` lists them")
         raise UserError("no plan waits for approval and no run is unfinished", hint="/plan TEXT makes a plan")
-
-
-def _net_changes(changes: Iterable[FileChanged]) -> set[str]:
-    """Paths that are another way after the changes; a file that came and went again is not."""
-    first: dict[str, str] = {}
-    last: dict[str, str] = {}
-    for event in changes:
-        first.setdefault(event.path, event.change)
-        last[event.path] = event.change
-    return {path for path in last if (first[path], last[path]) != ("created", "deleted")}
 
 
 def _next(followed: Followed) -> Next:

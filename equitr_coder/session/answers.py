@@ -1,17 +1,23 @@
 """Answers that come from folded logs: lists of runs, cost by group, what a run changed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+from equitr_coder.domain.costs import dearest_uses, grouped
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.ids import RunId
-from equitr_coder.domain.money import ZERO, Usage
-from equitr_coder.domain.queries import CostAnswer, CostRow, DiffAnswer, RunsAnswer, RunSummary
+from equitr_coder.domain.ids import RunId, epic_id
+from equitr_coder.domain.money import ZERO
+from equitr_coder.domain.queries import CostAnswer, DiffAnswer, RunCost, RunsAnswer, RunSummary
 from equitr_coder.domain.run_view import LedgerRow, RunView
 from equitr_coder.domain.runs import RunKind
-from equitr_coder.ports import Repository
+from equitr_coder.ports import Repository, RunRow
 from equitr_coder.workflows.chat import SESSION
+
+_BEGIN = datetime.min.replace(tzinfo=UTC)
+_DEAREST = 3
+_NAMED_RUNS = 5
 
 
 def runs_answer(views: Sequence[RunView], is_owned: Callable[[RunId], bool]) -> RunsAnswer:
@@ -19,13 +25,12 @@ def runs_answer(views: Sequence[RunView], is_owned: Callable[[RunId], bool]) -> 
     for view in views:
         if view.started is None or view.last is None:
             continue
-        title = view.plan.title if view.plan is not None else view.request.strip().split("\n", 1)[0]
         rows.append(
             RunSummary(
                 run=view.run,
                 kind=view.kind,
                 epic=view.epic,
-                title=title,
+                title=_title(view),
                 state=view.state,
                 phase=view.phase,
                 done=view.count(TaskState.DONE),
@@ -40,17 +45,49 @@ def runs_answer(views: Sequence[RunView], is_owned: Callable[[RunId], bool]) -> 
     return RunsAnswer(runs=tuple(rows))
 
 
-def cost_answer(view: RunView) -> CostAnswer:
-    rows = list(view.ledger.values())
-    return CostAnswer(
-        total=view.spent,
-        held=view.held,
-        limit=view.options.budget,
-        by_model=_group(rows, lambda row: row.model),
-        by_agent=_group(rows, lambda row: row.agent),
-        by_purpose=_group(rows, lambda row: row.purpose.value),
-        by_task=_group(rows, lambda row: row.task or "-"),
+def cost_answer(views: Sequence[RunView], *, is_one_run: bool) -> CostAnswer:
+    """`views` are newest first."""
+    rows = sorted(
+        (row for view in views for row in view.ledger.values()),
+        key=lambda row: (row.at or _BEGIN, row.run),
     )
+    epics = {view.run: view.epic or view.run for view in views}
+
+    def task(row: LedgerRow) -> str:
+        return row.task or "-" if is_one_run or row.task is None else f"{epics[row.run]}/{row.task}"
+
+    return CostAnswer(
+        total=sum((view.spent for view in views), ZERO),
+        held=sum((view.held for view in views), ZERO),
+        limit=views[0].options.budget if is_one_run and views else None,
+        by_model=grouped(rows, lambda row: row.model),
+        by_agent=grouped(rows, lambda row: row.agent),
+        by_purpose=grouped(rows, lambda row: row.purpose.value),
+        by_task=grouped(rows, task),
+        by_day=tuple(sorted(grouped(rows, _day), key=lambda row: row.name)),
+        top=dearest_uses(rows, _DEAREST),
+        runs=tuple(_run_cost(view) for view in views),
+        calls=tuple(rows),
+        is_one_run=is_one_run,
+    )
+
+
+def find_run(name: str, rows: Sequence[RunRow]) -> RunId:
+    """The run that `name` means: an epic id, a run id, or the beginning of exactly one run id.
+
+    Raises:
+        UserError: none, or more than one.
+    """
+    for row in rows:
+        if name == row.run or (row.epic_number is not None and name == epic_id(row.epic_number)):
+            return row.run
+    begun = [row.run for row in rows if name and row.run.removeprefix("run-").startswith(name.removeprefix("run-"))]
+    if not begun:
+        raise UserError(f"there is no run or epic {name!r} in this workspace", hint="`equitrcoder runs` lists them")
+    if len(begun) > 1:
+        shown = ", ".join(begun[:_NAMED_RUNS]) + (", ..." if len(begun) > _NAMED_RUNS else "")
+        raise UserError(f"{name!r} is the beginning of {len(begun)} runs", hint=f"name one of them: {shown}")
+    return begun[0]
 
 
 async def diff_answer(view: RunView, repository: Repository, checkout: Path) -> DiffAnswer:
@@ -66,27 +103,29 @@ async def diff_answer(view: RunView, repository: Repository, checkout: Path) -> 
     return DiffAnswer(text=await repository.diff(view.base_commit, view.tip))
 
 
-def _group(rows: Iterable[LedgerRow], key: Callable[[LedgerRow], str]) -> tuple[CostRow, ...]:
-    """Dearest first; open reservations are not in it."""
-    groups: dict[str, list[LedgerRow]] = {}
-    for row in rows:
-        if not row.is_open:
-            groups.setdefault(key(row), []).append(row)
-    made = [
-        CostRow(
-            name=name,
-            calls=len(group),
-            usage=sum_usage(row.usage for row in group),
-            usd=sum((row.usd for row in group), ZERO),
-            is_unpriced=any(row.is_unpriced for row in group),
-        )
-        for name, group in groups.items()
-    ]
-    return tuple(sorted(made, key=lambda row: (-row.usd, row.name)))
+def _run_cost(view: RunView) -> RunCost:
+    return RunCost(
+        run=view.run,
+        epic=view.epic,
+        title=_title(view),
+        kind=view.kind,
+        state=view.state,
+        started=view.started,
+        usd=view.spent,
+        held=view.held,
+        limit=view.options.budget,
+        calls=len(view.ledger),
+        is_unpriced=any(row.is_unpriced for row in view.ledger.values()),
+        forecast=view.forecast if view.is_approved else None,
+        built_for=view.built_for,
+    )
 
 
-def sum_usage(usages: Iterable[Usage]) -> Usage:
-    total = Usage()
-    for usage in usages:
-        total = total.plus(usage)
-    return total
+def _title(view: RunView) -> str:
+    return view.plan.title if view.plan is not None else view.request.strip().split("\n", 1)[0]
+
+
+def _day(row: LedgerRow) -> str:
+    """The UTC day on which the call was paid."""
+    at = row.ended or row.at
+    return at.astimezone(UTC).date().isoformat() if at is not None else "-"

@@ -63,8 +63,7 @@ class ApprovalDesk:
             answer = resolved.answer
             if asked.id == approval.id:
                 return answer
-            same_kind = (asked.tool, asked.inside) == (approval.tool, approval.inside)
-            if not (answer.allowed and same_kind):
+            if not (answer.allowed and _kind(asked) == _kind(approval)):
                 continue
             if answer.scope is Scope.RUN or (answer.scope is Scope.TASK and asked.task == approval.task):
                 return ApprovalAnswer(allowed=True, scope=answer.scope, by="policy")
@@ -110,6 +109,11 @@ class QuestionDesk:
         future = self._waiting.get(question)
         if future is not None and not future.done():
             future.set_result(text)
+
+
+def _kind(approval: Approval) -> tuple[str, bool, bool]:
+    """What a wider yes covers: the same tool, equally confined, on the same side of sandbox and footprint."""
+    return approval.tool, approval.inside, approval.confined
 
 
 def _words(approval: Approval) -> str:

@@ -6,8 +6,9 @@ Makes no model call; it asks each configured endpoint for its list of models, wh
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from equitr_coder.domain.errors import ModelError, ModelErrorKind, UserError
@@ -31,6 +32,11 @@ class Doctor:
     trust: TrustAnswer
     version_of: Callable[[str], Awaitable[str | None]]
     """First line of `PROGRAM --version`, or None."""
+    check_store: Callable[[], Awaitable[Sequence[Finding]]]
+    way_of: Callable[[ModelSpec], str]
+    """By which adapter a model is called, and how it is offered tools, in words. Raises UserError as the catalog does."""
+    limits: tuple[tuple[str, Decimal | None], ...]
+    """What a limit holds for, in words, and its amount in US dollars; the budget of a run first."""
 
     async def examine(self) -> DoctorAnswer:
         findings = [
@@ -39,9 +45,11 @@ class Doctor:
             self._sandbox(),
             await self._search(),
             self._home(),
+            *await self.check_store(),
             *await self._workspace(),
             self._trust(),
             *await self._models(),
+            self._limits(),
         ]
         return DoctorAnswer(findings=tuple(findings))
 
@@ -123,10 +131,10 @@ class Doctor:
         if not self.models:
             fix = "equitrcoder models --discover, --model NAME, or llm.model in config.yaml"
             return [Finding(name="models", state="bad", detail="no model is configured", fix=fix)]
-        specs = {spec.name: spec for spec in self.models}.values()
-        findings = [self._model(spec) for spec in specs]
+        specs = {(spec.name, spec.api_base, instead_of): spec for spec, instead_of in self._with_fallbacks()}
+        findings = [self._model(spec, instead_of=instead_of) for (_, _, instead_of), spec in specs.items()]
         asked: dict[str, ModelSpec] = {}
-        for spec, finding in zip(specs, findings, strict=True):
+        for spec, finding in zip(specs.values(), findings, strict=True):
             if finding.state != "bad":
                 asked.setdefault(self.catalog.endpoint(spec), spec)
         return [*findings, *[await self._endpoint(address, spec) for address, spec in asked.items()]]
@@ -143,16 +151,30 @@ class Doctor:
             return Finding(name="endpoint", state="warn" if is_silent else "bad", detail=str(error), fix=error.hint)
         return Finding(name="endpoint", state="ok", detail=f"{address} answers and offers {len(offered)} models")
 
-    def _model(self, spec: ModelSpec) -> Finding:
+    def _with_fallbacks(self) -> Iterator[tuple[ModelSpec, str]]:
+        """Every model with the name of the one it takes over for, which is empty for the tiers' own."""
+        for spec in self.models:
+            yield spec, ""
+            for fallback in spec.fallbacks:
+                yield fallback, spec.name
+
+    def _model(self, spec: ModelSpec, *, instead_of: str) -> Finding:
+        role = "fallback" if instead_of else "model"
+        name = f"{spec.name} (for {instead_of})" if instead_of else spec.name
         try:
-            variable = self.catalog.key_variable(spec)
+            variable, way = self.catalog.key_variable(spec), self.way_of(spec)
         except UserError as error:
-            return Finding(name="model", state="bad", detail=str(error), fix=error.hint)
+            return Finding(name=role, state="bad", detail=str(error), fix=error.hint)
         if variable is not None and not self.keys.get(variable):
-            return Finding(
-                name="model", state="bad", detail=f"{spec.name}: {variable} is not set", fix=f"export {variable}=..."
-            )
+            return Finding(name=role, state="bad", detail=f"{name}: {variable} is not set", fix=f"export {variable}=...")
         if self.prices.price(spec.name) is None:
             fix = f'llm.prices: {{"{spec.name}": {{input: 0, output: 0}}}}  (USD per million tokens; 0 for a local one)'
-            return Finding(name="model", state="warn", detail=f"{spec.name}: its price is unknown", fix=fix)
-        return Finding(name="model", state="ok", detail=f"{spec.name} at {self.catalog.endpoint(spec)}")
+            return Finding(name=role, state="warn", detail=f"{name}: its price is unknown", fix=fix)
+        return Finding(name=role, state="ok", detail=f"{name} at {self.catalog.endpoint(spec)}, {way}")
+
+    def _limits(self) -> Finding:
+        held = [f"${amount:f} {what}" for what, amount in self.limits if amount is not None]
+        if held:
+            return Finding(name="limits", state="ok", detail=", ".join(held))
+        detail = "none: a run may spend whatever it asks for"
+        return Finding(name="limits", state="warn", detail=detail, fix="set llm.budget, or give --budget USD")

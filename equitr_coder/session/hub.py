@@ -5,6 +5,7 @@ text may be.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from equitr_coder.domain.events import Event, RunFinished, RunPaused
 from equitr_coder.domain.ids import AgentName, RunId, SessionId, TaskId
@@ -64,7 +65,7 @@ class Hub:
     def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None:
         delta = ShownDelta(self._run, session, agent, task, text)
         for reader in self._readers:
-            reader.put_delta(delta)
+            reader.put_delta(delta, after=self._view.seq)
 
     async def follow(self, *, after: int, deltas: bool) -> AsyncIterator[Event | ShownDelta]:
         """Stored events after `after`, then live ones; ends with the event that ends or pauses the run.
@@ -87,8 +88,10 @@ class Hub:
                     item = await reader.get()
                     if item is None:
                         break
-                    if isinstance(item, ShownDelta):
-                        yield item
+                    if isinstance(item, _Placed):
+                        # One that is older than what the log gave belongs to a message that was read there.
+                        if item.after == position:
+                            yield item.delta
                     elif item.seq > position:
                         position = item.seq
                         yield item
@@ -102,11 +105,19 @@ class Hub:
         return ended and position >= self._view.seq
 
 
+@dataclass(frozen=True)
+class _Placed:
+    """Streamed text, and the number of the event it came after."""
+
+    delta: ShownDelta
+    after: int
+
+
 class _Reader:
     def __init__(self, *, deltas: bool) -> None:
         self.is_behind = False
         self._deltas = deltas
-        self._items: deque[Event | ShownDelta] = deque()
+        self._items: deque[Event | _Placed] = deque()
         self._waiting_deltas = 0
         self._ready = asyncio.Event()
 
@@ -119,13 +130,13 @@ class _Reader:
             self._items.append(event)
         self._ready.set()
 
-    def put_delta(self, delta: ShownDelta) -> None:
+    def put_delta(self, delta: ShownDelta, *, after: int) -> None:
         if self._deltas and not self.is_behind and self._waiting_deltas < _DELTA_BACKLOG:
-            self._items.append(delta)
+            self._items.append(_Placed(delta, after))
             self._waiting_deltas += 1
             self._ready.set()
 
-    async def get(self) -> Event | ShownDelta | None:
+    async def get(self) -> Event | _Placed | None:
         """The next item; None when the reader fell behind and must read the log."""
         while not self._items:
             if self.is_behind:
@@ -133,6 +144,6 @@ class _Reader:
             self._ready.clear()
             await self._ready.wait()
         item = self._items.popleft()
-        if isinstance(item, ShownDelta):
+        if isinstance(item, _Placed):
             self._waiting_deltas -= 1
         return item

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
 from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, StopReason, UserError
@@ -14,8 +15,9 @@ from equitr_coder.engine.guards import ATTEMPT_STOPS
 from equitr_coder.ports import RunKit
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
-from equitr_coder.workflows.chat import ChatRun
-from equitr_coder.workflows.epic import Decision, Decisions, EpicRun
+
+if TYPE_CHECKING:
+    from equitr_coder.workflows.epic import Decision
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class LiveRun:
         await self._decisions.put((decision, reply))
         await reply
 
-    async def _next_decision(self) -> Decision:
+    async def _next_decision(self) -> "Decision":
         self._is_awaiting_decision = True
         try:
             decision, self._deciding = await self._decisions.get()
@@ -109,9 +111,14 @@ class LiveRun:
         return state.is_final or state is RunState.PAUSED
 
     async def _work(self, message: str | None) -> None:
+        # Each kind of run loads its own parts: a chat needs no planning and no merging, and starts sooner without.
         if self.hub.view.kind is RunKind.CHAT:
+            from equitr_coder.workflows.chat import ChatRun
+
             await ChatRun(self.kit).run(message)
         else:
+            from equitr_coder.workflows.epic import Decisions, EpicRun
+
             decisions = Decisions(next=self._next_decision, accept=self._accept, refuse=self._refuse)
             await EpicRun(self.kit, decisions).run()
 

@@ -1,6 +1,8 @@
 """`RunApi` for runs on this machine: takes commands, owns running runs, answers what the log can answer."""
 
 import asyncio
+import logging
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -12,7 +14,7 @@ from equitr_coder.domain import commands as c
 from equitr_coder.domain import queries as q
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import ModelErrorKind, UserError
-from equitr_coder.domain.events import Event, ModelCallFailed, RunResumed, RunStarted, TaskChanged
+from equitr_coder.domain.events import Event, MessageAdded, ModelCallFailed, RunResumed, RunStarted, TaskChanged
 from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
@@ -21,7 +23,9 @@ from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
-from equitr_coder.workflows.chat import ChatRun
+from equitr_coder.workflows.chat import ChatRun, next_message
+
+_log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
 _EPIC_REF = re.compile(r"/equitr/epic-(\d+)(?:/|$)")
@@ -46,7 +50,9 @@ class LocalRunApi:
         make_options: MakeOptions,
         model_names: ModelNames,
         answer: Callable[[q.Query], Awaitable[q.Answer]],
+        user: str = "",
     ) -> None:
+        """`user` is the name of the local user, recorded with every run."""
         self._checkout = checkout
         self._store = store
         self._clock = clock
@@ -55,6 +61,7 @@ class LocalRunApi:
         self._make_options = make_options
         self._model_names = model_names
         self._answer = answer
+        self._user = user
         self._live: dict[RunId, LiveRun] = {}
         self._group = asyncio.TaskGroup()
 
@@ -68,6 +75,18 @@ class LocalRunApi:
         for live in self._live.values():
             await live.interrupt()
         await self._group.__aexit__(None, None, None)
+        for live in self._live.values():
+            await self._forget_steps(live)
+
+    async def _forget_steps(self, live: LiveRun) -> None:
+        """Nobody can undo a finished turn of a chat once this door is closed."""
+        if live.hub.view.kind is not RunKind.CHAT:
+            return
+        try:
+            async with self._store.lock_run(live.hub.view.run):
+                await ChatRun(live.kit).forget()
+        except UserError as error:  # what stays is a ref more; the turn itself has ended well
+            _log.warning("the steps of %s are still kept: %s", live.hub.view.run, error)
 
     # ---------------------------------------------------------------- commands
 
@@ -123,6 +142,7 @@ class LocalRunApi:
             base_branch=state.branch,
             base_commit=state.head,
             unseen=(*state.dirty, *state.untracked) if in_worktrees and state.is_repository else (),
+            user=self._user,
         )
         await self._go(run, lambda _: [started], message=None)
         return run
@@ -180,7 +200,7 @@ class LocalRunApi:
             resumed = RunResumed(
                 options=view.options, supervisor_model=view.supervisor_model, worker_model=view.worker_model
             )
-            return [resumed, *_charge_open_calls(view)]
+            return [resumed, *_charge_open_calls(view), *next_message(view, command.text)]
 
         await self.view(command.run)  # says so when there is no such run
         await self._go(command.run, opening, message=command.text)
@@ -196,27 +216,37 @@ class LocalRunApi:
             await ChatRun(live.kit).undo()
 
     async def _go(self, run: RunId, opening: Callable[[RunView], Sequence[Event]], *, message: str | None) -> None:
-        """Own the run, then decide by its log as it stands now how it starts or goes on."""
+        """Own the run, then decide by its log as it stands now how it starts or goes on. `message` is what the user
+        says next, unless the opening has recorded it already.
+        """
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._store.lock_run(run))
             view = fold(await self._store.read(run), RunView(run=run))
             hub = Hub(run=run, store=self._store, clock=self._clock, view=view)
-            await hub.record(*opening(view))
+            events = opening(view)
+            await hub.record(*events)
             approvals, questions = ApprovalDesk(hub), QuestionDesk(hub)
             kit = await self._make_kit(hub, approvals, questions)
             live = LiveRun(hub=hub, kit=kit, approvals=approvals, questions=questions, resources=stack.pop_all())
             self._live[run] = live
-            live.start(self._group, message)
+            is_said = any(isinstance(event, MessageAdded) for event in events)
+            live.start(self._group, None if is_said else message)
 
     async def _ready_repository(self, kind: RunKind) -> RepoState:
         """What would stop the run later stops it now, before money is spent."""
-        await self._store.clear_journal("probe")  # a home that cannot be written says so here, before anything is paid
+        # A home or a repository that cannot be written says so here, before anything is paid.
+        await self._store.clear_journal("probe")
         await self._repository.recover_landings()
         state = await self._repository.inspect()
         if not state.is_repository and state.root in (Path.home(), Path("/")):
             raise UserError(f"{state.root} is no project folder", hint="cd to a project, or name one with --repo")
         if kind is RunKind.CHAT:
             return state
+        if not state.is_repository and not os.access(state.root, os.W_OK | os.X_OK):
+            raise UserError(
+                f"{state.root} cannot be written, and a repository would have to be made there",
+                hint="check its mode and its disk, or work in a copy",
+            )
         if state.is_bare:
             raise UserError("this is a bare repository", hint="run it in a checkout: git clone PATH and cd into it")
         if state.in_progress:
@@ -263,11 +293,22 @@ class LocalRunApi:
                 views = await self.runs(unfinished_only=query.unfinished_only)
                 return answers.runs_answer(views, self._store.is_owned)
             case q.CostQuery():
-                return answers.cost_answer(await self.view(query.run))
+                return await self._cost(query.run)
             case q.DiffQuery():
                 return await answers.diff_answer(await self.view(query.run), self._repository, self._checkout)
             case _:
                 return await self._answer(query)
+
+    async def _cost(self, name: str | None) -> q.CostAnswer:
+        rows = await self._store.runs(str(self._checkout))
+        wanted = [row.run for row in rows] if name is None else [answers.find_run(name, rows)]
+        views = [await self._money(run) for run in wanted]
+        return answers.cost_answer([view for view in views if view.seq], is_one_run=name is not None)
+
+    async def _money(self, run: RunId) -> RunView:
+        """A view without transcripts, which money does not need."""
+        live = self._live.get(run)
+        return live.hub.view if live is not None else fold(await self._store.read(run, transcripts=False))
 
     async def _find(self, name: str | None) -> RunView:
         """A run by its id or epic id; without a name the newest unfinished one that nobody runs."""

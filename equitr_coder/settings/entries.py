@@ -45,11 +45,19 @@ def _ignored(path: KeyPath, leaf: Leaf) -> ConfigEntry:
 
 
 def _shown(path: KeyPath, value: Any) -> str:
-    if path == ("llm", "budget") and value is None:
+    if value is None and (path == ("llm", "budget") or path[:2] == ("llm", "limits")):
         return "unlimited"
     if path[:-1] == PRICES:
         value = {name: price for name, price in value.items() if price is not None}
+    if path[-1] == "fallbacks":
+        value = [_as_people_write(fallback) for fallback in value]
     return masked(write(value))
+
+
+def _as_people_write(fallback: dict[str, Any]) -> Any:
+    """The bare name, unless something is said beside it."""
+    said = {name: value for name, value in fallback.items() if value not in (None, "auto")}
+    return said["model"] if len(said) == 1 else said
 
 
 def _note(path: KeyPath, settings: Settings) -> str:

@@ -76,6 +76,9 @@ def _user_leaves(home: Path, environ: Mapping[str, str], warnings: list[str]) ->
     path = home / CONFIG_FILE
     try:
         text = read_optional(path)
+    except IsADirectoryError:
+        warnings.append(f"{path} is a folder, not a file; it counts as absent")
+        return {}
     except OSError as error:
         warnings.append(f"{path} cannot be read ({error.strerror or error}); it counts as absent")
         return {}

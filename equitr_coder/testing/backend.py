@@ -8,9 +8,11 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from equitr_coder.domain.models import RateLimits
+from equitr_coder.testing.rates import Rates
 from equitr_coder.testing.requests import request_problems
 from equitr_coder.testing.script import Barrier, OfferedModel, Script, ScriptedReply, call_ids
 from equitr_coder.testing.wire import WireRequest
@@ -21,11 +23,20 @@ Outcome = Literal["open", "answered", "error", "cut", "disconnected"]
 class WireError(Exception):
     """An answer that is an error, in the provider's terms."""
 
-    def __init__(self, status: int, message: str, *, code: str | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        retry_after: float | None = None,
+        limits: RateLimits | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.limits = limits
 
 
 @dataclass
@@ -84,6 +95,7 @@ class Answer:
     input: int
     """Tokens, all classes together."""
     output: int
+    limits: RateLimits | None = None
 
 
 class Backend:
@@ -94,6 +106,7 @@ class Backend:
         script: Script,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = time.monotonic,
         on_end: Callable[[Recorded], None] = lambda _: None,
     ) -> None:
         self.script = script
@@ -106,12 +119,14 @@ class Backend:
         self._gates: defaultdict[str, _Gate] = defaultdict(_Gate)
         self._changed = asyncio.Event()
         self.sleep = sleep
+        self._now = now
+        self._rates = Rates(script.quota) if script.quota is not None else None
         self._on_end = on_end
 
     @contextmanager
     def opened(self, body: Any, *, has_key: bool, session: str = "") -> Iterator[Recorded]:
         """Records one request while it is being answered. Leaving it open means that the client went."""
-        record = Recorded(len(self.requests) + 1, body, has_key, time.monotonic(), session=session)
+        record = Recorded(len(self.requests) + 1, body, has_key, self._now(), session=session)
         self.requests.append(record)
         for name in {record.model, ""}:
             self._open[name] += 1
@@ -129,7 +144,7 @@ class Backend:
         """
         if record.outcome != "open":
             return
-        record.outcome, record.ended = outcome, time.monotonic()
+        record.outcome, record.ended = outcome, self._now()
         for name in {record.model, ""}:
             self._open[name] -= 1
         self._on_end(record)
@@ -199,9 +214,11 @@ class Backend:
         choice = self.script.find(request, used_up=self._is_used_up)
         if choice is None:
             raise WireError(400, _no_rule(request), code="no_rule")
+        answer = _answer(request, choice.reply)
+        limits = self._count(request, answer, record.started)
         self._uses[choice.rule] += 1
         record.rule = choice.rule
-        return _answer(request, choice.reply)
+        return replace(answer, limits=limits)
 
     def _is_used_up(self, number: int) -> bool:
         times = self.script.rules[number].times
@@ -230,6 +247,20 @@ class Backend:
         if is_crowded or (limit.requests is not None and len(self._recent) >= limit.requests):
             raise WireError(429, "rate limit reached", code="rate_limit_exceeded", retry_after=limit.retry_after)
         self._recent.append(now)
+
+    def _count(self, request: WireRequest, answer: Answer, now: float) -> RateLimits | None:
+        """Raises WireError 429 or 529 when the quota is used up, or by its faults."""
+        if self._rates is None:
+            return None
+        cost = self._rates.cost(input=answer.input, asked=request.max_tokens, output=answer.output)
+        refused = self._rates.admit(cost, now)
+        limits = self._rates.limits(now)
+        if refused is not None:
+            text, code = (
+                ("rate limit reached", "rate_limit_exceeded") if refused.status == 429 else ("overloaded", None)
+            )
+            raise WireError(refused.status, text, code=code, retry_after=refused.retry_after, limits=limits)
+        return limits
 
 
 class _Gate:
@@ -265,11 +296,11 @@ def _answer(request: WireRequest, reply: ScriptedReply) -> Answer:
     estimate = max(1, written // 4)
     if request.max_tokens is not None:  # no provider bills more output than was asked for, unless the script says so
         estimate = min(estimate, request.max_tokens)
-    fresh = request.tokens - usage.cache_read - usage.cache_write if usage.input is None else usage.input
+    fresh = request.tokens - usage.cached if usage.input is None else usage.input
     return Answer(
         reply,
         ids,
-        input=max(0, fresh) + usage.cache_read + usage.cache_write,
+        input=max(0, fresh) + usage.cached,
         output=estimate if usage.output is None else usage.output,
     )
 

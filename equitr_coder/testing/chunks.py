@@ -66,9 +66,11 @@ def _choice(delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
 
 def _usage(answer: Answer) -> dict[str, Any]:
     usage = answer.reply.usage
-    details = {"cached_tokens": usage.cache_read}
-    if usage.cache_write:
-        details["cache_write_tokens"] = usage.cache_write
+    details: dict[str, Any] = {"cached_tokens": usage.cache_read}
+    if written := usage.cache_write + usage.cache_write_1h:
+        details["cache_write_tokens"] = written
+    if usage.cache_write_1h:
+        details["cache_creation_token_details"] = {"ephemeral_1h_input_tokens": usage.cache_write_1h}
     return {
         "prompt_tokens": answer.input,
         "completion_tokens": answer.output,

@@ -88,8 +88,9 @@ class Connection:
         self._writer.write(body[:cut_to])
         await self._writer.drain()
 
-    async def start_stream(self) -> None:
-        self._head(200, {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"})
+    async def start_stream(self, *, headers: Mapping[str, str] | None = None) -> None:
+        stream = {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"}
+        self._head(200, stream | dict(headers or {}))
         await self._writer.drain()
 
     async def send_chunk(self, data: bytes) -> None:

@@ -8,6 +8,7 @@ import fnmatch
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -15,11 +16,16 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.value import Value
+from equitr_coder.testing.rates import Quota
 from equitr_coder.testing.wire import WireRequest
 
 
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+def _as_pieces(value: Any) -> Any:
+    return (value,) if isinstance(value, str | bytes) else value
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
@@ -46,8 +52,16 @@ class ScriptedUsage(Value):
     input: int | None = None
     cache_read: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
     output: int | None = None
     reasoning: int = 0
+    cost: Decimal | None = None
+    """US dollars; reported by the providers that state a cost."""
+
+    @property
+    def cached(self) -> int:
+        """Input tokens that were read from or written to a cache."""
+        return self.cache_read + self.cache_write + self.cache_write_1h
 
 
 class ScriptedError(Value):
@@ -64,6 +78,16 @@ class Barrier(Value):
     parties: int = Field(ge=1)
     timeout: float = 20.0
     """Seconds after which the waiting request is answered with status 500."""
+
+
+class RawAnswer(Value):
+    """Exactly these bytes with status 200, each piece written by itself. Only the server can send them."""
+
+    pieces: Annotated[tuple[bytes, ...], BeforeValidator(_as_pieces)]
+    """Texts are sent as UTF-8."""
+    kind: str = "text/event-stream"
+    drops: bool = False
+    """The connection breaks after the last piece."""
 
 
 class ScriptedReply(Value):
@@ -86,6 +110,8 @@ class ScriptedReply(Value):
     """Never answers; together with `cut_after`, falls silent after that many chunks."""
     stop: str | None = None
     """Finish reason; None means `tool_calls` when there are calls, else `stop`."""
+    raw: RawAnswer | None = None
+    """Sent instead of all content."""
 
     @property
     def finish_reason(self) -> str:
@@ -171,6 +197,7 @@ class Script(Value):
     require_key: bool | str = False
     """True: some key must be sent. Text: this one; any other is answered with status 401."""
     rate_limit: RateLimit | None = None
+    quota: Quota | None = None
 
     @classmethod
     def of(cls, *replies: ScriptedReply) -> Self:

@@ -34,7 +34,8 @@ class ScriptedModel:
     def __init__(
         self, script: Script | Sequence[Rule] | Sequence[ScriptedReply], *, clock: Clock | None = None
     ) -> None:
-        self.backend = Backend(as_script(script), sleep=clock.sleep if clock is not None else asyncio.sleep)
+        played = as_script(script)
+        self.backend = Backend(played) if clock is None else Backend(played, sleep=clock.sleep, now=clock.monotonic)
         self.sent: list[ModelRequest] = []
 
     @property
@@ -57,6 +58,7 @@ class ScriptedModel:
 
     async def _play(self, answer: Answer, record: Recorded) -> AsyncIterator[Delta | Reply]:
         reply = answer.reply
+        assert reply.raw is None, "raw bytes need the server"
         deltas = list(_deltas(reply))
         is_partial = reply.hang or reply.cut_after is not None
         for delta in deltas[: reply.cut_after or 0] if is_partial else deltas:
@@ -99,6 +101,7 @@ def _kind(error: WireError) -> ModelErrorKind:
         403: ModelErrorKind.AUTH,
         404: ModelErrorKind.NOT_FOUND,
         408: ModelErrorKind.TIMEOUT,
+        413: ModelErrorKind.CONTEXT_OVERFLOW,
         429: ModelErrorKind.RATE_LIMITED,
     }
     other = ModelErrorKind.SERVER if error.status >= 500 or error.status == 409 else ModelErrorKind.BAD_REQUEST
@@ -119,9 +122,10 @@ def _reply(answer: Answer, record: Recorded) -> Reply:
         for call, call_id in zip(reply.calls, answer.call_ids, strict=True)
     )
     usage = Usage(
-        input=answer.input - reply.usage.cache_read - reply.usage.cache_write,
+        input=answer.input - reply.usage.cached,
         cache_read=reply.usage.cache_read,
         cache_write=reply.usage.cache_write,
+        cache_write_1h=reply.usage.cache_write_1h,
         output=answer.output,
         reasoning=reply.usage.reasoning,
         estimated=reply.no_usage,
@@ -132,4 +136,6 @@ def _reply(answer: Answer, record: Recorded) -> Reply:
         stop=_STOPS.get(reply.finish_reason, StopCause.END),
         model=record.model,
         request_id=f"request-{record.number}",
+        provider="scripted",
+        limits=answer.limits,
     )

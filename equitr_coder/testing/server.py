@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,8 @@ from equitr_coder.domain.errors import UserError
 from equitr_coder.testing.backend import Answer, Backend, Recorded, WireError
 from equitr_coder.testing.chunks import completion, stream_events
 from equitr_coder.testing.http import Connection, HttpRequest, UnreadableError
-from equitr_coder.testing.script import Rule, Script, ScriptedReply, as_script, load_script
+from equitr_coder.testing.rates import write_headers
+from equitr_coder.testing.script import RawAnswer, Rule, Script, ScriptedReply, as_script, load_script
 from equitr_coder.testing.wire import WireRequest
 
 _CHAT = ("/v1/chat/completions", "/chat/completions")
@@ -143,9 +144,13 @@ class ScriptedServer:
         try:
             answer = await self.backend.answer(record, key=request.key)
         except WireError as error:
-            wait = {} if error.retry_after is None else {"retry-after": f"{error.retry_after:g}"}
-            await connection.send_json(error.status, _error(error.status, str(error), error.code), headers=wait)
+            headers = dict(write_headers(error.limits))
+            if error.retry_after is not None:
+                headers["retry-after"] = f"{error.retry_after:g}"
+            await connection.send_json(error.status, _error(error.status, str(error), error.code), headers=headers)
             return True
+        if answer.reply.raw is not None:
+            return await self._send_raw(connection, answer.reply.raw, record)
         wire = WireRequest(record.body)
         if wire.is_streamed:
             return await self._stream(connection, wire, answer, record)
@@ -154,8 +159,19 @@ class ScriptedServer:
         is_cut = answer.reply.cut_after is not None
         body = json.dumps(completion(answer, record)).encode()
         self.backend.close(record, "cut" if is_cut else "answered")
-        await connection.send(200, body, kind="application/json", cut_to=len(body) // 2 if is_cut else None)
+        cut_to = len(body) // 2 if is_cut else None
+        stated = write_headers(answer.limits)
+        await connection.send(200, body, kind="application/json", headers=stated, cut_to=cut_to)
         return not is_cut
+
+    async def _send_raw(self, connection: Connection, raw: RawAnswer, record: Recorded) -> bool:
+        await connection.start_stream(headers={"content-type": raw.kind})
+        self.backend.close(record, "cut" if raw.drops else "answered")
+        for piece in filter(None, raw.pieces):  # an empty chunk would end the body
+            await connection.send_chunk(piece)
+        if not raw.drops:
+            await connection.send_chunk(b"")
+        return not raw.drops
 
     async def _stream(self, connection: Connection, wire: WireRequest, answer: Answer, record: Recorded) -> bool:
         reply = answer.reply
@@ -163,7 +179,7 @@ class ScriptedServer:
         is_partial = reply.hang or reply.cut_after is not None
         if reply.hang and reply.cut_after is None:
             await asyncio.Event().wait()
-        await connection.start_stream()
+        await connection.start_stream(headers=write_headers(answer.limits))
         await connection.send_chunk(b": keep-alive\n\n")
         for payload in content[: reply.cut_after] if is_partial else content:
             await connection.send_chunk(b"data: %s\n\n" % payload.encode())
@@ -225,16 +241,20 @@ class ServerInThread:
 
 @contextmanager
 def serve_in_thread(
-    script: Script | Sequence[Rule] | Sequence[ScriptedReply], *, port: int = 0, log: Path | None = None
+    script: Script | Sequence[Rule] | Sequence[ScriptedReply],
+    *,
+    port: int = 0,
+    log: Path | None = None,
+    make: Callable[[Script | Sequence[Rule] | Sequence[ScriptedReply]], ScriptedServer] | None = None,
 ) -> Iterator[ServerInThread]:
-    """A scripted server for tests that are not asynchronous."""
+    """A scripted server for tests that are not asynchronous; `make` builds one of another kind."""
     started: list[ServerInThread] = []
     failures: list[OSError] = []
     is_up, is_over = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
         try:
-            async with ScriptedServer(script, port=port, log=log) as server:
+            async with make(script) if make is not None else ScriptedServer(script, port=port, log=log) as server:
                 started.append(ServerInThread(server, asyncio.get_running_loop()))
                 is_up.set()
                 await is_over.wait()

@@ -71,7 +71,8 @@ class WireRequest:
     @cached_property
     def tokens(self) -> int:
         """Our estimate of what the model reads: a token per four bytes."""
-        return max(1, len(json.dumps([self.messages, self.body.get("tools") or []], ensure_ascii=False).encode()) // 4)
+        read = json.dumps([self.messages, self.body.get("tools") or []], ensure_ascii=False)
+        return max(1, len(read.encode(errors="replace")) // 4)
 
 
 def content_text(message: Mapping[str, Any]) -> str:

@@ -23,8 +23,10 @@ class ListFilesArguments(Arguments):
 class ListFiles:
     spec = tool_spec("list_files", ListFilesArguments)
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, linked: Sequence[str] = ()) -> None:
+        """`linked` are paths that stand for what is elsewhere: readable, but left out here."""
         self._workspace = workspace
+        self._linked = linked
 
     def parse(self, arguments: Mapping[str, Any]) -> ListFilesArguments:
         return parse_arguments("list_files", ListFilesArguments, arguments)
@@ -39,8 +41,16 @@ class ListFiles:
         for_user = f"listed {what}: {len(files)} {'file' if len(files) == 1 else 'files'}"
         if not files:
             matching = f" matching {arguments.glob}" if arguments.glob else ""
-            return ToolResult(for_model=f"No files{matching} under {folder}.", for_user=for_user)
-        return ToolResult(for_model="\n".join(_listing(folder, files)), for_user=for_user)
+            shown = [f"No files{matching} under {folder}."]
+        else:
+            shown = _listing(folder, files)
+        return ToolResult(for_model="\n".join([*shown, *left_out(folder, self._linked)]), for_user=for_user)
+
+
+def left_out(folder: str, linked: Sequence[str]) -> list[str]:
+    """One line about the links below `folder`; none when there are none."""
+    below = [name for name in linked if folder in (".", "") or name.startswith(f"{folder}/")]
+    return [f"[left out: {', '.join(below)} (read-only links); read_file and commands see them]"] if below else []
 
 
 def _listing(folder: str, files: Sequence[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Finding text in files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -9,6 +9,7 @@ from pydantic import Field
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import SearchResult, ToolContext, ToolResult, Workspace
 from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.list_files import left_out
 
 _HITS = 100
 _LINE = 300
@@ -24,8 +25,10 @@ class SearchArguments(Arguments):
 class Search:
     spec = tool_spec("search", SearchArguments)
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, linked: Sequence[str] = ()) -> None:
+        """`linked` are paths that stand for what is elsewhere: readable, but left out here."""
         self._workspace = workspace
+        self._linked = linked
 
     def parse(self, arguments: Mapping[str, Any]) -> SearchArguments:
         return parse_arguments("search", SearchArguments, arguments)
@@ -40,9 +43,10 @@ class Search:
         for_user = f"searched {arguments.pattern}: {total} {'hit' if total == 1 else 'hits'}"
         if not found.hits:
             within = f"{path} ({arguments.glob})" if arguments.glob else path
-            text = f"No line under {within} matches {arguments.pattern}. Try a shorter pattern or a wider path."
-            return ToolResult(for_model=text, for_user=for_user)
-        return ToolResult(for_model="\n".join(_report(found)), for_user=for_user)
+            shown = [f"No line under {within} matches {arguments.pattern}. Try a shorter pattern or a wider path."]
+        else:
+            shown = _report(found)
+        return ToolResult(for_model="\n".join([*shown, *left_out(path, self._linked)]), for_user=for_user)
 
 
 def _report(found: SearchResult) -> list[str]:

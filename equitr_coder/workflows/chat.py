@@ -1,12 +1,30 @@
 """Single-agent chat in the user's own checkout, behind a checkpoint that `undo` restores. Commits nothing."""
 
+from typing import Any
+
+from equitr_coder.domain.approvals import ApprovalAnswer
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.events import CheckpointTaken, Event, FileChanged, RunFinished
-from equitr_coder.domain.ids import AgentName, SessionId, TreeId
-from equitr_coder.domain.models import Purpose, StopCause
+from equitr_coder.domain.events import (
+    ApprovalResolved,
+    CheckpointTaken,
+    Event,
+    FileChanged,
+    MessageAdded,
+    RunFinished,
+    ToolCalled,
+    ToolReturned,
+)
+from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TreeId
+from equitr_coder.domain.models import AssistantMessage, Purpose, StopCause, ToolCall, UserMessage
+from equitr_coder.domain.run_view import RunView, SessionView
 from equitr_coder.domain.runs import RunState
+from equitr_coder.engine.step_trees import is_readable, release
 from equitr_coder.ports import AgentOrder, RunKit
 
+_NOT_RUN = "This call was not run: the user interrupted you before it and wrote the message that follows."
+_CUT_OFF = (
+    "This call was interrupted by the user and may have taken effect in part. Look at the state before you go on."
+)
 SESSION = SessionId("chat")
 AGENT = AgentName("assistant")
 
@@ -18,11 +36,13 @@ class ChatRun:
         self._kit = kit
 
     async def run(self, message: str | None) -> None:
-        """`message` is None for the first turn (the run's request) and when a broken turn is continued."""
+        """`message` is None for the first turn (the run's request), when a broken turn is continued, and when the
+        message is in the log already (`next_message`).
+        """
         view = self._kit.events.view
         session = view.sessions.get(SESSION)
         tree = session.tree if session is not None else None
-        if session is None or message is not None:
+        if session is None or message is not None or not await self._can_go_on_from(session):
             tree = await self._checkpoint()
         agent = self._kit.spawner.spawn(
             AgentOrder(
@@ -44,8 +64,14 @@ class ChatRun:
         state = RunState.FAILED if why else RunState.COMPLETED
         await self._kit.events.record(RunFinished(state=state, content=outcome.text, detail=why))
 
+    async def _can_go_on_from(self, session: SessionView) -> bool:
+        """Whether this turn has its checkpoint, and git still has the files of its last step."""
+        said = max((at for at, what in enumerate(session.messages) if isinstance(what, UserMessage)), default=0)
+        is_saved = said == 0 or (bool(session.checkpoints) and session.checkpoints[-1][0] > said)
+        return is_saved and session.tree is not None and await is_readable(self._kit.repository, session.tree)
+
     async def undo(self) -> tuple[str, ...]:
-        """Take back what the last turn wrote; files that somebody changed since are left alone and returned.
+        """Take back what the last turn wrote; files that somebody changed since are left alone, returned and recorded.
 
         Raises:
             UserError: there is nothing to take back.
@@ -55,6 +81,12 @@ class ChatRun:
             raise UserError("there is nothing to undo", hint="only changes of this chat's turns can be taken back")
         before, after = session.checkpoints[-1][1], session.tree
         assert after is not None
+        for tree in (before, after):
+            if not await is_readable(self._kit.repository, tree):
+                raise UserError(
+                    "git no longer has the files of the last turn, so it cannot be undone",
+                    hint="compare with the last commit: git diff HEAD",
+                )
         kinds = await self._kit.repository.changed(after, before)
         left = await self._kit.repository.restore_files(after, before, self._kit.checkout)
         events: list[Event] = [
@@ -62,8 +94,14 @@ class ChatRun:
             for path, kind in sorted(kinds.items())
             if path not in left
         ]
-        await self._kit.events.record(*events, CheckpointTaken(session=SESSION, agent=AGENT, tree=before))
+        checkpoint = CheckpointTaken(session=SESSION, agent=AGENT, tree=before, left=tuple(left))
+        await self._kit.events.record(*events, checkpoint)
         return tuple(left)
+
+    async def forget(self) -> None:
+        """The last turn has ended and nobody can undo it any more: git may have its steps."""
+        if self._kit.events.view.state.is_final:
+            await release(self._kit.repository, self._kit.events.view.run)
 
     async def _checkpoint(self) -> TreeId:
         repository = self._kit.repository
@@ -73,6 +111,36 @@ class ChatRun:
         await repository.move_ref(f"refs/equitr/checkpoints/{run}/{kept[:12]}", kept, None)
         await self._kit.events.record(CheckpointTaken(session=SESSION, agent=AGENT, tree=tree))
         return tree
+
+
+def next_message(view: RunView, text: str) -> list[Event]:
+    """What the log gets, in one transaction, when the user speaks again: the calls that an interruption left without a
+    result are closed, then the message. Empty when the chat has not begun: its request is told first then.
+    """
+    session = view.sessions.get(SESSION)
+    if session is None or not session.messages:
+        return []
+    events: list[Event] = []
+    open_calls = set(session.unanswered)
+    last = next((said for said in reversed(session.messages) if isinstance(said, AssistantMessage)), None)
+    for call in last.calls if last is not None else ():
+        if call.id in open_calls:
+            events += _closed(view, call, has_run=call.id in session.running_tools)
+    return [*events, MessageAdded(session=SESSION, agent=AGENT, message=UserMessage(text=text))]
+
+
+def _closed(view: RunView, call: ToolCall, *, has_run: bool) -> list[Event]:
+    who: dict[str, Any] = {"session": SESSION, "agent": AGENT}
+    events: list[Event] = []
+    approval = RequestId(f"{SESSION}:{call.id}")
+    if approval in view.approvals:
+        refused = ApprovalAnswer(allowed=False, note="the user went on with another message")
+        events.append(ApprovalResolved(approval=approval, answer=refused))
+    if not has_run:
+        events.append(ToolCalled(**who, call=call.id, name=call.name, arguments=call.arguments))
+    text = _CUT_OFF if has_run else _NOT_RUN
+    events.append(ToolReturned(**who, call=call.id, name=call.name, text=text, is_error=True, summary="not run"))
+    return events
 
 
 def _shortcoming(text: str, stop: StopCause) -> str:

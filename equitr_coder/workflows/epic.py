@@ -11,6 +11,7 @@ from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted,
 from equitr_coder.domain.ids import CommitId, EpicId, TaskId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
+from equitr_coder.engine.step_trees import release
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.review import Reviewer
@@ -20,6 +21,7 @@ from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
 from equitr_coder.planning.conversation import Conversation
 from equitr_coder.planning.documents import render_todos, todos_of
 from equitr_coder.planning.drafts import Facts, PlanningOptions
+from equitr_coder.planning.forecast import Forecaster
 from equitr_coder.planning.plan_rules import PlanRules
 from equitr_coder.planning.size import is_critical, judge
 from equitr_coder.ports import Landing, RunKit
@@ -106,6 +108,13 @@ class EpicRun:
                 default_check=terms.default_check,
                 can_ask=options.can_ask and not options.yes,
             ),
+            forecast=Forecaster(
+                store=self._kit.store,
+                prices=self._kit.prices,
+                events=self._kit.events,
+                workspace=str(self._kit.checkout),
+                max_escalations=terms.max_escalations,
+            ).forecast,
         )
 
     def _is_planned(self) -> bool:
@@ -171,7 +180,8 @@ class EpicRun:
             # The plan stands; whoever reviews it reads why nothing changed.
             view = self._view
             assert view.plan is not None
-            await self._kit.events.record(PlanSubmitted(plan=view.plan, gaps=(*view.gaps, f"not revised: {error}")))
+            gaps = (*view.gaps, f"not revised: {error}")
+            await self._kit.events.record(PlanSubmitted(plan=view.plan, gaps=gaps, forecast=view.forecast))
 
     async def _approve(self, plan: Plan, *, by: Literal["user", "yes_flag", "direct"], has_documents: bool) -> None:
         repository = self._kit.repository
@@ -179,25 +189,16 @@ class EpicRun:
         base = state.head
         assert base is not None, "a repository that was ensured has a commit"
         branch = f"equitr/{self._epic}"
-        ref = f"refs/heads/{branch}"
         folder: str | None = None
         commit = base
         if has_documents:
             documents = {name: self._view.documents[name].content for name in NAMES if name in self._view.documents}
             folder, files = await place_documents(repository, self._kit.checkout, base, self._epic, documents)
             tree = await repository.tree_with(await repository.tree_of(base), files)
-            found = await repository.resolve(ref)
-            if found is not None and await repository.tree_of(found) == tree:
-                commit = found  # made before a crash
-            else:
-                commit = await repository.commit_tree(
-                    tree, [base], f"{self._epic}: planning documents\n\n{plan.title}\n\nRun: {self._view.run}\n"
-                )
-        if not await repository.move_ref(ref, commit, None) and await repository.resolve(ref) != commit:
-            raise UserError(
-                f"the branch {branch} exists already and holds something else",
-                hint=f"rename or delete it first: git branch -m {branch} {branch}-old",
+            commit = await repository.commit_tree(
+                tree, [base], f"{self._epic}: planning documents\n\n{plan.title}\n\nRun: {self._view.run}\n"
             )
+        await self._make_branch(branch, commit)
         await self._kit.events.record(
             PlanApproved(
                 plan=plan,
@@ -210,6 +211,27 @@ class EpicRun:
             )
         )
 
+    async def _make_branch(self, branch: str, commit: CommitId) -> None:
+        """The integration branch at `commit`. One that this run made before it died, and that nothing has been built
+        upon yet, is moved there; anybody else's stops the run.
+        """
+        repository, store, ref = self._kit.repository, self._kit.store, f"refs/heads/{branch}"
+        made = (await store.open_journals(self._branch_journal)).get(self._branch_journal, {}).get("commits", [])
+        there = await repository.resolve(ref)
+        is_ours = there is None or there in made
+        if is_ours:
+            # Before the branch: killed in between, the next of us knows it.
+            await store.write_journal(self._branch_journal, {"commits": [*made, commit]})
+        if not is_ours or not await repository.move_ref(ref, commit, there):
+            raise UserError(
+                f"the branch {branch} exists already and holds something else",
+                hint=f"rename or delete it first: git branch -m {branch} {branch}-old",
+            )
+
+    @property
+    def _branch_journal(self) -> str:
+        return f"branch:{self._view.run}"
+
     # ---------------------------------------------------------------- execute
 
     async def _execute(self) -> EquitrError | None:
@@ -217,6 +239,7 @@ class EpicRun:
         plan, branch = view.plan, view.branch
         assert plan is not None
         assert branch is not None
+        await kit.store.clear_journal(self._branch_journal)  # the approval is recorded, and with it the branch
         worktrees = Worktrees(
             repository=kit.repository,
             places=RunPlaces(
@@ -297,7 +320,7 @@ class EpicRun:
             await self._record_end(RunState.FAILED, landed=False, hint=f"git merge {view.branch}" if has_work else "")
             return
         if view.base_branch is None:
-            hint = f"git merge --ff-only {view.branch}"
+            hint = f"git merge {view.branch}"
             await self._record_end(RunState.COMPLETED, landed=False, hint=hint, why="HEAD is detached")
             return
         repository = self._kit.repository
@@ -349,6 +372,8 @@ class EpicRun:
 
     async def _record_end(self, state: RunState, *, landed: bool, hint: str, why: str = "") -> None:
         view = self._view
+        if state is RunState.COMPLETED:  # one that failed can be resumed
+            await release(self._kit.repository, view.run)
         failed = [task for task in view.tasks.values() if task.state is not TaskState.DONE]
         summaries = [
             f"{task.id}: {task.detail.strip()}" if len(view.tasks) > 1 else task.detail.strip()

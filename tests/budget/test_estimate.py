@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equitr_coder.budget.estimate import Estimate
+from equitr_coder.budget.estimate import Correction, Estimate
 from equitr_coder.domain.money import Price, Usage
 
 amounts = st.decimals(0, 100, places=4)
@@ -16,6 +16,8 @@ prices = st.builds(
     cache_write=st.none() | amounts,
     cache_write_1h=st.none() | amounts,
 )
+factors = st.fractions(1, 3, max_denominator=50)
+corrections = st.builds(Correction, input=factors, output=factors, bill=st.decimals(1, 2, places=6))
 
 
 def test_the_worst_case_takes_the_dearest_input_class_and_all_the_output() -> None:
@@ -40,17 +42,35 @@ def test_no_usage_within_the_bounds_costs_more(price: Price, bound: int, output:
     assert price.cost(usage) <= Estimate.of(price, input_bound=bound).worst_case(output)
 
 
-@given(prices, st.integers(0, 10**6), st.decimals(0, 50, places=6))
-def test_affordable_output_is_the_most_that_fits(price: Price, bound: int, usd: Decimal) -> None:
-    most = Estimate.of(price, input_bound=bound).affordable(usd)
+@given(prices, corrections, st.integers(0, 10**6), st.decimals(0, 50, places=6))
+def test_affordable_output_is_the_most_that_fits(
+    price: Price, correction: Correction, bound: int, usd: Decimal
+) -> None:
+    estimate = Estimate.of(price, input_bound=bound, correction=correction)
+
+    most = estimate.affordable(usd)
 
     if most is None:
-        assert Estimate.of(price, input_bound=bound).worst_case(10**9) <= usd
+        assert estimate.worst_case(10**9) <= usd
     elif most < 0:
-        assert Estimate.of(price, input_bound=bound).worst_case(0) > usd
+        assert estimate.worst_case(0) > usd
     else:
-        assert Estimate.of(price, input_bound=bound).worst_case(most) <= usd
-        assert Estimate.of(price, input_bound=bound).worst_case(most + 1) > usd
+        assert estimate.worst_case(most) <= usd
+        assert estimate.worst_case(most + 1) > usd
+
+
+@given(prices, st.integers(1, 10**5), st.integers(1, 10**4), st.integers(0, 10**6), st.integers(0, 10**5))
+def test_a_call_that_passed_its_bounds_would_be_within_those_it_taught(
+    price: Price, bound: int, allowed: int, read: int, written: int
+) -> None:
+    stated = price.cost(Usage(input=read, output=written)) * 3 / 2
+    usage = Usage(input=read, output=written, reported_usd=stated)
+
+    taught = Correction().learned(usage, input_bound=bound, max_tokens=allowed, price=price)
+
+    assert Estimate.of(price, input_bound=bound, correction=taught).worst_case(allowed) >= stated
+    assert taught.learned(usage, input_bound=bound, max_tokens=allowed, price=price) == taught
+    assert taught.learned(Usage(), input_bound=bound, max_tokens=allowed, price=price) == taught
 
 
 @pytest.mark.parametrize(("usd", "most"), [("1", 0), ("0.999999", -1), ("1.000015", 1), ("1.00003", 2)])

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from equitr_coder.budget import Ledger, Limits
-from equitr_coder.domain.errors import BudgetRefused, StopReason, UserError
+from equitr_coder.domain.errors import BudgetRefused, ModelErrorKind, StopReason, UserError
 from equitr_coder.domain.events import BudgetWarned
 from equitr_coder.domain.ids import AgentName, CallId, RunId, SessionId, TaskId
 from equitr_coder.domain.models import ModelRequest, ModelSpec, Purpose, Tier, UserMessage
 from equitr_coder.domain.money import Price, Usage
 from equitr_coder.domain.run_view import LedgerRow
+from equitr_coder.domain.runs import RunKind
 from equitr_coder.ports import Account, BudgetGate, Reservation
 from equitr_coder.testing.money import FixedPrices, FixedTokens
 
@@ -41,19 +42,38 @@ def account(task: str | None = None, session: str = "chat") -> Account:
 
 
 def ledger(limit: int | str | None, **more: Any) -> Ledger:
-    each = {name: None if more.get(name) is None else Decimal(more[name]) for name in ("each_task", "each_agent")}
+    def dollars(usd: int | str | None) -> Decimal | None:
+        return None if usd is None else Decimal(usd)
+
     return Ledger(
         RunId("run-1"),
-        limits=Limits(None if limit is None else Decimal(limit), **each),
+        limits=Limits(
+            dollars(limit),
+            kind=RunKind.EPIC,
+            workflow=dollars(more.get("workflow")),
+            each_task=dollars(more.get("each_task")),
+            each_agent=dollars(more.get("each_agent")),
+        ),
         prices=FixedPrices({"m": A_DOLLAR, "local": LOCAL}),
         counter=more.get("counter") or tokens(),
         min_output=more.get("min_output", 1),
         opening=more.get("opening", ()),
+        allowed=more.get("allowed"),
         warned=more.get("warned", ()),
     )
 
 
-def row(call: str, usd: int, *, reserved: int = 0, task: str | None = None, is_open: bool = False) -> LedgerRow:
+def row(
+    call: str,
+    usd: int,
+    *,
+    reserved: int = 0,
+    task: str | None = None,
+    is_open: bool = False,
+    usage: Usage | None = None,
+    input_bound: int = 0,
+    failed: ModelErrorKind | None = None,
+) -> LedgerRow:
     return LedgerRow(
         call=CallId(call),
         model="m",
@@ -64,13 +84,21 @@ def row(call: str, usd: int, *, reserved: int = 0, task: str | None = None, is_o
         purpose=Purpose.WORK,
         reserved=Decimal(reserved),
         usd=Decimal(usd),
+        usage=usage or Usage(),
+        input_bound=input_bound,
         is_open=is_open,
+        failed=failed,
     )
 
 
 def standing(gate: BudgetGate) -> tuple[object, object]:
     """Held and spent."""
     return gate.held, gate.spent
+
+
+def left(gate: BudgetGate, of: Account) -> object:
+    """What is left, and of which limit."""
+    return gate.left(of)
 
 
 def used(amount: int) -> Usage:
@@ -530,3 +558,163 @@ async def test_an_error_while_looking_closer_leaves_nothing_behind() -> None:
         await gate.reserve(account(), asking(20))
 
     assert gate.held == gate.waiting == 0
+
+
+async def test_a_provider_that_states_the_cost_is_believed() -> None:
+    gate = ledger(100)
+    dearer, free = await gate.reserve(account(), asking(10, 5)), await gate.reserve(account(), asking(10, 5))
+
+    stated = [
+        gate.settle(dearer, Usage(input=10, output=5, reported_usd=Decimal("3.000000000000001")))[0],
+        gate.settle(free, Usage(input=10, output=5, reported_usd=Decimal(0)))[0],
+    ]
+
+    assert stated == [Decimal("3.000000000000001"), Decimal(0)]
+    assert standing(gate) == (0, Decimal("3.000000000000001"))
+
+
+async def test_a_stated_cost_counts_where_no_price_is_known() -> None:
+    gate = ledger(None)
+
+    cost, _ = gate.settle(
+        await gate.reserve(account(), asking(1, model="stub/x")), Usage(input=1, reported_usd=Decimal("0.25"))
+    )
+
+    assert cost == gate.spent == Decimal("0.25")
+
+
+async def held_for(gate: Ledger, size: int, output: int, *, model: str = "m") -> Decimal:
+    """What a call is held at; it is given back."""
+    reservation = await gate.reserve(account(), asking(size, output, model=model))
+    gate.release(reservation)
+    return reservation.usd
+
+
+@pytest.mark.parametrize(
+    ("reported", "next_hold"),
+    [
+        (Usage(input=15, output=4), 30 + 8),  # 20 x 15/10 input, 8 output
+        (Usage(input=10, output=6), 20 + 12),  # 20 input, 8 x 6/4 output
+        (Usage(input=2, cache_read=13, output=6), 30 + 12),
+        (Usage(input=10, output=4), 28),
+        (Usage(input=1, output=1), 28),
+        (Usage(input=10, output=4, reported_usd=Decimal(21)), 42),  # 21 stated, 14 by our price: half as much again
+        (Usage(input=10, output=4, reported_usd=Decimal(7)), 28),
+        (Usage(input=99, output=99, estimated=True), 28),
+    ],
+)
+async def test_a_model_that_passed_its_bounds_is_held_at_that_much_more_from_then_on(
+    reported: Usage, next_hold: int
+) -> None:
+    gate = ledger(1000)
+    gate.settle(await gate.reserve(account(), asking(10, 4)), reported)
+
+    assert await held_for(gate, 20, 8) == Decimal(next_hold)
+    assert await held_for(gate, 20, 8, model="local") == 0
+
+
+async def test_the_correction_rounds_up_and_only_rises() -> None:
+    gate = ledger(1000)
+    for input_tokens in (11, 13, 12):
+        gate.settle(await gate.reserve(account(), asking(10)), used(input_tokens))
+
+    assert await held_for(gate, 7, 0) == 10  # 7 x 13/10 = 9.1
+
+
+async def test_who_waits_is_held_by_what_was_learned_meanwhile() -> None:
+    gate = ledger(30)
+    first = await gate.reserve(account(), asking(10))
+
+    async with asyncio.TaskGroup() as group:
+        small, large = await pending(gate, asking(16), asking(8), group=group)
+        assert (small.done(), large.done()) == (True, False)
+        gate.settle(first, used(15))
+        await turns()
+        assert not large.done()  # 8 x 15/10 = 12 do not fit beside 15 spent and 16 held
+        gate.release(small.result())
+
+    assert large.result().usd == 12
+
+
+async def test_output_shrinks_by_what_was_learned() -> None:
+    gate = ledger(100, min_output=10)
+    gate.settle(await gate.reserve(account(), asking(10, 20)), Usage(input=10, output=30))
+
+    held = await gate.reserve(account(), asking(10, 500))
+
+    assert (held.max_tokens, held.usd) == (33, Decimal(60))  # 60 are left: 10 of input, 50 >= 33 x 3/2
+
+
+async def test_what_was_learned_survives_a_restart() -> None:
+    opening = [
+        row("1", 99, reserved=14, usage=Usage(input=15, output=6), input_bound=10),
+        row("2", 99, reserved=14, usage=Usage(input=40, output=4), input_bound=10, failed=ModelErrorKind.TIMEOUT),
+        row("3", 0, reserved=14, input_bound=10, is_open=True),
+    ]
+
+    gate = ledger(1000, opening=opening, allowed={CallId("1"): 4, CallId("2"): 4, CallId("3"): 4})
+
+    assert await held_for(gate, 20, 8) == 30 + 12
+
+
+async def test_the_four_accounts_of_a_call_and_the_command_that_raises_each() -> None:
+    hints: dict[str, str] = {}
+    for name, more in (
+        ("run", {}),
+        ("workflow epic", {"workflow": 5}),
+        ("task T1", {"workflow": 6, "each_task": 5}),
+        ("agent T1.1", {"workflow": 6, "each_task": 6, "each_agent": 5}),
+    ):
+        gate = ledger(7 if more else 5, **more)
+        gate.settle(await gate.reserve(account("T1", "T1.1"), asking(3)), used(3))
+        with pytest.raises(BudgetRefused) as caught:
+            await gate.reserve(account("T1", "T1.1"), asking(3))
+        assert caught.value.account == name
+        assert str(caught.value).startswith(f"the budget of {name} is $5; $3.0000 are spent")
+        hints[name] = caught.value.hint
+
+    assert hints == {
+        "run": "give run at least $6.00 and go on: equitrcoder resume --budget 6.00",
+        "workflow epic": "give workflow epic at least $6.00 and go on: EQUITR_LLM__LIMITS__WORKFLOWS__EPIC=6.00 "
+        "equitrcoder resume; for good: llm.limits.workflows.epic in the configuration",
+        "task T1": "give task T1 at least $6.00 and go on: EQUITR_LLM__LIMITS__TASK=6.00 equitrcoder resume; "
+        "for good: llm.limits.task in the configuration",
+        "agent T1.1": "give agent T1.1 at least $6.00 and go on: EQUITR_LLM__LIMITS__AGENT=6.00 equitrcoder resume; "
+        "for good: llm.limits.agent in the configuration",
+    }
+
+
+async def test_one_command_raises_every_account_that_stands_in_the_way() -> None:
+    gate = ledger(5, each_task="4.5")
+
+    with pytest.raises(BudgetRefused) as caught:
+        await gate.reserve(account("T1", "T1.1"), asking(6))
+
+    assert caught.value.account == "task T1"
+    assert "EQUITR_LLM__LIMITS__TASK=6.00 equitrcoder resume --budget 6.00" in caught.value.hint
+
+
+async def test_the_workflow_warns_and_refuses_like_any_account() -> None:
+    gate = ledger(100, workflow=10)
+
+    _, events = gate.settle(await gate.reserve(account("T1", "T1.1"), asking(8)), used(8))
+    with pytest.raises(BudgetRefused) as caught:
+        await gate.reserve(account("T2", "T2.1"), asking(3))
+
+    assert list(events) == [BudgetWarned(account="workflow epic", usd=Decimal(8), limit=Decimal(10))]
+    assert caught.value.account == "workflow epic"
+    assert left(ledger(100, workflow=10, opening=[row("1", 9, task="T1")]), account()) == (1, 10)
+
+
+async def test_what_is_left_is_the_least_that_any_account_leaves_beside_holds() -> None:
+    gate = ledger(100, workflow=60, each_task=50, each_agent=0)
+    without = ledger(100, workflow=60, each_task=50)
+    held = await without.reserve(account("T1", "T1.1"), asking(30))
+    without.settle(await without.reserve(account("T1", "T1.2"), asking(15)), used(15))
+
+    assert left(gate, account("T1", "T1.1")) == (0, 0)
+    assert left(without, account("T1", "T1.1")) == (5, 50)
+    without.release(held)
+    assert left(without, account("T1", "T1.1")) == (35, 50)
+    assert left(without, account()) == (45, 60)
+    assert left(ledger(None), account()) is None

@@ -79,13 +79,14 @@ class ReplayApi:
         self.connected: list[dict[str, Any]] = []
         self.log: list[e.Event] = []
         self._steps = list(steps)
-        self._answers = list(answers)
+        self._answers = [answer for answer in answers if not isinstance(answer, q.ConfigAnswer)]
         self._others = list(others)
         self._commands: asyncio.Queue[c.Command] = asyncio.Queue()
         self._interrupted = False
         value = "true" if multi_agent else "false"
         entry = q.ConfigEntry(key="orchestrator.use_multi_agent", value=value, source="default")
-        self._config = q.ConfigAnswer(entries=(entry,))
+        given = [answer for answer in answers if isinstance(answer, q.ConfigAnswer)]
+        self._config = given[0] if given else q.ConfigAnswer(entries=(entry,))
         for _ in range(already):
             step = self._steps.pop(0)
             assert not isinstance(step, Until)
@@ -130,9 +131,9 @@ class ReplayApi:
         return [view for view in views if not (unfinished_only and view.state.is_final)]
 
     async def query(self, query: q.Query) -> q.Answer:
-        self.queried.append(query)
-        if isinstance(query, q.ConfigQuery) and not any(isinstance(answer, q.ConfigAnswer) for answer in self._answers):
+        if isinstance(query, q.ConfigQuery):  # every command asks it, for the warnings
             return self._config
+        self.queried.append(query)
         return self._answers.pop(0)
 
     async def _wait(self, step: Until) -> AsyncIterator[e.Event]:

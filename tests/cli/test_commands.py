@@ -322,8 +322,8 @@ def test_config_shows_value_and_source(command: "Command", logs: "Logs") -> None
         "  key                      value  from\n"
         "  llm.budget               5      flag --budget\n"
         "  llm.models.worker.model  null   default (same as supervisor)\n"
-        "! .equitr is not trusted\n"
     )
+    assert result.err == "! .equitr is not trusted\n"
 
 
 def test_doctor_fails_when_something_must_be_mended(command: "Command", logs: "Logs") -> None:

@@ -10,8 +10,10 @@ from equitr_coder.cli.exit_codes import exit_code
 from equitr_coder.domain import events as e
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.ids import AgentName, SessionId
+from equitr_coder.domain.models import AssistantMessage
 from equitr_coder.domain.run_view import fold
-from equitr_coder.domain.runs import RunState
+from equitr_coder.domain.runs import RunKind, RunState
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Command, Logs
@@ -154,3 +156,24 @@ def test_resume_tells_only_what_is_new_and_sums_up_everything(command: "Command"
     assert "Summary: 2 done, 0 failed, 4 not finished" in result.out
     assert "Cost: $0.0331 of $10.00" in result.out
     assert result.code == 130
+
+
+@pytest.mark.parametrize(("output", "times"), [("text", 1), ("json", 0), ("stream-json", 0)])
+def test_an_answer_that_was_stored_but_not_printed_is_printed_by_resume(
+    command: "Command", logs: "Logs", output: str, times: int
+) -> None:
+    def said(text: str) -> e.MessageAdded:
+        return e.MessageAdded(
+            session=SessionId("chat"), agent=AgentName("assistant"), message=AssistantMessage(text=text)
+        )
+
+    before = [logs.started(RunKind.CHAT), said("An older answer."), e.RunFinished(state=RunState.COMPLETED)]
+    cut_off = [e.RunResumed(options=before[0].options), said("It is 42.")]
+    after = [e.RunResumed(options=before[0].options), e.RunFinished(state=RunState.COMPLETED, content="done")]
+    log = [*before, *cut_off]
+
+    result = command("resume", "--output", output, api=logs.api([*log, *after], already=len(log)))
+
+    assert result.code == 0
+    assert result.out.count("It is 42.") == times
+    assert "An older answer." not in result.out

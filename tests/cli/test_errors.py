@@ -160,7 +160,7 @@ def test_bug_is_reported_when_the_home_cannot_be_written(
         ),
         (
             ["chat", "hi", "--budget", "lots"],
-            "invalid value for '--budget': 'lots' is not an amount of US dollars such as 2.50",
+            "invalid value for '--budget': 'lots' is not an amount of US dollars such as 2.50, nor the word unlimited",
             "usage: equitrcoder chat [OPTIONS] [TEXT]...",
         ),
         (

@@ -126,6 +126,29 @@ def test_closed_pipe_ends_the_process_without_a_word(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("completion", "bash"), ("config-cmd",)])
+def test_output_that_cannot_be_written_is_two_lines_and_exit_1(
+    tmp_path: Path, arguments: tuple[str, ...], unbuffered: str
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*MAIN, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONUNBUFFERED": unbuffered},
+            check=False,
+            timeout=60,
+        )
+
+    assert done.returncode == 1
+    error, hint = done.stderr.splitlines()
+    assert error == "error: cannot write standard output: No space left on device"
+    assert hint.startswith("hint: make room there")
+
+
 def test_narrow_encoding_does_not_end_a_command(tmp_path: Path) -> None:
     done = run("chat", "--check", "é", "--plan", "naïve", "hi", home=tmp_path, PYTHONIOENCODING="ascii")
 

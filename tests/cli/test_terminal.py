@@ -114,7 +114,7 @@ def test_permission_shows_the_exact_command_and_enter_is_no_answer(command: "Com
     api = logs.api(steps, multi_agent=True)
 
     with logs.person(
-        [("allow> ", "\n"), ("Type once, task, run or no.\nallow> ", "sure\n"), ("allow> ", "no, use make clean\n")]
+        [("allow> ", "\n"), ("Type once, task, run or no; /quit ends it.\nallow> ", "sure\n"), ("allow> ", "no, use make clean\n")]
     ) as person:
         command("chat", "-M", "--yes", "x", api=api, streams=person.streams)
 
@@ -122,6 +122,17 @@ def test_permission_shows_the_exact_command_and_enter_is_no_answer(command: "Com
     assert "WITHOUT a sandbox" in person.seen
     assert isinstance(api.submitted[-1], c.ResolveApproval)
     assert api.submitted[-1].answer == ApprovalAnswer(allowed=False, note="use make clean")
+
+
+def test_quitting_at_a_permission_stops_the_run(command: "Command", logs: "Logs") -> None:
+    steps: list[Step] = [logs.started(RunKind.CHAT), logs.approval(), logs.until(answered), FINISHED]
+    api = logs.api(steps)
+
+    with logs.person([("allow> ", "/quit\n")]) as person:
+        result = command("chat", "x", api=api, streams=person.streams)
+
+    assert result.code == 130
+    assert isinstance(api.submitted[-1], c.Interrupt)
 
 
 def test_what_was_typed_before_the_prompt_does_not_allow_anything(command: "Command", logs: "Logs") -> None:

@@ -66,7 +66,15 @@ def test_json_output_is_one_object_with_exact_money(command: "Command", logs: "L
         "landed": True,
         "branch": "equitr/epic-001",
     }
-    assert shown["cost"] == {"total": "0.0583", "by_model": {"strong/planner": "0.0421", "weak/coder": "0.0162"}}
+    assert shown["cost"]["total"] == "0.0583"
+    assert shown["cost"]["by_model"] == {"strong/planner": "0.0421", "weak/coder": "0.0162"}
+    assert shown["cost"]["top"][0] == {
+        "model": "strong/planner",
+        "agent": "planner",
+        "purpose": "planning",
+        "calls": 1,
+        "usd": "0.0301",
+    }
     third, sixth = shown["tasks"][2], shown["tasks"][5]
     assert {key: third[key] for key in ("id", "title", "state", "attempts", "agent", "reason")} == {
         "id": "T3",

@@ -1,4 +1,4 @@
-"""What every `ports.ModelClient` keeps: in process, over httpx, and through litellm."""
+"""What every `ports.ModelClient` keeps: in process, over httpx and through litellm, on OpenAI's wire and Anthropic's."""
 
 import asyncio
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from equitr_coder.domain.errors import ModelError, ModelErrorKind
 from equitr_coder.domain.ids import CallId
 from equitr_coder.domain.models import (
+    Allowance,
     AssistantMessage,
     ReasoningDelta,
     Reply,
@@ -20,6 +21,8 @@ from equitr_coder.domain.models import (
 from equitr_coder.domain.money import Usage
 from equitr_coder.testing import Script, always, call, fails, rule, says
 from equitr_coder.testing.script import ScriptedCall, ScriptedReply, ScriptedUsage
+from equitr_coder.testing.wires import Compatible, ProviderServer
+from tests.contract.conftest import KEY
 
 TEXT = "Grüße: a sentence that is longer than one piece — ünïcödé 🎉 included, twice 🎉🎉."
 
@@ -37,6 +40,7 @@ async def test_the_deltas_are_the_text_in_order_and_the_reply_is_last(play: Any)
         stop=StopCause.END,
         model="m-1",
         request_id=reply.request_id,
+        provider=played.provider,
     )
 
 
@@ -134,6 +138,25 @@ async def test_cached_tokens_are_counted_apart_from_fresh_ones(play: Any) -> Non
     assert reply.usage == Usage(input=100, cache_read=2000, cache_write=30, output=40, reasoning=15)
 
 
+async def test_what_is_written_to_a_cache_is_counted_by_its_lifetime(play: Any) -> None:
+    usage = ScriptedUsage(input=100, cache_read=2000, cache_write=30, cache_write_1h=70, output=40)
+    played = await play([says("ok", usage=usage)])
+
+    _, reply = await played.all()
+
+    assert reply.usage == Usage(input=100, cache_read=2000, cache_write=30, cache_write_1h=70, output=40)
+
+
+async def test_what_an_answer_is_paid_for_is_never_counted_twice(play: Any) -> None:
+    usage = ScriptedUsage(input=0, cache_read=5, cache_write=3, output=4, reasoning=4)
+    played = await play([says("ok", usage=usage, reasoning="Hm.")])
+
+    _, reply = await played.all()
+
+    assert reply.usage.total_input == 8
+    assert (reply.usage.output, reply.usage.reasoning) == (4, 4)
+
+
 async def test_missing_usage_is_estimated_and_says_so(play: Any) -> None:
     played = await play([says("A" * 400, no_usage=True)])
 
@@ -164,6 +187,7 @@ async def test_the_reply_says_why_it_ended(play: Any, finish: str, stop: StopCau
         (fails(403, "not for you"), ModelErrorKind.AUTH, False),
         (fails(404, "the model `m-1` does not exist", code="model_not_found"), ModelErrorKind.NOT_FOUND, False),
         (fails(408, "slow"), ModelErrorKind.TIMEOUT, True),
+        (fails(413, "request_too_large: over 32 MB"), ModelErrorKind.CONTEXT_OVERFLOW, False),
         (fails(422, "no"), ModelErrorKind.BAD_REQUEST, False),
         (fails(400, "too long", code="context_length_exceeded"), ModelErrorKind.CONTEXT_OVERFLOW, False),
         (fails(429, "slow down", retry_after=3), ModelErrorKind.RATE_LIMITED, True),
@@ -171,6 +195,7 @@ async def test_the_reply_says_why_it_ended(play: Any, finish: str, stop: StopCau
         (fails(500, "oops"), ModelErrorKind.SERVER, True),
         (fails(502, "oops"), ModelErrorKind.SERVER, True),
         (fails(503, "oops"), ModelErrorKind.SERVER, True),
+        (fails(529, "Overloaded"), ModelErrorKind.SERVER, True),
     ],
     ids=lambda value: value.error and f"{value.error.status}-{value.error.code}" if hasattr(value, "error") else None,
 )
@@ -183,9 +208,11 @@ async def test_a_refusal_has_its_kind_and_is_sent_once(
         await played.all()
 
     error = caught.value
-    assert refusal.error is not None
     assert (error.kind, error.retryable, error.sent) == (kind, retryable, True)
-    assert error.status == refusal.error.status
+    assert error.status == played.status(refusal)
+    assert error.provider == played.provider
+    if kind is ModelErrorKind.AUTH and played.server is not None:
+        assert "KEY" in str(error) + error.hint
     assert len(played.requests) == 1
 
 
@@ -196,6 +223,41 @@ async def test_the_wait_that_a_provider_asks_for_is_passed_on(play: Any) -> None
         await played.all()
 
     assert caught.value.retry_after == 2.5
+
+
+RATES = {
+    "openai": {
+        "x-ratelimit-limit-requests": "500",
+        "x-ratelimit-remaining-requests": "499",
+        "x-ratelimit-reset-requests": "120ms",
+        "x-ratelimit-limit-tokens": "30000",
+        "x-ratelimit-remaining-tokens": "29000",
+        "x-ratelimit-reset-tokens": "2s",
+    },
+    "anthropic": {
+        "date": "Sat, 21 Nov 2026 12:00:00 GMT",
+        "anthropic-ratelimit-requests-limit": "500",
+        "anthropic-ratelimit-requests-remaining": "499",
+        "anthropic-ratelimit-requests-reset": "2026-11-21T12:00:01Z",
+        "anthropic-ratelimit-input-tokens-limit": "30000",
+        "anthropic-ratelimit-input-tokens-remaining": "29000",
+        "anthropic-ratelimit-input-tokens-reset": "2026-11-21T12:00:02Z",
+    },
+}
+
+
+async def test_what_the_headers_say_of_rate_limits_comes_with_the_reply(play: Any, way: str) -> None:
+    played = await play([says("ok")], headers=RATES.get(way.partition("/")[2]))
+
+    _, reply = await played.all()
+
+    if played.server is None:
+        assert reply.limits is None
+        return
+    assert reply.limits is not None
+    assert reply.limits.requests is not None
+    assert reply.limits.tokens == Allowance(limit=30000, remaining=29000, resets_in=2.0)
+    assert (reply.limits.requests.limit, reply.limits.requests.remaining) == (500, 499)
 
 
 async def test_a_stream_that_breaks_off_ends_in_a_retryable_error_after_its_deltas(play: Any) -> None:
@@ -213,6 +275,73 @@ async def test_a_stream_that_breaks_off_ends_in_a_retryable_error_after_its_delt
     assert not any(isinstance(part, Reply) for part in parts)
     assert (caught.value.status, caught.value.retryable, caught.value.sent) == (None, True, True)
     assert len(played.requests) == 1
+
+
+async def test_an_endpoint_that_is_down_is_unreachable_and_nothing_was_sent(play: Any) -> None:
+    played = await play([always(says("ok"))])
+    if played.server is None:
+        return
+    async with ProviderServer([says("never")], Compatible()) as gone:
+        base = gone.url
+
+    with pytest.raises(ModelError) as caught:
+        await played.all(played.request(api_base=base))
+
+    assert (caught.value.kind, caught.value.sent) == (ModelErrorKind.UNREACHABLE, False)
+    assert base.removesuffix("/v1") in str(caught.value)
+
+
+async def test_an_endpoint_that_is_up_is_healthy_and_nothing_is_generated(play: Any) -> None:
+    played = await play(Script(rules=(always(says("ok")),), require_key=KEY))
+
+    await played.client.health(played.spec())
+
+    assert played.requests == []
+
+
+async def test_a_wrong_key_is_unhealthy(play: Any) -> None:
+    played = await play(Script(rules=(always(says("ok")),), require_key=KEY), key="sk-another")
+    if played.server is None:
+        return
+
+    with pytest.raises(ModelError) as caught:
+        await played.client.health(played.spec())
+
+    assert caught.value.kind is ModelErrorKind.AUTH
+    assert "KEY" in str(caught.value) + caught.value.hint
+    assert "sk-another" not in str(caught.value) + caught.value.hint
+
+
+async def test_an_endpoint_that_is_down_is_unhealthy(play: Any) -> None:
+    played = await play([says("ok")])
+    if played.server is None:
+        return
+    async with ProviderServer([says("never")], Compatible()) as gone:
+        base = gone.url
+
+    with pytest.raises(ModelError) as caught:
+        await played.client.health(played.spec(api_base=base))
+
+    assert caught.value.kind is ModelErrorKind.UNREACHABLE
+
+
+async def test_a_malformed_conversation_never_leaves_as_one(play: Any) -> None:
+    played = await play([says("unused"), says("unused"), says("Done.")])
+    call = ToolCall(id=CallId("functions.read:0"), name="read file!", arguments='{"path": NaN')
+
+    _, reply = await played.all(
+        played.request(
+            UserMessage(text="Task T1"),
+            UserMessage(text="and be quick"),
+            AssistantMessage(text="", calls=(call,)),
+            ToolMessage(call=call.id, name=call.name, text="no such tool", is_error=True),
+            UserMessage(text="Half of a pair: \ud83d."),
+            AssistantMessage(text="Well."),
+            UserMessage(text="Go on."),
+        )
+    )
+
+    assert reply.message.text == "Done."
 
 
 async def test_cancelling_closes_the_connection_at_once(play: Any) -> None:

@@ -1,10 +1,22 @@
+import json
 import re
 from decimal import Decimal
 from typing import Any
 
 import yaml
 
-from equitr_coder.testing.script import Barrier, ScriptedReply, ScriptedUsage, always, call, calls, fails, rule, says
+from equitr_coder.testing.script import (
+    Barrier,
+    RawAnswer,
+    ScriptedReply,
+    ScriptedUsage,
+    always,
+    call,
+    calls,
+    fails,
+    rule,
+    says,
+)
 from tests.e2e.conftest import Ended, OpenStage
 from tests.e2e.scenes import (
     advises,
@@ -290,3 +302,34 @@ def test_a_reply_without_usage_is_estimated(stage: OpenStage) -> None:
     assert Decimal(call_made["usd"]) > 0
     assert call_made["usage"]["output"] >= 100
     assert settled(ended) == Decimal(call_made["usd"])
+
+
+def test_the_budget_may_be_lifted_by_a_flag_as_by_the_configuration(stage: OpenStage) -> None:
+    user = stage([always(says("Hello.", usage=ScriptedUsage(input=20_000_000, output=10)), model="weak")])
+
+    ended = user.run("chat", "--budget", "unlimited", "--output", "json", "hello")
+    shown = user.run("config-cmd", "--budget", "unlimited")
+    raised = user.run("resume", "--budget", "unlimited")
+
+    assert ended.code == 0, ended.brief
+    assert Decimal(ended.result["cost"]["total"]) > 10
+    line = next(line for line in shown.out.splitlines() if "llm.budget" in line)
+    assert line.split() == ["llm.budget", "unlimited", "flag", "--budget"]
+    assert raised.code == 2, raised.brief
+    assert len(raised.err.splitlines()) == 2
+
+
+def test_a_cost_that_the_provider_states_is_the_one_that_counts(stage: OpenStage) -> None:
+    choice = {"index": 0, "delta": {"content": "Hello."}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 900, "completion_tokens": 90, "total_tokens": 990, "cost": 0.0012345}
+    chunks = [json.dumps({"choices": [choice]}), json.dumps({"choices": [], "usage": usage}), "[DONE]"]
+    stream = "".join(f"data: {chunk}\n\n" for chunk in chunks)
+    user = stage([always(ScriptedReply(raw=RawAnswer(pieces=(stream.encode(),))))], config={"llm": TWO_CENTS})
+
+    ended = user.run("chat", "--output", "stream-json", "hello")
+
+    assert ended.code == 0, ended.brief
+    [call_made] = ended.of("model_call_settled")
+    assert (call_made["usd"], call_made["usage"]["reported_usd"]) == ("0.0012345", "0.0012345")
+    assert call_made["price_source"].startswith("reported by ")
+    assert Decimal(user.run("runs", "--output", "json").result["runs"][0]["usd"]) == Decimal("0.0012345")

@@ -1,6 +1,7 @@
 """Odd machines and careless use: it works, or stops in two lines before money is spent; nothing is lost."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -237,3 +238,22 @@ def test_killed_between_the_landings_steps_the_checkout_is_mended_by_resume(stag
     assert user.tip() != start
     assert user.git("status", "--porcelain") == ""
     assert user.read("t2.txt") == "T2-built\n"
+
+
+@pytest.mark.parametrize("times", [2, 3, 5])
+def test_an_impatient_person_is_let_go_without_noise(stage: OpenStage, times: int) -> None:
+    user = stage([always(ScriptedReply(hang=True), model="weak", times=1), always(says("Done."), model="weak")])
+    process = user.start("chat", "say something")
+    user.wait_for("weak")
+
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "Task" not in err
+    assert "Exception" not in err
+    ended = user.run("resume")
+    assert ended.code == 0, ended.brief
+    assert "Done." in ended.out

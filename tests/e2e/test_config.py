@@ -278,3 +278,37 @@ def test_flags_are_shown_as_sources(stage: OpenStage) -> None:
         assert "flag" in source or "--" in source
     assert "stub/x" in user.run("models", "--model", "stub/x").out
     assert Path(user.equitr_home / "config.yaml").exists()
+
+
+def test_what_does_not_count_is_said_once_on_stderr(stage: OpenStage) -> None:
+    user = stage([always(says("Hello."))])
+    project(user, {"llm": {"budget": "8.00"}})
+
+    for arguments in (("runs", "--output", "json"), ("models",), ("chat", "--output", "json", "hello")):
+        ended = user.run(*arguments)
+        assert ended.code == 0, ended.brief
+        assert ended.err.count("is not trusted") == 1, ended.brief
+        assert "is not trusted" not in ended.out
+    assert "not trusted" not in user.run("trust").err
+
+    (user.equitr_home / "config.yaml").unlink()
+    (user.equitr_home / "config.yaml").mkdir()
+    told = user.run("models")
+    assert "config.yaml is a folder, not a file" in told.err
+
+
+def test_a_profile_that_names_no_tool_stops_before_money_is_spent(stage: OpenStage) -> None:
+    user = stage([plans(task("T1"), task("T2"))])
+    folder = user.equitr_home / "profiles"
+    folder.mkdir()
+    (folder / "worker.yaml").write_text("extends: worker\ntools: [read_file, write_fill, hand_in]\n")
+
+    ended = user.run(*PLANNED, "build words")
+
+    assert ended.code == 2, ended.brief
+    assert ended.err.splitlines() == [
+        f"error: {folder / 'worker.yaml'}:2: tools: there is no tool write_fill",
+        "hint: did you mean write_file?",
+    ]
+    assert not user.server.requests
+    assert json.loads(user.run("runs", "--output", "json").out)["runs"] == []

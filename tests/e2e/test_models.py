@@ -233,3 +233,37 @@ def test_a_failing_model_in_one_task_leaves_the_others(stage: OpenStage) -> None
     if ended.code == 1:
         assert ended.task("T2")["state"] == "done"
         assert ended.task("T1")["reason"] == "model_error"
+
+
+def test_the_doctor_says_how_each_model_is_called_and_what_limits_hold(stage: OpenStage) -> None:
+    user = stage(Script(rules=(answering(),), models=(OfferedModel(id="strong"), OfferedModel(id="weak"))))
+    user.configure(
+        {
+            "llm": {
+                "limits": {"task": 2, "workflows": {"epic": 7}},
+                "models": {
+                    "supervisor": {"model": "stub/strong", "fallbacks": ["anthropic/claude-sonnet-4-5"]},
+                    "worker": {"model": "stub/weak", "tools": "text"},
+                },
+            }
+        }
+    )
+
+    before = user.run("doctor")
+    user.environ["ANTHROPIC_API_KEY"] = "not-a-real-key"
+    listed = user.run("models")
+    user.environ.pop("ANTHROPIC_API_KEY")
+
+    assert before.code == 2, before.brief  # a fallback without its key
+    assert f"model: stub/strong at {user.server.url}, called directly, native tools" in before.out
+    assert f"model: stub/weak at {user.server.url}, called directly, tools as text (as configured)" in before.out
+    assert "fallback: anthropic/claude-sonnet-4-5 (for stub/strong): ANTHROPIC_API_KEY is not set" in before.out
+    assert "limits: $10.00 a run, $7 an epic, $2 a task" in before.out
+    assert "store: " in before.out
+    assert "anthropic/claude-sonnet-4-5 (fallback 1 of the supervisor)" in listed.out
+    assert "ANTHROPIC_API_KEY is set, price $" in listed.out
+
+    (user.equitr_home / "equitr.db").write_bytes(b"no database" * 500)
+    damaged = user.run("doctor")
+    assert damaged.code == 2, damaged.brief
+    assert "equitr.db is damaged" in damaged.out

@@ -165,3 +165,16 @@ def test_workers_cannot_edit_the_planning_documents(stage: OpenStage) -> None:
     assert ended.code == 0, ended.brief
     assert ended.of("tool_returned", task="T1", name="write_file")[0]["is_error"]
     assert user.read("docs/design.md").endswith(DESIGN)
+
+
+def test_quitting_at_a_permission_ends_a_chat_and_runs_nothing(stage: OpenStage) -> None:
+    user = stage([calls("run_command", command=TOUCH), says("Touched.")])
+
+    with user.terminal("chat", "touch it") as terminal:
+        terminal.answer("/quit", prompt="allow>")
+        code = terminal.wait()
+
+    assert code == 130, terminal.screen
+    assert "Paused (interrupted)" in terminal.screen
+    assert not is_touched(user)
+    assert len(user.server.requests) == 1

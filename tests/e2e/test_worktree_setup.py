@@ -1,5 +1,6 @@
 from equitr_coder.testing.script import calls, rule
 from tests.e2e.conftest import OpenStage
+from tests.e2e.scenes import tool_results
 
 SETUP = """\
 links: [vendor]
@@ -15,6 +16,9 @@ def test_a_trusted_project_gets_its_links_copies_and_set_up_in_worktrees_and_che
         [
             rule(
                 calls("run_command", command="cat vendor/lib.txt built/lock.txt .env.test"),
+                calls("read_file", path="vendor/lib.txt"),
+                calls("write_file", path="vendor/more.txt", content="mine\n"),
+                calls("list_files"),
                 calls("write_file", path="made.txt", content="made\n"),
                 calls("hand_in", summary="made it"),
                 offers="hand_in",
@@ -36,7 +40,11 @@ def test_a_trusted_project_gets_its_links_copies_and_set_up_in_worktrees_and_che
     assert sorted(path.name for path in user.repo.iterdir() if path.name not in (".git", ".equitr")) == [
         ".env.test", ".gitignore", "README.md", "lock.txt", "made.txt", "vendor",
     ]  # fmt: skip
-    read = user.server.requests[-2].messages[-1]["content"]
+    read, shown, refused, listed, _ = tool_results(user.server.requests[-1])
+    assert "a library" in shown
+    assert "cannot be written" in refused
+    assert not (user.repo / "vendor" / "more.txt").exists()
+    assert "left out: vendor" in listed
     assert "a library" in read
     assert "v1" in read
     assert "secret-free" in read

@@ -10,7 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from equitr_coder.adapters.sqlite.store import SqliteStore
-from equitr_coder.budget.ledger import Ledger, Limits
+from equitr_coder.budget import Ledger, Limits
+from equitr_coder.budget.limiter import RateLimiter
 from equitr_coder.domain.approvals import Decision, Touches, Verdict
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.events import Event, RunStarted
@@ -22,8 +23,9 @@ from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.engine.dispatch import Desk, Dispatcher
 from equitr_coder.engine.guards import NoDeadline, StepLimit
 from equitr_coder.engine.loop import AgentLoop, Opening
-from equitr_coder.engine.model_call import Caller, ModelCalls
-from equitr_coder.ports import Policy, Tool, ToolContext, ToolResult
+from equitr_coder.engine.model_call import Caller, ModelCalls, Providers
+from equitr_coder.engine.outages import Outages
+from equitr_coder.ports import Lane, Policy, Tool, ToolContext, ToolResult
 from equitr_coder.session.approvals import ApprovalDesk
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.outputs import KeptOutputs
@@ -119,6 +121,8 @@ class Bench:
     note: Note
     ledger: Ledger
     desk: ApprovalDesk
+    providers: Providers
+    spec: ModelSpec = MODEL
 
     def agent(
         self,
@@ -134,11 +138,11 @@ class Bench:
         return AgentLoop(
             caller=caller,
             opening=Opening(
-                system="be good", first_message="hello", model=MODEL, tools=tuple(tool.spec for tool in offered)
+                system="be good", first_message="hello", model=self.spec, tools=tuple(tool.spec for tool in offered)
             ),
             calls=ModelCalls(
                 caller=caller,
-                client=self.model,
+                providers=self.providers,
                 budget=self.ledger,
                 events=self.hub,
                 clock=self.clock,
@@ -186,7 +190,13 @@ async def bench(tmp_path: Path) -> AsyncIterator[OpenBench]:
         )
         ledger = Ledger(RUN, limits=Limits(run=limit), prices=FlatPrices(), counter=ThousandTokens())
         model = ScriptedModel(as_script(list(script)))  # type: ignore[arg-type]
-        return Bench(tmp_path, store, hub, clock, model, Note(), ledger, ApprovalDesk(hub))
+        providers = Providers(
+            client=model,
+            limiter=RateLimiter(lane_of=lambda spec: Lane(spec.name, "scripted"), clock=clock, spread=lambda: 1.0),
+            outages=Outages(clock),
+            name_of=lambda _: "scripted",
+        )
+        return Bench(tmp_path, store, hub, clock, model, Note(), ledger, ApprovalDesk(hub), providers)
 
     yield open_bench
     for store in stores:

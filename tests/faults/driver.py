@@ -32,6 +32,9 @@ REPOSITORY = (
     "tree_with",
     "forecast",
     "move_ref",
+    "delete_ref",
+    "keep",
+    "put_back",
     "land",
     "recover_landings",
 )

@@ -86,7 +86,7 @@ def test_a_commit_of_the_user_before_the_approval_is_built_upon(
 
 def test_an_edit_of_the_user_during_an_open_landing_stays(victim: OpenVictim) -> None:
     killed = victim(EPIC)
-    assert killed.go(kill=("store.write_journal", "after", 4)) is None
+    assert killed.go(kill=("store.write_journal", "after", 5)) is None
     (killed.repo / "README.md").write_text("# Mine\n")
     killed.finish()
     assert (killed.view.state, killed.view.landed) == (RunState.COMPLETED, False)

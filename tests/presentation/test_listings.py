@@ -5,10 +5,10 @@ from decimal import Decimal
 from equitr_coder.domain.epic import Plan, SyncPoint, Task
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.money import Usage
-from equitr_coder.domain.queries import CostAnswer, CostRow, TrustAnswer
+from equitr_coder.domain.queries import ConfigAnswer, ConfigEntry, CostAnswer, CostRow, TrustAnswer
 from equitr_coder.presentation.cost import cost_lines
 from equitr_coder.presentation.diff import diff_lines, diff_size
-from equitr_coder.presentation.listings import trust_lines
+from equitr_coder.presentation.listings import config_lines, trust_lines
 from equitr_coder.presentation.plan import plan_lines, task_lines
 from equitr_coder.presentation.slash import SLASH_COMMANDS, find_slash, slash_help_lines
 from equitr_coder.presentation.text import Tone, cells
@@ -44,6 +44,28 @@ def test_plan_keeps_to_the_width_of_a_terminal() -> None:
     wide = Plan(title="x", tasks=(Task(id=TaskId("T1"), title="t", check="pytest " * 40),))
 
     assert max(cells(line.text) for line in plan_lines(wide, width=100)) <= 100
+
+
+def test_plan_on_a_narrow_terminal_keeps_task_title_needs_and_check() -> None:
+    head, first, second = (line.text for line in plan_lines(PLAN, width=40)[2:5])
+
+    assert head.split() == ["task", "title", "needs", "check"]
+    assert first.split()[0] == "T1"
+    assert second.split()[-2:] == ["T1", "true"]
+    assert max(map(cells, (head, first, second))) <= 40
+
+
+def test_configuration_too_wide_for_the_terminal_is_shown_whole_one_above_the_other() -> None:
+    entries = (
+        ConfigEntry(key="llm.budget", value="5", source="default"),
+        ConfigEntry(key="checks.default", value="python -m pytest -q", source="user /home/me/.equitr/config.yaml:12"),
+    )
+
+    assert [line.text for line in config_lines(ConfigAnswer(entries=entries), width=50)] == [
+        "  llm.budget: 5 (default)",
+        "  checks.default: python -m pytest -q",
+        "      from user /home/me/.equitr/config.yaml:12",
+    ]
 
 
 def test_task_shows_its_continuous_todo_numbers() -> None:

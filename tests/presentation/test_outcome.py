@@ -1,6 +1,8 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from equitr_coder.domain import events as e
 from equitr_coder.domain.epic import Plan, SyncPoint, Task, TaskState
 from equitr_coder.domain.errors import StopReason
@@ -85,7 +87,13 @@ def test_money_by_model_adds_up_to_the_total_and_open_calls_are_held_not_spent()
         ("m1", Decimal("0.15"), 2),
     ]
     assert sum(row.usd for row in by_model(view)) == view.spent
-    assert outcome(view)["cost"] == {"total": "0.40", "by_model": {"m2": "0.25", "m1": "0.15"}}
+    cost = outcome(view)["cost"]
+    assert (cost["total"], cost["by_model"]) == ("0.40", {"m2": "0.25", "m1": "0.15"})
+    assert cost["top"] == [
+        {"model": "m2", "agent": "a", "purpose": "work", "calls": 1, "usd": "0.25"},
+        {"model": "m1", "agent": "a", "purpose": "work", "calls": 1, "usd": "0.10"},
+        {"model": "m1", "agent": "b", "purpose": "work", "calls": 1, "usd": "0.05"},
+    ]
 
 
 def test_dearest_uses_are_three_and_free_ones_are_none() -> None:
@@ -112,6 +120,21 @@ def test_unusable_plan_is_trouble() -> None:
     end = e.RunFinished(state=RunState.FAILED, reason=StopReason.BAD_PLAN, content="no plan", hint="say more")
 
     assert trouble(fold([end])) == ("no plan", "say more")
+
+
+@pytest.mark.parametrize("state", [RunState.PAUSED, RunState.FAILED])
+def test_no_error_is_without_a_hint(state: RunState) -> None:
+    started = e.RunStarted(kind=RunKind.CHAT, request="x", workspace="/w", options=RunOptions())
+    end = (
+        e.RunPaused(reason=StopReason.CANCELLED, detail="it broke")
+        if state is RunState.PAUSED
+        else e.RunFinished(state=state, detail="the model's answer was empty")
+    )
+
+    found = trouble(fold([started, end]))
+
+    assert found is not None
+    assert all(part.strip() for part in found)
 
 
 def test_budget_stop_names_the_command_that_goes_on() -> None:

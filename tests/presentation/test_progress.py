@@ -220,6 +220,22 @@ def test_task_that_goes_back_says_why_and_which_attempt_follows() -> None:
     assert lines(started(), APPROVED, first, back, again) == ["> T1 Cart: w starts, attempt 2"]
 
 
+def test_a_check_that_printed_nothing_is_not_followed_by_a_colon_and_nothing() -> None:
+    first = e.TaskChanged(task=T1, state=TaskState.WORKING, attempt=1, agent=AgentName("w"))
+    back = e.TaskChanged(
+        task=T1,
+        state=TaskState.READY,
+        attempt=1,
+        reason=StopReason.CHECK_TIMEOUT,
+        detail="`make` did not end in time. Its last output:\n\nmaking\n",
+    )
+
+    assert lines(started(), APPROVED, first, back) == [
+        "~ T1 Cart: sent back after attempt 1 (check_timeout): `make` did not end in time.",
+        "    making",
+    ]
+
+
 def test_ready_task_without_a_reason_is_not_news() -> None:
     assert lines(started(), APPROVED, e.TaskChanged(task=T1, state=TaskState.READY)) == []
 

@@ -71,10 +71,25 @@ def test_painted_text_cannot_bring_its_own_escapes() -> None:
 
 @given(
     st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30), st.text(max_size=60)), min_size=1),
-    st.integers(min_value=90, max_value=200),
+    st.integers(min_value=20, max_value=200),
 )
 def test_table_keeps_to_its_width(rows: list[tuple[str, str, str]], width: int) -> None:
     assert all(cells(line) <= width for line in table(rows, width=width))
+
+
+def test_a_narrow_table_leaves_out_what_it_can_spare_before_it_cuts_the_rest_to_pieces() -> None:
+    rows = [("run-7k2m9x4q", "epic-001", "= awaiting approval", "3/12", "a bookmark service")]
+    header = ("run", "epic", "state", "tasks", "title")
+
+    assert table(rows, header=header, width=60, spare=(3, 1)) == [
+        "  run           epic      state                title",
+        "  run-7k2m9x4q  epic-001  = awaiting approval  a bookmark...",
+    ]
+    assert table(rows, header=header, width=50, spare=(3, 1)) == [
+        "  run           state                title",
+        "  run-7k2m9x4q  = awaiting approval  a bookmark...",
+    ]
+    assert all(cells(line) <= 40 for line in table(rows, header=header, width=40, spare=(3, 1)))
 
 
 def test_table_without_a_width_cuts_nothing() -> None:

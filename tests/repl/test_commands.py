@@ -208,7 +208,7 @@ async def test_diff_shows_what_changed() -> None:
 
 
 async def test_undo_names_the_files_it_took_back_and_those_it_left_alone() -> None:
-    checkpoint = e.CheckpointTaken.model_validate({**WHO, "tree": "7" * 40})
+    checkpoint = e.CheckpointTaken.model_validate({**WHO, "tree": "7" * 40, "left": ["b.py"]})
     files = [changed("a.py"), changed("b.py"), changed("scratch", "created"), changed("scratch", "deleted")]
     turn: list[Step] = [reserved(), *files, settled(), finished()]
     api = PlayedApi(turn, [changed("a.py"), checkpoint])

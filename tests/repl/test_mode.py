@@ -56,5 +56,5 @@ def test_the_setup_is_read_from_what_is_in_force() -> None:
     assert Setup.of(ConfigAnswer(entries=entries), MODELS) == Setup(
         models=SETUP.models, budget=Decimal("2.50"), multi_agent=True
     )
-    unlimited = ConfigAnswer(entries=(ConfigEntry(key="llm.budget", value="null", source="default"),))
+    unlimited = ConfigAnswer(entries=(ConfigEntry(key="llm.budget", value="unlimited", source="default"),))
     assert Setup.of(unlimited, ModelsAnswer(configured=())).budget is None

@@ -231,7 +231,7 @@ async def test_keys_typed_while_the_plan_is_fetched_do_not_approve_it() -> None:
         person.types("a bookmark service\r")
         await person.asks("review>")
         person.types("what\r")
-        await person.sees("what\n  approve ")
+        await person.sees("`what` means nothing here. Type approve, show, revise, edit or quit")
         await person.asks("review>")
 
     assert [type(command) for command in api.submitted] == [c.StartRun]

@@ -127,7 +127,7 @@ def test_a_configuration_that_cannot_be_read_is_a_warning(machine: "Machine") ->
     loaded = machine.load()
 
     (warning,) = loaded.warnings
-    assert "cannot be read" in warning
+    assert "is a folder, not a file" in warning
     assert str(machine.home / "config.yaml") in warning
 
 

@@ -31,6 +31,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20
 WORDS = st.text("abcdefgXYZ0123456789-./: #'\"", min_size=1, max_size=20).filter(
     lambda text: bool(text.strip()) and text not in ("null", "~") and text == text.strip()
 )
+SCRIPT = WORDS.map(lambda name: "/" + name.strip("/ ")).filter(lambda path: str(Path(path)) == path)
 COUNT = st.integers(1, 10**6)
 SECONDS = st.floats(0.001, 10**6)
 WARMTH = st.none() | st.floats(0, 2)
@@ -66,7 +67,7 @@ def configurations(text: st.SearchStrategy[str]) -> st.SearchStrategy[Settings]:
         budget=st.none() | MONEY,
         models=st.builds(TierSettings, supervisor=model, worker=model),
         prices=st.dictionaries(text, prices, max_size=3),
-        script=st.none() | WORDS.map(lambda name: "/" + name.strip("/ ")),
+        script=st.none() | SCRIPT,
         timeout=SECONDS,
         retries=st.integers(0, 9),
     )

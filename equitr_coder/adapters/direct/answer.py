@@ -66,7 +66,7 @@ class Answer:
     def _parse(self, payload: str) -> Mapping[str, Any]:
         try:
             chunk = json.loads(payload)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise bad_response("a piece of the stream is no JSON; it broke off or is damaged", self._route) from error
         if not isinstance(chunk, dict):
             raise bad_response("a piece of the stream is no JSON object", self._route)
@@ -75,7 +75,7 @@ class Answer:
     def _whole(self, body: bytes) -> Mapping[str, Any]:
         try:
             answer = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if not body.strip() or body.lstrip()[:1] == b"{":
                 raise bad_response("the answer broke off", self._route) from error
             hint = "Check llm.api_base: it has to lead to an endpoint for OpenAI chat completions."

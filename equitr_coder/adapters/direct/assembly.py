@@ -80,6 +80,13 @@ class ReplyAssembly:
     def has_content(self) -> bool:
         return bool(self._text or self._calls or self._reasoning)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it may be the whole answer when the server never said why it stopped: a call that ends inside its
+        arguments is not.
+        """
+        return self.has_content and all(not call.arguments or _is_object(call.arguments) for call in self._calls)
+
     def add(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         """Take one chunk, or a whole completion. Later usage replaces earlier: some servers count along."""
         self._model = self._model or _string(chunk.get("model"))

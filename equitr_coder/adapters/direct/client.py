@@ -1,25 +1,26 @@
 """The direct model client: one request, one stream, one reply. Never retries; it only learns an endpoint's spelling."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from equitr_coder.adapters.direct.answer import Answer
 from equitr_coder.adapters.direct.assembly import ReplyAssembly
-from equitr_coder.adapters.direct.messages import write_messages, write_tools
+from equitr_coder.adapters.direct.messages import nine_letters, write_messages, write_tools
+from equitr_coder.adapters.direct.ollama import OllamaContext
+from equitr_coder.adapters.direct.recollection import Signatures
 from equitr_coder.adapters.direct.refusals import Spelling, find_error, read_refusal, respell
-from equitr_coder.adapters.direct.transport import Connections, import_httpx, transport_error
+from equitr_coder.adapters.direct.transport import Connections, read_error_body, transport_errors
 from equitr_coder.adapters.models.errors import bad_response, refused
+from equitr_coder.adapters.models.limits import read_limits
 from equitr_coder.adapters.models.providers import Resolve, Route, require_key
 from equitr_coder.domain.ids import CallId
 from equitr_coder.domain.models import AssistantMessage, Delta, ModelRequest, Reply
 
 if TYPE_CHECKING:
     import httpx
-
-_MAX_ERROR = 64 * 1024
 
 
 class DirectClient:
@@ -31,23 +32,28 @@ class DirectClient:
         self._connections = Connections(timeout=timeout)
         self._spellings: dict[tuple[str | None, str], Spelling] = {}
         self._paths: dict[str | None, str] = {}
+        self._signatures = Signatures()
+        self._ollama = OllamaContext()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | Reply, None]:
         route = self._resolve(request.model)
         require_key(route)
         assembly = ReplyAssembly(taken=call_ids(request))
-        with self._transport_errors(route, assembly):
+        with transport_errors(route, timeout=self._timeout, is_finished=lambda: assembly.is_finished):
             async with self._open(request, route) as (response, body):
                 answer = Answer(response, route)
                 async with aclosing(answer.chunks()) as chunks:
                     async for chunk in chunks:
                         if error := find_error(chunk, has_begun=assembly.has_content):
                             raise refused(error, route)
+                        if route.name == "gemini":
+                            self._signatures.note(route.model, chunk)
                         for delta in assembly.add(chunk):
                             yield delta
-        if not assembly.is_finished and not (answer.is_complete and assembly.has_content):
+        if not assembly.is_finished and not (answer.is_complete and assembly.is_whole):
             raise bad_response("the answer broke off", route)
-        yield assembly.reply(body, request_id=response.headers.get("x-request-id"))
+        reply = assembly.reply(body, request_id=response.headers.get("x-request-id"))
+        yield sign_reply(reply, route, response.headers)
 
     async def close(self) -> None:
         await self._connections.close()
@@ -59,20 +65,22 @@ class DirectClient:
         """The open answer with a good status, and the body that was sent for it."""
         client = self._connections.client(route)
         spelling = self._spelling(route)
+        is_ollama = route.provider.lists == "ollama"
         while True:
-            body = write_body(request, route, spelling)
+            body = write_body(request, route, spelling, signatures=self._signatures)
+            if is_ollama:
+                await self._ollama.check(client, route, body, sent=False)
             sent = client.stream(
-                "POST",
-                f"{route.base}{spelling.path}/chat/completions",
-                content=json.dumps(body, ensure_ascii=False).encode(),
-                headers=_headers(route),
+                "POST", f"{route.base}{spelling.path}/chat/completions", content=as_json(body), headers=_headers(route)
             )
             async with sent as response:
                 if response.status_code == 200:
                     self._remember(route, spelling)
+                    if is_ollama:
+                        await self._ollama.check(client, route, body, sent=True)
                     yield response, body
                     return
-                refusal = read_refusal(response.status_code, await _error_body(response), response.headers)
+                refusal = read_refusal(response.status_code, await read_error_body(response), response.headers)
             other = respell(spelling, refusal, route)
             if other is None:
                 raise refused(refusal, route)
@@ -86,27 +94,34 @@ class DirectClient:
         self._spellings[route.base, route.model] = spelling
         self._paths[route.base] = spelling.path
 
-    @contextmanager
-    def _transport_errors(self, route: Route, assembly: ReplyAssembly) -> Iterator[None]:
-        """What httpx raises, as ours. An answer that was complete when the connection broke is kept."""
-        httpx = import_httpx()
-        try:
-            yield
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            if not assembly.is_finished:
-                raise transport_error(error, route, timeout=self._timeout) from error
 
-
-def write_body(request: ModelRequest, route: Route, spelling: Spelling) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": route.model, "messages": write_messages(request), "stream": True}
+def write_body(
+    request: ModelRequest, route: Route, spelling: Spelling, *, signatures: Signatures | None = None
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": route.model, "messages": _messages(request, route, signatures), "stream": True}
     if request.tools:
         body["tools"] = write_tools(request.tools)
     if spelling.asks_usage:
         body["stream_options"] = {"include_usage": True}
+    if route.name == "openrouter":
+        body["usage"] = {"include": True}
     if request.model.temperature is not None and spelling.has_temperature:
         body["temperature"] = request.model.temperature
     body[spelling.limit] = request.max_tokens
     return body
+
+
+def sign_reply(reply: Reply, route: Route, headers: Mapping[str, str]) -> Reply:
+    """With who answered and what the headers say; a cost counts only from those known to state it in US dollars."""
+    usage = reply.usage
+    if usage.reported_usd is not None and not route.provider.reports_cost:
+        usage = usage.model_copy(update={"reported_usd": None})
+    return reply.model_copy(update={"provider": route.name, "limits": read_limits(headers), "usage": usage})
+
+
+def as_json(body: object) -> bytes:
+    """Half a surrogate pair, which a model may write, cannot be sent; it becomes a question mark."""
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", errors="replace")
 
 
 def call_ids(request: ModelRequest) -> set[CallId]:
@@ -114,21 +129,16 @@ def call_ids(request: ModelRequest) -> set[CallId]:
     return {call.id for message in request.messages if isinstance(message, AssistantMessage) for call in message.calls}
 
 
+def _messages(request: ModelRequest, route: Route, signatures: Signatures | None) -> list[dict[str, Any]]:
+    if route.name == "mistral":
+        return write_messages(request, id_of=nine_letters)
+    if route.name == "gemini" and signatures is not None:
+        return write_messages(request, more=lambda call, first: signatures.more(route.model, call, first))
+    return write_messages(request)
+
+
 def _headers(route: Route) -> dict[str, str]:
     headers = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
     if route.key is not None:
         headers["authorization"] = f"Bearer {route.key}"
     return headers
-
-
-async def _error_body(response: "httpx.Response") -> bytes:
-    """As much as came: the status is the answer, the text only explains it."""
-    httpx, body = import_httpx(), b""
-    try:
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > _MAX_ERROR:
-                break
-    except (httpx.TransportError, httpx.DecodingError):
-        return body
-    return body

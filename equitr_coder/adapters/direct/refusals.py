@@ -1,6 +1,7 @@
 """What an endpoint says when it does not answer, and how the request is spelled differently for it the next time."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,7 +50,7 @@ def read_refusal(status: int | None, body: bytes | str, headers: Mapping[str, st
         return Refusal(status, f"it redirects to {(headers or {}).get('location', 'nowhere')}", headers=headers)
     try:
         payload = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         is_page = text.lstrip().startswith("<")
         return Refusal(status, "a web page" if is_page else text, headers=headers)
     return _from_json(status, payload, headers) or Refusal(status, text, headers=headers)
@@ -65,8 +66,8 @@ def find_error(payload: Mapping[str, Any], *, has_begun: bool) -> Refusal | None
         return None
     refusal = _from_json(None, payload, None) or Refusal(None, str(error))
     code = error.get("code") if isinstance(error, Mapping) else None
-    is_status = isinstance(code, int) and 400 <= code < 600
-    return replace(refusal, status=code) if is_status and not has_begun else refusal
+    status = int(code) if isinstance(code, int | str) and re.fullmatch("[45][0-9][0-9]", str(code)) else None
+    return replace(refusal, status=status) if status and not has_begun else refusal
 
 
 def _from_json(status: int | None, payload: object, headers: Mapping[str, str] | None) -> Refusal | None:

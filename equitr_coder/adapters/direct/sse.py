@@ -54,6 +54,6 @@ class EventStream:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip() == "[DONE]"
     return True

@@ -4,12 +4,13 @@ httpx is imported here, on first use, without what it drags in for others.
 """
 
 import asyncio
+import importlib
 import os
 import socket
 import ssl
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0
 KEEP_ALIVE = 30.0
+_MAX_ERROR = 64 * 1024
 
 # Optional to httpx and httpcore and unused here: the command line (rich, pygments) and HTTP/2. Without them the import
 # costs less than half.
@@ -68,6 +70,30 @@ class Connections:
             raise UserError(f"the proxy in the environment cannot be used: {error}", hint=hint) from error
 
 
+@contextmanager
+def transport_errors(route: Route, *, timeout: float, is_finished: Callable[[], bool]) -> Iterator[None]:
+    """What httpx raises, as ours. An answer that was complete when the connection broke is kept."""
+    httpx = import_httpx()
+    try:
+        yield
+    except (httpx.TransportError, httpx.DecodingError) as error:
+        if not is_finished():
+            raise transport_error(error, route, timeout=timeout) from error
+
+
+async def read_error_body(response: "httpx.Response") -> bytes:
+    """As much as came: the status is the answer, the text only explains it."""
+    httpx, body = import_httpx(), b""
+    try:
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > _MAX_ERROR:
+                break
+    except (httpx.TransportError, httpx.DecodingError):
+        return body
+    return body
+
+
 def transport_error(error: Exception, route: Route, *, timeout: float) -> ModelError:
     """Ours for what httpx raises when a connection fails. Only before a connection stands is nothing sent."""
     import httpx
@@ -89,6 +115,15 @@ def _reason(error: Exception) -> str:
             words = os.strerror(cause.errno)
         cause = cause.__cause__ or cause.__context__
     return words
+
+
+def warm_up() -> None:
+    """Import what the first call needs, ahead of it: in a thread while the event loop waits for other programs."""
+    import_httpx()
+    # httpcore asks for these only when its first connection opens. Should they move, the first call loads them itself.
+    for name in ("httpcore._backends.anyio", "anyio._backends._asyncio"):
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def import_httpx() -> "ModuleType":

@@ -1,11 +1,13 @@
 """A provider's usage report to our disjoint classes of tokens, and an estimate when there is none.
 
-Understands the OpenAI shape with its relatives (DeepSeek, OpenRouter, xAI, litellm) and the Anthropic shape.
+Understands the OpenAI shape with its relatives (DeepSeek, OpenRouter, Groq, Gemini, Moonshot, xAI, litellm) and the
+Anthropic shape.
 """
 
 import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from equitr_coder.domain.models import AssistantMessage
@@ -25,11 +27,16 @@ def read_usage(report: Mapping[str, Any] | None) -> Usage | None:
 
 def estimate_usage(body: Mapping[str, Any], message: AssistantMessage, reasoning: str) -> Usage:
     """Our own figures, by length, marked as such. `body` is the request as it was sent."""
-    sent = sum(_size(body.get(part)) for part in ("messages", "tools"))
-    calls = sum(len(call.name.encode()) + len(call.arguments.encode()) for call in message.calls)
-    hidden = _tokens(len(reasoning.encode()))
-    written = _tokens(len(message.text.encode()) + calls)
+    sent = sent_bytes(body)
+    calls = sum(_length(call.name) + _length(call.arguments) for call in message.calls)
+    hidden = _tokens(_length(reasoning))
+    written = _tokens(_length(message.text) + calls)
     return Usage(input=_tokens(sent), output=written + hidden, reasoning=hidden, estimated=True)
+
+
+def sent_bytes(body: Mapping[str, Any]) -> int:
+    """Of everything in a request that the model reads."""
+    return sum(_size(body.get(part)) for part in ("system", "messages", "tools"))
 
 
 def _openai(report: Mapping[str, Any]) -> Usage:
@@ -38,7 +45,8 @@ def _openai(report: Mapping[str, Any]) -> Usage:
     prompt, completion = _count(report, "prompt_tokens"), _count(report, "completion_tokens")
     cache_read = (
         _count(asked, "cached_tokens")
-        or _count(report, "prompt_cache_hit_tokens")
+        or _count(report, "prompt_cache_hit_tokens")  # DeepSeek
+        or _count(report, "cached_tokens")  # Moonshot, Together
         or _count(report, "cache_read_input_tokens")
     )
     written = (
@@ -48,9 +56,12 @@ def _openai(report: Mapping[str, Any]) -> Usage:
     )
     write_1h = min(written, _count(_mapping(asked, "cache_creation_token_details"), "ephemeral_1h_input_tokens"))
     cached = cache_read + written
-    reasoning = _count(answered, "reasoning_tokens")
-    if reasoning and _count(report, "total_tokens") == prompt + completion + reasoning:
-        completion += reasoning  # reported beside the completion, not inside it
+    reasoning = _count(answered, "reasoning_tokens") or _count(report, "reasoning_tokens")
+    beside = _count(report, "total_tokens") - prompt - completion
+    if beside > 0 and beside == reasoning:
+        completion += reasoning  # xAI reports it beside the completion, not inside it
+    elif beside > 0 and not reasoning and beside != cached:
+        completion, reasoning = completion + beside, beside  # Gemini bills its thoughts and names them only in the sum
     return Usage(
         # a prompt smaller than its own cached part was counted without it
         input=prompt - cached if prompt >= cached else prompt,
@@ -59,18 +70,41 @@ def _openai(report: Mapping[str, Any]) -> Usage:
         cache_write_1h=write_1h,
         output=completion,
         reasoning=min(reasoning, completion),
+        reported_usd=_reported_cost(report),
     )
 
 
+def _reported_cost(report: Mapping[str, Any]) -> Decimal | None:
+    """OpenRouter's `cost`, in US dollars, to the last digit it was written with.
+
+    With a key of the person's own at the provider it is OpenRouter's fee alone; the provider's bill comes on top.
+    """
+    cost = _amount(report.get("cost"))
+    if cost is not None and report.get("is_byok"):
+        cost += _amount(_mapping(report, "cost_details").get("upstream_inference_cost")) or 0
+    return cost
+
+
+def _amount(figure: object) -> Decimal | None:
+    if isinstance(figure, bool) or not isinstance(figure, int | float) or not math.isfinite(figure) or figure < 0:
+        return None
+    return Decimal(f"{Decimal(str(figure)):f}")
+
+
 def _anthropic(report: Mapping[str, Any]) -> Usage:
-    written = _count(report, "cache_creation_input_tokens")
-    write_1h = min(written, _count(_mapping(report, "cache_creation"), "ephemeral_1h_input_tokens"))
+    lifetimes = _mapping(report, "cache_creation")
+    write_1h = _count(lifetimes, "ephemeral_1h_input_tokens")
+    known = write_1h + _count(lifetimes, "ephemeral_5m_input_tokens")
+    written = _count(report, "cache_creation_input_tokens") or known
+    write_1h = min(written, write_1h)
+    output = _count(report, "output_tokens")
     return Usage(
         input=_count(report, "input_tokens"),
         cache_read=_count(report, "cache_read_input_tokens"),
         cache_write=written - write_1h,
         cache_write_1h=write_1h,
-        output=_count(report, "output_tokens"),
+        output=output,
+        reasoning=min(output, _count(_mapping(report, "output_tokens_details"), "thinking_tokens")),
     )
 
 
@@ -85,7 +119,12 @@ def _count(report: Mapping[str, Any], key: str) -> int:
 
 
 def _size(part: object) -> int:
-    return len(json.dumps(part, ensure_ascii=False).encode()) if part else 0
+    return _length(json.dumps(part, ensure_ascii=False)) if part else 0
+
+
+def _length(text: str) -> int:
+    """In bytes; half of a surrogate pair, which models do write, has none of its own."""
+    return len(text.encode(errors="replace"))
 
 
 def _tokens(size: int) -> int:

@@ -1,5 +1,6 @@
 """What stands in the user's checkout, before any money is spent. Reads only."""
 
+import asyncio
 import os
 import re
 from dataclasses import dataclass
@@ -38,7 +39,16 @@ def bare_repository(root: Path) -> RepoState:
 
 async def inspect(git: Git, *, hidden: Path) -> RepoState:
     """`hidden` is our home folder: never reported, should it lie inside the checkout."""
-    status = await _status(git, hidden)
+    await git.configuration()  # once for all of them
+    try:
+        async with asyncio.TaskGroup() as group:  # every run starts with these: together they take as long as one
+            asked_status = group.create_task(_status(git, hidden))
+            identity = group.create_task(find_identity(git))
+            submodules = group.create_task(_submodules(git))
+            uses_lfs = group.create_task(_uses_lfs(git))
+    except* Exception as errors:
+        raise errors.exceptions[0] from errors
+    status = asked_status.result()
     return RepoState(
         root=git.checkout.root,
         is_repository=True,
@@ -47,9 +57,9 @@ async def inspect(git: Git, *, hidden: Path) -> RepoState:
         head=status.head,
         dirty=status.dirty,
         untracked=status.untracked,
-        has_identity=(await find_identity(git)).is_known,
-        submodules=await _submodules(git),
-        uses_lfs=await _uses_lfs(git),
+        has_identity=identity.result().is_known,
+        submodules=submodules.result(),
+        uses_lfs=uses_lfs.result(),
         in_progress=git.checkout.unfinished(),
     )
 

@@ -117,8 +117,8 @@ async def refuse(git: Git, move: Move, reason: str) -> Landing:
     short = shlex.quote(move.branch.removeprefix("refs/heads/"))
     wanted = shlex.quote(await branch_at(git, move.new))
     tip = (await git.run("rev-parse", "--verify", "--quiet", move.branch, accept=(0, 1, 128))).line
-    follows = bool(tip) and (await git.run("merge-base", "--is-ancestor", tip, move.new, accept=(0, 1))).code == 0
-    merge = f"git merge --ff-only {wanted}" if follows else f"git merge {wanted}"
+    # Not `--ff-only`: whoever reads this may have to commit first, and then it would not serve any more.
+    merge = f"git merge {wanted}"
     head = await read_head(git)
     if not tip:
         command = f"git switch {wanted}" if wanted != move.new else f"git switch --detach {wanted}"

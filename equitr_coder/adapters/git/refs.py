@@ -10,6 +10,8 @@ from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId
 
+_OURS = "refs/equitr/"
+
 
 def full_name(ref: str) -> str:
     """`main` -> `refs/heads/main`; full names and HEAD stay."""
@@ -55,6 +57,13 @@ async def swap(git: Git, name: str, new: str, *, old: str | None, reason: str = 
             raise
         return False
     return True
+
+
+async def keep(git: Git, name: str, object_id: str) -> None:
+    """`name` holds the object, a commit or not, whatever it held: what only a ref of ours names is never garbage."""
+    if not name.startswith(_OURS):
+        raise ValueError(f"not a ref of ours: {name}")
+    await git.run("update-ref", "--no-deref", name, object_id)
 
 
 async def delete_ref(git: Git, ref: str) -> None:

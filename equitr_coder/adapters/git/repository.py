@@ -1,7 +1,7 @@
 """`ports.Repository` over git: finds the checkout once, then hands each question to the module that answers it."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from equitr_coder.adapters.git import inspection, refs, trees
@@ -16,6 +16,7 @@ from equitr_coder.adapters.git.reversal import take_back
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.adapters.git.snapshots import Snapshots
 from equitr_coder.adapters.git.worktrees import Worktrees, is_made_by_us
+from equitr_coder.adapters.git.writable import check_writable
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId, RunId, TreeId
 from equitr_coder.ports import Landing, MergeForecast, RepoState
@@ -55,6 +56,12 @@ class GitRepository:
         self._landings = Landings(home=self._home, journal=store, files=self._files)
         self._opened: Git | None = None
         self._identity = Identity(is_known=False)
+        self._is_new_enough = False
+
+    @property
+    def root(self) -> Path:
+        """Top of the checkout once it is found; of a plain folder the folder."""
+        return self._opened.checkout.root if self._opened is not None else self._root
 
     async def find(self) -> Git | None:
         """The real repository; None for a plain folder that may have a shadow."""
@@ -71,15 +78,19 @@ class GitRepository:
         return self._opened
 
     async def inspect(self) -> RepoState:
-        if self._root.is_dir():
+        if self._root.is_dir() and not self._is_new_enough:
             await inspection.check_version(self._process, self._root)
+            self._is_new_enough = True
         found = await find_checkout(self._process, self._root)
         if found.bare_dir:
             return inspection.bare_repository(self._root)
         if found.checkout is None:
             return inspection.plain_folder(self._root)
-        self._opened = Git(self._process, found.checkout)
-        return await inspection.inspect(self._opened, hidden=self._home)
+        if self._opened is None or self._opened.checkout != found.checkout:
+            self._opened = Git(self._process, found.checkout)
+        state = await inspection.inspect(self._opened, hidden=self._home)
+        self._identity = Identity(is_known=state.has_identity)
+        return state
 
     async def ensure(self) -> RepoState:
         state = await self.inspect()
@@ -115,6 +126,15 @@ class GitRepository:
             raise UserError(f"{root} is no worktree of ours.", hint="Use `restore_files` in the user's checkout.")
         await self._snapshots.restore(git, tree)
 
+    async def put_back(self, root: Path, before: TreeId, paths: Collection[str]) -> TreeId:
+        """In a worktree of ours: make `paths` what they are in `before` (content, mode, or absent), leave everything
+        else as it stands. Returns the tree of the files then.
+        """
+        git, is_ours = await self._at(root)
+        now = await self._snapshots.take(git, is_ours=is_ours)
+        await self.restore(root, await trees.mixed(git, now, before, paths=paths))
+        return await self._snapshots.take(git, is_ours=is_ours)
+
     async def commit_tree(
         self, tree: TreeId, parents: Sequence[CommitId], message: str, *, author: str | None = None
     ) -> CommitId:
@@ -133,6 +153,10 @@ class GitRepository:
 
     async def move_ref(self, ref: str, new: CommitId, old: CommitId | None) -> bool:
         return await refs.move_ref(await self.open(), ref, new, old=old)
+
+    async def keep(self, ref: str, tree: TreeId) -> None:
+        """Let `ref` (a full name under `refs/equitr/`) name `tree`, whatever it named: git never throws that away."""
+        await refs.keep(await self.open(), ref, tree)
 
     async def delete_ref(self, ref: str) -> None:
         await refs.delete_ref(await self.open(), ref)
@@ -164,7 +188,10 @@ class GitRepository:
 
     async def recover_landings(self) -> Sequence[str]:
         git = await self._find()
-        return await self._landings.recover(git) if git else ()
+        if git is None:
+            return ()
+        check_writable(git.checkout)  # neither a landing nor anything else of ours could be finished there
+        return await self._landings.recover(git)
 
     async def restore_files(self, from_tree: TreeId, to_tree: TreeId, root: Path) -> Sequence[str]:
         git, is_ours = await self._at(root)

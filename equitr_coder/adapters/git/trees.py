@@ -1,6 +1,6 @@
 """Reads and writes trees and commits without touching any checkout."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,6 +47,17 @@ async def tree_with(git: Git, base: str, files: Mapping[str, bytes | None]) -> T
         await git.run("read-tree", base, index=index)
         # Taking out what is not there is not an error to git, but `update-index` says so.
         await put_entries(git, index, {path: entry for path, entry in entries.items() if entry or path in before})
+        return TreeId((await git.run("write-tree", index=index)).line)
+
+
+async def mixed(git: Git, tree: str, other: str, *, paths: Collection[str]) -> TreeId:
+    """`tree`, with `paths` as they are in `other`: content and mode, or not there."""
+    there, wanted = await tree_entries(git, tree, paths), await tree_entries(git, other, paths)
+    with TemporaryDirectory(prefix="equitr-") as folder:
+        index = Path(folder) / "index"
+        await git.run("read-tree", tree, index=index)
+        entries = {path: wanted.get(path) for path in paths if path in there or path in wanted}
+        await put_entries(git, index, entries)
         return TreeId((await git.run("write-tree", index=index)).line)
 
 

@@ -1,1 +1,1 @@
-"""Every provider that does not speak the OpenAI wire, through litellm. The only package that imports it."""
+"""Every provider whose wire we do not speak ourselves, through litellm. The only package that imports it."""

@@ -1,12 +1,13 @@
 """The litellm model client: one request, one stream, one reply; litellm's habits end here."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from typing import Any
 
 from equitr_coder.adapters.direct.assembly import ReplyAssembly
-from equitr_coder.adapters.direct.client import call_ids
+from equitr_coder.adapters.direct.client import as_json, call_ids, sign_reply
 from equitr_coder.adapters.direct.messages import write_messages, write_tools
 from equitr_coder.adapters.direct.transport import CONNECT_TIMEOUT
 from equitr_coder.adapters.litellm.errors import litellm_error
@@ -18,6 +19,8 @@ from equitr_coder.domain.models import Delta, ModelRequest, Reply
 
 _NO_KEY = "none"
 """Else litellm looks for OpenAI's key in the environment by itself, and sends it to whatever endpoint it is given."""
+
+_RENAMED = "llm_provider-"
 
 
 class LiteLLMClient:
@@ -50,7 +53,7 @@ class LiteLLMClient:
                 raise litellm_error(error, route, timeout=self._timeout) from error
         if not _said_why_it_stopped(answer):
             raise bad_response("the answer broke off", route)
-        reply = assembly.reply(body)
+        reply = sign_reply(assembly.reply(body), route, _headers(answer))
         if not _reported_usage(answer):
             reply = reply.model_copy(update={"usage": reply.usage.model_copy(update={"estimated": True})})
         yield reply
@@ -67,7 +70,7 @@ class LiteLLMClient:
 
 
 def write_body(request: ModelRequest, route: Route) -> dict[str, Any]:
-    messages = write_messages(request)
+    messages = json.loads(as_json(write_messages(request)))
     body: dict[str, Any] = {
         "model": route.model,
         "messages": mark_prefix(messages) if wants_marks(route) else messages,
@@ -89,11 +92,11 @@ def _call_settings(route: Route) -> dict[str, Any]:
         "drop_params": True,  # parameters that a model does not take (a temperature) are left out
         "_skip_mcp_handler": True,  # else a call with tools imports litellm's MCP server, and fails without its extra
     }
-    if route.is_own_endpoint:
+    if route.is_own_endpoint or route.is_loopback:
         settings["api_base"] = route.base
     if route.key is not None:
         settings["api_key"] = route.key
-    elif route.is_own_endpoint and route.model.startswith("openai/"):
+    elif "api_base" in settings and route.model.startswith("openai/"):
         settings["api_key"] = _NO_KEY
     return settings
 
@@ -102,6 +105,13 @@ def _said_why_it_stopped(answer: Any) -> bool:
     """litellm ends a stream that was cut between two chunks with a `stop` of its own making."""
     reasons = ("received_finish_reason", "intermittent_finish_reason")
     return any(getattr(answer, name, "unknown") is not None for name in reasons)
+
+
+def _headers(answer: Any) -> dict[str, str]:
+    """The provider's, which litellm hands on in a private place; it renames those that OpenAI does not have."""
+    headers = {str(name): str(value) for name, value in dict(getattr(answer, "_response_headers", None) or {}).items()}
+    renamed = {name.removeprefix(_RENAMED): text for name, text in headers.items() if name.startswith(_RENAMED)}
+    return renamed or headers
 
 
 def _reported_usage(answer: Any) -> bool:

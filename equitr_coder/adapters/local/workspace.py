@@ -25,10 +25,17 @@ LARGEST_TEXT = 10_000_000
 
 
 class LocalWorkspace:
-    """A `ports.Workspace`. `environ` gives git and ripgrep their PATH."""
+    """A `ports.Workspace`. `environ` gives git and ripgrep their PATH.
 
-    def __init__(self, root: Path, *, environ: Mapping[str, str] | None = None) -> None:
+    `links` are paths below the root that stand for folders or files elsewhere, as commands see them: they can be read,
+    never written, and are neither listed nor searched.
+    """
+
+    def __init__(
+        self, root: Path, *, environ: Mapping[str, str] | None = None, links: Mapping[str, Path] | None = None
+    ) -> None:
         self._confined = Confined(root)
+        self._links = {tuple(name.split("/")): target for name, target in (links or {}).items()}
         environ = os.environ if environ is None else environ
         self._path = environ.get("PATH", os.defpath)
         self._env = {
@@ -90,6 +97,7 @@ class LocalWorkspace:
 
     async def _files(self, path: str, pattern: str | None) -> Sequence[Listed]:
         folder = self.relative(path)
+        self._refuse_linked(self._confined.locate(path), folder, "is neither listed nor searched")
         place = self.root / folder
         if not place.exists():
             raise ToolFailure(f"There is no {folder}.")
@@ -115,19 +123,38 @@ class LocalWorkspace:
         parts = self._confined.locate(path)
         data = self._bytes(parts, path, limit=LARGEST_TEXT)
         if data is None:
-            raise ToolFailure(f"There is no {path}.{self._similar(parts)}")
+            raise ToolFailure(f"There is no {path}.{_similar(*self._place(parts))}")
         return decode("/".join(parts), data)
 
     def _digest(self, path: str) -> str | None:
         data = self._bytes(self._confined.locate(path), path, limit=None)
         return None if data is None else sha256(data)
 
+    def _place(self, parts: Parts) -> tuple[Path, Parts]:
+        """The real folder that `parts` lead from, and the components below it: the root, or where a link leads."""
+        for link, target in self._links.items():
+            if parts[: len(link)] == link and target.exists():
+                start = Path(os.path.realpath(target))
+                rest = parts[len(link) :] if start.is_dir() else (start.name, *parts[len(link) :])
+                inner = Confined(start if start.is_dir() else start.parent)
+                return inner.root, inner.locate("/".join(rest)) if rest else ()
+        return self.root, parts
+
+    def _refuse_linked(self, parts: Parts, path: str, why: str) -> None:
+        for link, target in self._links.items():
+            if parts[: len(link)] == link and target.exists():
+                raise ToolFailure(
+                    f"{path} {why}: {'/'.join(link)} is a link to the user's own checkout (`links` in "
+                    ".equitr/worktree.yaml). Its files can be read with read_file and by commands."
+                )
+
     def _bytes(self, parts: Parts, path: str, *, limit: int | None) -> bytes | None:
         """Of a regular file; None when there is none."""
+        root, parts = self._place(parts)
         if not parts:
             raise ToolFailure(f"{path} is a folder.")
         try:
-            with folder_of(self.root, parts) as folder:
+            with folder_of(root, parts) as folder:
                 return _read_file(parts[-1], folder, path, limit)
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -136,6 +163,7 @@ class LocalWorkspace:
 
     def _write(self, path: str, data: bytes, expected: str | None) -> str:
         parts = self._confined.locate_writable(path)
+        self._refuse_linked(parts, path, "cannot be written")
         if len(data) > LARGEST_TEXT:
             raise ToolFailure(f"{path} would be larger than {LARGEST_TEXT // 1_000_000} MB.")
         self._require(parts, path, expected)
@@ -164,6 +192,7 @@ class LocalWorkspace:
 
     def _delete(self, path: str, expected: str) -> None:
         parts = self._confined.locate_writable(path)
+        self._refuse_linked(parts, path, "cannot be deleted")
         try:
             with self._replacing, folder_of(self.root, parts) as folder:
                 self._require(parts, path, expected)
@@ -184,15 +213,16 @@ class LocalWorkspace:
         if current is not None and sha256(current) != expected:
             raise ToolFailure(f"{path} changed on disk since it was last read; read it again.")
 
-    def _similar(self, parts: Parts) -> str:
-        """A hint at names like the last of `parts`."""
-        try:
-            with folder_of(self.root, parts) as folder:
-                names = [entry.name for entry in os.scandir(folder) if entry.name != ".git"]
-        except OSError:
-            return f" There is no folder {'/'.join(parts[:-1])} either."
-        near = difflib.get_close_matches(parts[-1], names, n=3)
-        return f" Similar names there: {', '.join(sorted(near))}." if near else ""
+
+def _similar(root: Path, parts: Parts) -> str:
+    """A hint at names like the last of `parts`."""
+    try:
+        with folder_of(root, parts) as folder:
+            names = [entry.name for entry in os.scandir(folder) if entry.name != ".git"]
+    except OSError:
+        return f" There is no folder {'/'.join(parts[:-1])} either."
+    near = difflib.get_close_matches(parts[-1], names, n=3)
+    return f" Similar names there: {', '.join(sorted(near))}." if near else ""
 
 
 def _read_file(name: str, folder: int, path: str, limit: int | None) -> bytes:

@@ -18,8 +18,16 @@ _PATHS: Mapping[ListShape, str] = {
     "gemini": "/v1beta/models?pageSize=1000",
     "ollama": "/api/tags",
 }
-_WINDOW = ("context_length", "context_window", "max_context_length", "max_model_len", "inputTokenLimit")
-_OUTPUT = ("max_completion_tokens", "max_output_tokens", "outputTokenLimit")
+_WINDOW = (
+    "context_length",
+    "context_window",
+    "max_context_length",
+    "max_model_len",
+    "max_input_tokens",
+    "inputTokenLimit",
+)
+_OUTPUT = ("max_completion_tokens", "max_output_tokens", "max_tokens", "outputTokenLimit")
+_TOOL_WORDS = {"tools", "tool_use", "function-calling", "function_calling"}
 _PARALLEL = 8
 
 
@@ -37,11 +45,9 @@ class EndpointCatalog:
             ModelError: the endpoint cannot be reached, or refused.
             UserError: the provider publishes no list that we can read.
         """
-        shape = "openai" if route.via == "direct" else route.provider.lists
-        if shape is None or route.base is None:
-            hint = "Name its model as `provider/model` in llm.model; its documentation lists them."
-            raise UserError(f"{route.name} cannot be asked for its models", hint=hint)
-        rows = _rows(await self._list(route, shape))
+        await self._check_key(route)
+        payload, shape = await self._list(route, _shape(route))
+        rows = _rows(payload)
         if rows is None:
             raise bad_response("the list of models cannot be read", route, retryable=False)
         if shape == "ollama":
@@ -50,15 +56,48 @@ class EndpointCatalog:
         named = [info.model_copy(update={"name": configured_name(spec, info.name)}) for info in found]
         return sorted(named, key=lambda info: info.name)
 
-    async def _list(self, route: Route, shape: ListShape) -> object:
+    async def check(self, route: Route) -> None:
+        """Whether the endpoint answers and takes the key; costs nothing.
+
+        Raises:
+            ModelError: it cannot be reached, or refused.
+            UserError: the provider has nothing that could be asked for free.
+        """
+        if not await self._check_key(route):
+            await self._list(route, _shape(route))
+
+    async def _check_key(self, route: Route) -> bool:
+        """Where the list is open to everybody, the key is tried apart; False when there is nothing for that."""
+        if not route.provider.health or route.key is None:
+            return False
         try:
-            return await self._ask(route, shape, _PATHS[shape])
+            await self._ask(route, "openai", route.provider.health)
+        except ModelError as error:
+            if error.kind is not ModelErrorKind.NOT_FOUND or not route.is_own_endpoint:
+                raise
+            return False
+        return True
+
+    async def _list(self, route: Route, shape: ListShape) -> tuple[object, ListShape]:
+        """The list, and the shape it turned out to have."""
+        if shape != "openai":
+            try:
+                return await self._ask(route, shape, _PATHS[shape]), shape
+            except ModelError as error:
+                # An endpoint of the person's own may speak a provider's wire without its other forms.
+                if error.kind is not ModelErrorKind.NOT_FOUND or not route.is_own_endpoint:
+                    raise
+        return await self._list_compatible(route), "openai"
+
+    async def _list_compatible(self, route: Route) -> object:
+        try:
+            return await self._ask(route, "openai", _PATHS["openai"])
         except ModelError as error:
             # Many people leave out the /v1 of an OpenAI endpoint; some servers show a page there instead of a 404.
             is_elsewhere = error.kind in (ModelErrorKind.NOT_FOUND, ModelErrorKind.BAD_RESPONSE)
-            if shape != "openai" or not lacks_path(route) or not is_elsewhere:
+            if not lacks_path(route) or not is_elsewhere:
                 raise
-        return await self._ask(route, shape, "/v1" + _PATHS[shape])
+        return await self._ask(route, "openai", "/v1" + _PATHS["openai"])
 
     async def _show_all(self, route: Route, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Ollama tells what a model can do only model by model."""
@@ -78,7 +117,8 @@ class EndpointCatalog:
         client = self._connections.client(route)
         method = "GET" if body is None else "POST"
         try:
-            response = await client.request(method, f"{route.base}{path}", headers=_headers(route, shape), json=body)
+            start = route.base if shape == "openai" else route.root
+            response = await client.request(method, f"{start}{path}", headers=_headers(route, shape), json=body)
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise transport_error(error, route, timeout=self._timeout) from error
         if response.status_code != 200:
@@ -88,6 +128,14 @@ class EndpointCatalog:
         except ValueError as error:
             hint = "Check llm.api_base: it has to lead to an endpoint for OpenAI chat completions."
             raise bad_response("the list of models is no JSON", route, hint=hint, retryable=False) from error
+
+
+def _shape(route: Route) -> ListShape:
+    shape = route.provider.lists or ("openai" if route.via == "direct" else None)
+    if shape is None or route.root is None:
+        hint = "Name its model as `provider/model` in llm.model; its documentation lists them."
+        raise UserError(f"{route.name} cannot be asked for its models", hint=hint)
+    return shape
 
 
 def read_model(row: Mapping[str, Any]) -> ModelInfo | None:
@@ -124,7 +172,7 @@ def _rows(payload: object) -> Sequence[Mapping[str, Any]] | None:
 def _tools(row: Mapping[str, Any]) -> bool | None:
     for key in ("supported_parameters", "capabilities"):
         if isinstance(names := row.get(key), list):
-            return "tools" in names
+            return not _TOOL_WORDS.isdisjoint(name for name in names if isinstance(name, str))
     if isinstance(abilities := row.get("capabilities"), Mapping):
         for key in ("function_calling", "tools", "tool_calls"):
             if isinstance(can := abilities.get(key), bool):

@@ -3,6 +3,7 @@
 Pure: a table and its reading. Nothing here opens a connection or imports a provider library.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,6 +14,7 @@ from equitr_coder.domain.models import ModelSpec
 from equitr_coder.ports import KeyStore
 
 ListShape = Literal["openai", "anthropic", "gemini", "ollama"]
+Wire = Literal["openai", "anthropic"]
 
 COMPATIBLE = "openai-compatible"
 """Provider of a bare model name with an `api_base`: an endpoint of the person's own."""
@@ -26,51 +28,103 @@ class Provider:
     keys: tuple[str, ...] = ()
     """Usual variables of the key; the first that is set counts. Empty: none is needed, or several make up one login."""
     endpoint: str | None = None
-    direct: bool = False
-    """Speaks OpenAI chat completions, so that no library is needed."""
+    path: str = ""
+    """Where our wire is spoken beneath the endpoint, at which the provider's own forms begin."""
+    wire: Wire | None = None
+    """What it speaks that we speak too, so that no library is needed; None leaves it to litellm."""
     lists: ListShape | None = None
     """The shape of its list of models."""
     caches: bool = False
     """Known to cache prefixes, by itself or by our marks."""
     litellm: str = ""
     """What litellm calls it; empty: the same."""
+    needs_key: bool = True
+    """False: a key is sent when it is set, and nothing is amiss without one."""
+    health: str = ""
+    """What to ask, beneath the wire's path, whether the key holds, where the list of models is open to everybody."""
+    reports_cost: bool = False
+    """The `cost` in its usage is US dollars."""
+
+    @property
+    def direct(self) -> bool:
+        return self.wire is not None
+
+
+def _compatible(name: str, key: str, endpoint: str, *more_keys: str, caches: bool = False) -> Provider:
+    """A provider that documents its endpoint as OpenAI's, its list of models included."""
+    return Provider(name, (key, *more_keys), endpoint, wire="openai", lists="openai", caches=caches)
+
+
+def _local(name: str, endpoint: str, *, litellm: str = "") -> Provider:
+    return Provider(name, endpoint=endpoint, wire="openai", lists="openai", litellm=litellm)
 
 
 PROVIDERS = {
     row.name: row
     for row in (
-        Provider("openai", ("OPENAI_API_KEY",), "https://api.openai.com/v1", direct=True, lists="openai", caches=True),
-        Provider("openrouter", ("OPENROUTER_API_KEY",), "https://openrouter.ai/api/v1", direct=True, lists="openai"),
-        Provider("groq", ("GROQ_API_KEY",), "https://api.groq.com/openai/v1", direct=True, lists="openai"),
+        _compatible("openai", "OPENAI_API_KEY", "https://api.openai.com/v1", caches=True),
         Provider(
-            "deepseek", ("DEEPSEEK_API_KEY",), "https://api.deepseek.com/v1", direct=True, lists="openai", caches=True
+            "openrouter",
+            ("OPENROUTER_API_KEY",),
+            "https://openrouter.ai/api/v1",
+            wire="openai",
+            lists="openai",
+            health="/key",
+            reports_cost=True,
         ),
-        Provider("mistral", ("MISTRAL_API_KEY",), "https://api.mistral.ai/v1", direct=True, lists="openai"),
-        Provider(COMPATIBLE, direct=True, lists="openai", litellm="openai"),
-        Provider("hosted_vllm", endpoint="http://localhost:8000/v1", direct=True, lists="openai"),
-        Provider("lm_studio", endpoint="http://localhost:1234/v1", direct=True, lists="openai"),
-        Provider("anthropic", ("ANTHROPIC_API_KEY",), "https://api.anthropic.com", lists="anthropic", caches=True),
+        _compatible("groq", "GROQ_API_KEY", "https://api.groq.com/openai/v1"),
+        _compatible("deepseek", "DEEPSEEK_API_KEY", "https://api.deepseek.com/v1", caches=True),
+        _compatible("mistral", "MISTRAL_API_KEY", "https://api.mistral.ai/v1"),
+        _compatible("cerebras", "CEREBRAS_API_KEY", "https://api.cerebras.ai/v1"),
+        _compatible("xai", "XAI_API_KEY", "https://api.x.ai/v1", caches=True),
+        _compatible("moonshot", "MOONSHOT_API_KEY", "https://api.moonshot.ai/v1", caches=True),
+        _compatible("together_ai", "TOGETHER_API_KEY", "https://api.together.xyz/v1", "TOGETHERAI_API_KEY"),
+        _compatible(
+            "fireworks_ai", "FIREWORKS_API_KEY", "https://api.fireworks.ai/inference/v1", "FIREWORKS_AI_API_KEY"
+        ),
+        Provider(
+            "anthropic",
+            ("ANTHROPIC_API_KEY",),
+            "https://api.anthropic.com",
+            path="/v1",
+            wire="anthropic",
+            lists="anthropic",
+            caches=True,
+        ),
         Provider(
             "gemini",
             ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
             "https://generativelanguage.googleapis.com",
+            path="/v1beta/openai",
+            wire="openai",
             lists="gemini",
+            caches=True,
         ),
-        # litellm's own `ollama` forces every answer into JSON when tools are offered
-        Provider("ollama", endpoint="http://localhost:11434", lists="ollama", litellm="ollama_chat"),
-        Provider("ollama_chat", endpoint="http://localhost:11434", lists="ollama"),
+        Provider(
+            "ollama",
+            ("OLLAMA_API_KEY",),
+            "http://localhost:11434",
+            path="/v1",
+            wire="openai",
+            lists="ollama",
+            litellm="ollama_chat",  # litellm's own `ollama` forces every answer into JSON when tools are offered
+            needs_key=False,
+        ),
+        Provider("ollama_chat", endpoint="http://localhost:11434", path="/v1", wire="openai", lists="ollama"),
+        Provider(COMPATIBLE, wire="openai", lists="openai", litellm="openai"),
+        _local("hosted_vllm", "http://localhost:8000/v1"),
+        _local("lm_studio", "http://localhost:1234/v1"),
+        _local("llama_cpp", "http://localhost:8080/v1", litellm="openai"),
         Provider("azure", ("AZURE_API_KEY",)),
         Provider("bedrock"),
         Provider("vertex_ai"),
-        Provider("cerebras", ("CEREBRAS_API_KEY",), "https://api.cerebras.ai/v1", lists="openai"),
         Provider("cohere", ("COHERE_API_KEY",)),
-        Provider("fireworks_ai", ("FIREWORKS_AI_API_KEY", "FIREWORKS_API_KEY")),
-        Provider("moonshot", ("MOONSHOT_API_KEY",)),
         Provider("perplexity", ("PERPLEXITYAI_API_KEY",)),
-        Provider("together_ai", ("TOGETHERAI_API_KEY",), "https://api.together.ai/v1", lists="openai"),
-        Provider("xai", ("XAI_API_KEY",), "https://api.x.ai/v1", lists="openai"),
     )
 }
+
+_VERSIONED = re.compile(r"/v\d+(beta)?(/openai)?$")
+"""The end of a base that already says where the wire is spoken."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +136,15 @@ class Route:
     model: str
     """The name as the adapter takes it: on the wire for `direct`, litellm's own for `litellm`."""
     base: str | None
-    """Endpoint, without a slash at the end; None when litellm decides."""
+    """Where the adapter speaks, without a slash at the end; None when litellm decides."""
     is_own_endpoint: bool
     """The configuration names the endpoint, so a missing key is no error."""
     key_variable: str | None = None
     key: str | None = field(default=None, repr=False)
     hint: str = ""
     """What else to know when the provider refuses."""
+    root: str | None = None
+    """Where the provider's own forms begin; the same as `base` for most."""
 
     @property
     def name(self) -> str:
@@ -113,18 +169,19 @@ def resolve(spec: ModelSpec, keys: KeyStore) -> Route:
     if spec.adapter == "scripted" or (prefix == "scripted" and spec.adapter == "auto"):
         return Route(Provider("scripted"), "scripted", rest, None, is_own_endpoint=True)
     provider = _provider(spec, prefix)
-    base = spec.api_base or provider.endpoint
     via = _adapter(spec, provider)
+    base, root = _addresses(spec, provider, is_direct=via == "direct")
     variable, key = _key(spec, provider, keys)
     return Route(
         provider=provider,
         via=via,
         model=rest if via == "direct" else f"{provider.litellm or provider.name}/{rest}",
-        base=_base(base) if base else None,
+        base=base,
         is_own_endpoint=spec.api_base is not None,
         key_variable=variable,
         key=key,
         hint=_hint(spec, provider, prefix, rest),
+        root=root,
     )
 
 
@@ -148,6 +205,20 @@ def require_key(route: Route) -> None:
     )
 
 
+def _addresses(spec: ModelSpec, provider: Provider, *, is_direct: bool) -> tuple[str | None, str | None]:
+    """Where the adapter speaks, and the root above it."""
+    if (url := spec.api_base or provider.endpoint) is None:
+        return None, None
+    base = _base(url)
+    if not provider.path:
+        return base, base
+    version = _VERSIONED.search(base)
+    root = base[: version.start()] if version else base
+    if not is_direct:
+        return root, root
+    return (base if version else base + provider.path), root
+
+
 def _base(url: str) -> str:
     hint = "Write it like http://127.0.0.1:8080/v1."
     try:
@@ -156,7 +227,7 @@ def _base(url: str) -> str:
         raise UserError(f"api_base `{url}` is no URL: {error}", hint=hint) from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(f"api_base `{url}` is no URL", hint=hint)
-    return url.rstrip("/").removesuffix("/chat/completions")
+    return url.rstrip("/").removesuffix("/chat/completions").removesuffix("/messages")
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -170,7 +241,7 @@ def _provider(spec: ModelSpec, prefix: str) -> Provider:
     if prefix in PROVIDERS:
         return PROVIDERS[prefix]
     if spec.api_base:
-        return Provider(prefix, direct=True, lists="openai", litellm="openai")
+        return Provider(prefix, wire="openai", lists="openai", litellm="openai")
     if spec.adapter == "litellm":
         return Provider(prefix)
     raise UserError(
@@ -185,8 +256,8 @@ def _adapter(spec: ModelSpec, provider: Provider) -> Literal["direct", "litellm"
         return "litellm"
     if spec.adapter == "direct" and not (provider.direct or spec.api_base):
         raise UserError(
-            f"model {spec.name}: {provider.name} does not speak the OpenAI wire",
-            hint="Set llm.adapter: auto, or llm.api_base to an endpoint that speaks it.",
+            f"model {spec.name}: {provider.name} speaks neither the OpenAI wire nor Anthropic's",
+            hint="Set llm.adapter: auto, or llm.api_base to an endpoint that speaks OpenAI's.",
         )
     if provider.name == COMPATIBLE and not spec.api_base:
         raise UserError(f"model {spec.name}: no endpoint", hint="Set llm.api_base to the endpoint's URL.")
@@ -204,7 +275,7 @@ def _key(spec: ModelSpec, provider: Provider, keys: KeyStore) -> tuple[str | Non
     for variable in provider.keys:
         if key := keys.get(variable):
             return variable, key
-    needed = provider.keys and not spec.api_base
+    needed = provider.keys and provider.needs_key and not spec.api_base
     return (provider.keys[0] if needed else None), None
 
 

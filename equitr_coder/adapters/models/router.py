@@ -3,12 +3,19 @@
 Importing this loads neither httpx nor litellm; each comes with the first call that needs it.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from equitr_coder.adapters.models.providers import Route, require_key, resolve
+from equitr_coder.adapters.models.text_tools.client import ToolProtocol
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import Delta, ModelInfo, ModelRequest, ModelSpec, Reply
 from equitr_coder.ports import KeyStore, Lane, ModelClient, PriceBook
+
+if TYPE_CHECKING:
+    from equitr_coder.adapters.models.catalog import EndpointCatalog
 
 
 class ModelRouter:
@@ -31,17 +38,20 @@ class ModelRouter:
         self._timeout = timeout
         self._prices = prices
         self._clients: dict[str, ModelClient] = {}
+        self._tools = ToolProtocol(prices=prices)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | Reply, None]:
         route = self._resolve(request.model)
         require_key(route)
-        answer = self._client(route).stream(request)
-        try:
+        answer = self._tools.stream(self._client(route), request, endpoint=(route.base, route.model))
+        async with aclosing(answer):
             async for part in answer:
                 yield part
-        finally:
-            if isinstance(answer, AsyncGenerator):
-                await answer.aclose()
+
+    def as_sent(self, request: ModelRequest) -> ModelRequest:
+        """The request as its adapter gets it: with tools and calls written as text for models without native tools."""
+        route = self._resolve(request.model)
+        return self._tools.as_sent(request, (route.base, route.model))
 
     async def close(self) -> None:
         clients, self._clients = self._clients, {}
@@ -52,20 +62,31 @@ class ModelRouter:
         route = self._resolve(spec)
         if route.via == "scripted":
             return [ModelInfo(name=spec.name, tools=True)]
-        require_key(route)
-        from equitr_coder.adapters.direct.transport import Connections
-        from equitr_coder.adapters.models.catalog import EndpointCatalog
+        async with self._catalog(route) as catalog:
+            return [self._complete(info) for info in await catalog.discover(spec, route)]
 
-        connections = Connections(timeout=self._timeout)
-        try:
-            found = await EndpointCatalog(connections=connections, timeout=self._timeout).discover(spec, route)
-        finally:
-            await connections.close()
-        return [self._complete(info) for info in found]
+    async def health(self, spec: ModelSpec) -> None:
+        """Whether the endpoint of `spec` answers and takes the key. Nothing is generated, nothing is billed.
+
+        Raises:
+            ModelError: it cannot be reached, or refused; or the key is missing, and nothing was sent.
+            UserError: the provider has nothing that could be asked for free.
+        """
+        route = self._resolve(spec)
+        if route.via != "scripted":
+            async with self._catalog(route) as catalog:
+                await catalog.check(route)
 
     def require(self, spec: ModelSpec) -> None:
         """Raises ModelError (AUTH, nothing sent) when the key is missing, and UserError for an unknown prefix."""
         require_key(self._resolve(spec))
+
+    def warm_up(self, spec: ModelSpec) -> None:
+        """Load what the first call of this model needs in a thread, while git and the sandbox are asked."""
+        if self._resolve(spec).via == "direct" and not self._clients:
+            from equitr_coder.adapters.direct.transport import warm_up
+
+            Thread(target=warm_up, name="warm-up", daemon=True).start()
 
     def provider(self, spec: ModelSpec) -> str:
         return self._resolve(spec).name
@@ -84,6 +105,18 @@ class ModelRouter:
         name = " ".join(filter(None, (route.name, route.base, route.key_variable)))
         return Lane(name, route.name, caches_prefixes=route.provider.caches and not route.is_own_endpoint)
 
+    @asynccontextmanager
+    async def _catalog(self, route: Route) -> AsyncIterator["EndpointCatalog"]:
+        require_key(route)
+        from equitr_coder.adapters.direct.transport import Connections
+        from equitr_coder.adapters.models.catalog import EndpointCatalog
+
+        connections = Connections(timeout=self._timeout)
+        try:
+            yield EndpointCatalog(connections=connections, timeout=self._timeout)
+        finally:
+            await connections.close()
+
     def _resolve(self, spec: ModelSpec) -> Route:
         return resolve(spec, self._keys)
 
@@ -93,11 +126,16 @@ class ModelRouter:
                 hint = "Set llm.script to the file with its answers, or choose a real model with llm.model."
                 raise UserError(f"model scripted/{route.model}: there is no script", hint=hint)
             return self._scripted
-        if route.via not in self._clients:
-            self._clients[route.via] = self._open(route)
-        return self._clients[route.via]
+        kind = f"{route.via} {route.provider.wire}" if route.via == "direct" else route.via
+        if kind not in self._clients:
+            self._clients[kind] = self._open(route)
+        return self._clients[kind]
 
     def _open(self, route: Route) -> ModelClient:
+        if route.via == "direct" and route.provider.wire == "anthropic":
+            from equitr_coder.adapters.direct.anthropic.client import AnthropicClient
+
+            return AnthropicClient(resolve=self._resolve, timeout=self._timeout)
         if route.via == "direct":
             from equitr_coder.adapters.direct.client import DirectClient
 

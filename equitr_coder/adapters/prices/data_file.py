@@ -1,8 +1,8 @@
 """Implements `ports.PriceBook`. An unknown price is None, never 0. Reads files; asks no network, imports no litellm."""
 
-import importlib.metadata
 import importlib.util
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
@@ -19,10 +19,15 @@ _ALIASES = {"ollama_chat": "ollama"}
 
 
 class DataFile:
-    """The price table of one installed version of litellm. Parsed at the first question."""
+    """The price table of one installed version of litellm.
+
+    It is 3 MB of JSON for thousands of models, and a run asks for two: an entry is looked for in the text and parsed
+    alone. The whole is parsed only for a name that is not written as the others are.
+    """
 
     def __init__(self, path: Path | None, *, source: str) -> None:
         self._path = path
+        self._found: dict[str, Entry | None] = {}
         self.source = source
         """Shown beside every figure: `litellm 1.2.3 price table`; empty when there is no table."""
 
@@ -33,26 +38,53 @@ class DataFile:
         for folder in (spec.submodule_search_locations if spec is not None else None) or ():
             path = Path(folder) / _FILE
             if path.is_file():
-                return cls(path, source=f"litellm {importlib.metadata.version('litellm')} price table")
+                return cls(path, source=f"litellm {_version(Path(folder))} price table")
         return cls(None, source="")
 
     def entry(self, model: str) -> Entry | None:
         """By the full name; else by the name without its prefix, when the entry is of that provider."""
-        found = self._entries.get(model)
+        found = self._entry(model)
         prefix, slash, rest = model.partition("/")
         if found is None and slash:
-            found = self._entries.get(f"{_ALIASES[prefix]}/{rest}") if prefix in _ALIASES else None
+            found = self._entry(f"{_ALIASES[prefix]}/{rest}") if prefix in _ALIASES else None
         if found is None and slash:
-            candidate = self._entries.get(rest)
+            candidate = self._entry(rest)
             if candidate is not None and _is_of(prefix, str(candidate.get("litellm_provider", ""))):
                 found = candidate
         return found
 
+    def _entry(self, name: str) -> Entry | None:
+        if name not in self._found:
+            self._found[name] = self._look_up(name)
+        return self._found[name]
+
+    def _look_up(self, name: str) -> Entry | None:
+        """The entry that stands on a line of its own as the others do. Whatever else the name occurs as is decided by
+        reading the whole table.
+        """
+        key = json.dumps(name, ensure_ascii=False)
+        if key not in self._text:
+            return None
+        line = f"\n{self._indent}{key}: {{"
+        at = self._text.find(line)
+        if self._indent is None or at < 0 or self._text.count(f"{key}:") != 1:
+            return self._entries.get(name)
+        entry: Entry = json.JSONDecoder(parse_float=Decimal).raw_decode(self._text, at + len(line) - 1)[0]
+        return entry
+
+    @cached_property
+    def _indent(self) -> str | None:
+        """What stands before each model's name; None when the table does not begin as one line to a key."""
+        found = re.match(r'\{\n( +|\t)"', self._text)
+        return found[1] if found else None
+
+    @cached_property
+    def _text(self) -> str:
+        return "" if self._path is None else self._path.read_text(encoding="utf-8")
+
     @cached_property
     def _entries(self) -> Mapping[str, Entry]:
-        if self._path is None:
-            return {}
-        entries: dict[str, Entry] = json.loads(self._path.read_text(encoding="utf-8"), parse_float=Decimal)
+        entries: dict[str, Entry] = json.loads(self._text or "{}", parse_float=Decimal)
         return entries
 
 
@@ -78,6 +110,15 @@ class DataFilePrices:
     def info(self, model: str) -> ModelInfo | None:
         entry = self.data_file.entry(model)
         return None if entry is None else entry_info(model, entry)
+
+
+def _version(package: Path) -> str:
+    """As its folder of metadata is called; `importlib.metadata` would load a mail parser to say the same."""
+    for folder in package.parent.glob("litellm-*.dist-info"):
+        return folder.name.removeprefix("litellm-").removesuffix(".dist-info")
+    import importlib.metadata
+
+    return importlib.metadata.version("litellm")
 
 
 def _is_of(prefix: str, provider: str) -> bool:

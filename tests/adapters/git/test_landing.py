@@ -11,7 +11,7 @@ from equitr_coder.ports import Landing
 from tests.adapters.git.stage import Checkout, FileJournal
 
 RUN = RunId("run-1")
-TAKE = "git merge --ff-only equitr/epic-001"
+TAKE = "git merge equitr/epic-001"
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ async def test_without_a_branch_the_command_names_the_commit(
 
     landing = await repository.land(RUN, "main", checkout.head, work)
 
-    assert landing.command == f"git merge --ff-only {work}"
+    assert landing.command == f"git merge {work}"
 
 
 async def test_a_filter_of_the_repositorys_own_configuration_is_left_to_the_user(

@@ -81,7 +81,7 @@ async def test_a_file_the_user_changed_meanwhile_stays_and_the_rest_is_undone(
     told = await repository.recover_landings()
 
     assert told == [
-        "The landing of run-1 on main was undone; left as found: b.txt. To take it: git merge --ff-only equitr/epic-001"
+        "The landing of run-1 on main was undone; left as found: b.txt. To take it: git merge equitr/epic-001"
     ]
     assert (checkout.head, checkout.status()) == (old, " M b.txt")
     assert texts(checkout) == {"a": "old", "b": "mine", "c": "old"}

@@ -91,3 +91,28 @@ async def test_names_that_are_no_commit_resolve_to_nothing(checkout: Checkout, r
     assert await repository.resolve("nope") is None
     assert await repository.resolve("--all") is None
     assert await repository.resolve("HEAD:README.md") is None
+
+
+async def test_a_tree_that_only_a_ref_of_ours_names_outlives_the_garbage_collection(
+    checkout: Checkout, repository: GitRepository
+) -> None:
+    trees = []
+    for number in range(3):
+        checkout.write("src/app.py", f"print({number})\n")
+        trees.append(await repository.snapshot(checkout.root))
+    checkout.git("checkout", "--", "src/app.py")
+    for tree in trees[:2]:
+        await repository.keep("refs/equitr/keep/run-1/T1.1", tree)
+
+    checkout.git("gc", "--quiet", "--prune=now")
+
+    assert await repository.show_file(trees[1], "src/app.py") == b"print(1)\n"
+    for lost in (trees[0], trees[2]):
+        with pytest.raises(UserError):
+            await repository.list_tree(lost)
+    assert await repository.refs("refs/equitr/keep/") == {"refs/equitr/keep/run-1/T1.1": trees[1]}
+
+
+async def test_only_refs_of_ours_keep_trees(checkout: Checkout, repository: GitRepository) -> None:
+    with pytest.raises(ValueError, match="not a ref of ours"):
+        await repository.keep("refs/heads/main", await repository.snapshot(checkout.root))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from equitr_coder.adapters.models.text_tools.prompt import as_text
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.adapters.tokens.encodings import Encodings, Vocabulary
 from equitr_coder.domain.ids import CallId
@@ -24,6 +25,12 @@ from equitr_coder.domain.models import (
     ToolSpec,
     UserMessage,
 )
+from equitr_coder.tools.apply_patch import ApplyPatch
+from equitr_coder.tools.ask_supervisor import AskSupervisor
+from equitr_coder.tools.edit_file import EditFile
+from equitr_coder.tools.hand_in import HandIn
+from equitr_coder.tools.run_command import RunCommand
+from equitr_coder.tools.submit_plan import SubmitPlan
 
 ENCODINGS = Encodings()
 COUNTER = ByteTokenCounter(encodings=ENCODINGS)
@@ -38,11 +45,16 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(AssistantMessage, text=texts, calls=st.lists(calls, max_size=2).map(tuple)),
     st.builds(ToolMessage, call=st.just(CallId("call_1")), name=st.just("edit_file"), text=texts),
 )
+schemas = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
 tools = st.builds(
     ToolSpec,
-    name=st.just("edit_file"),
+    name=st.sampled_from(["edit_file", "run_command", "f"]),
     description=texts,
-    parameters=st.dictionaries(st.text(max_size=9), st.booleans() | texts, max_size=3),
+    parameters=st.dictionaries(st.text(max_size=9), schemas, max_size=4),
 )
 
 
@@ -84,6 +96,21 @@ def test_by_bytes_no_vocabulary_makes_more_tokens(request: ModelRequest, encodin
 
 
 @settings(max_examples=150, deadline=None)
+@given(st.text(max_size=400), st.sampled_from(["o200k_base", "cl100k_base", "p50k_base"]))
+def test_no_text_has_more_tokens_than_bytes(text: str, encoding: str) -> None:
+    count = ENCODINGS.counter(encoding)
+
+    assert count is not None
+    assert count(text) <= len(text.encode())
+
+
+@settings(max_examples=150, deadline=None)
+@given(requests("gpt-4o"), st.sampled_from(["o200k_base", "cl100k_base", "p50k_base"]))
+def test_by_bytes_is_enough_where_tools_are_written_into_the_prompt(request: ModelRequest, encoding: str) -> None:
+    assert COUNTER.upper_bound(request) >= read(as_text(request), encoding)
+
+
+@settings(max_examples=150, deadline=None)
 @given(st.one_of(requests("openai/gpt-4o"), requests("gpt-4-turbo")))
 def test_an_openai_model_reads_no_more_than_the_tighter_bound(request: ModelRequest) -> None:
     own = Vocabulary.of(request.model.name).encoding
@@ -100,6 +127,24 @@ def test_the_tighter_bound_of_any_other_model_lies_between_all_vocabularies_and_
 
     assert tighter <= COUNTER.upper_bound(request)
     assert tighter >= read(request, "p50k_base")
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "ollama/llama3"])
+def test_real_tools_written_into_the_prompt_are_within_the_tighter_bound(model: str) -> None:
+    """The longest there are, called a hundred times, with results."""
+    call = ToolCall(id=CallId("call00001"), name="edit_file", arguments=json.dumps({"path": "a.py", "old_text": CODE}))
+    result = ToolMessage(call=call.id, name="edit_file", text=CODE[:500], is_error=True)
+    request = ModelRequest(
+        model=ModelSpec(name=model, tier=Tier.WEAK),
+        system="You build.",
+        messages=(UserMessage(text="Go."), *(AssistantMessage(calls=(call,)), result) * 100),
+        tools=(AskSupervisor.spec, SubmitPlan.spec, ApplyPatch.spec, EditFile.spec, RunCommand.spec, HandIn.spec),
+        max_tokens=1,
+    )
+
+    own = Vocabulary.of(model).encoding
+
+    assert read(as_text(request), own) <= COUNTER.tighter_bound(request) <= COUNTER.upper_bound(request)
 
 
 def simple(text: str, *, model: str = "gpt-4o", tools: tuple[ToolSpec, ...] = ()) -> ModelRequest:

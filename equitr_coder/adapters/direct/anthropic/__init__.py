@@ -1,0 +1,1 @@
+"""Anthropic messages over httpx, without its library."""

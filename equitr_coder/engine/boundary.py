@@ -1,0 +1,54 @@
+"""What a command may leave behind: the policy for writes, asked once the files are there. Pure: decisions and words."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from equitr_coder.domain.approvals import Touches, Verdict
+from equitr_coder.ports import Policy
+
+_NAMED = 20
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Paths that a command changed and that the session may not write on its own; each with the reason."""
+
+    forbidden: Mapping[str, str]
+    """Nobody can allow these."""
+    asks: Mapping[str, str]
+    """A person can."""
+
+
+def beyond(policy: Policy, tool: str, paths: Iterable[str], *, allowed: Collection[str]) -> Beyond:
+    forbidden: dict[str, str] = {}
+    asks: dict[str, str] = {}
+    for path in paths:
+        decision = policy.decide(tool, Touches(writes=(path,)))
+        if decision.verdict is Verdict.DENY:
+            forbidden[path] = decision.reason
+        elif decision.verdict is Verdict.ASK and path not in allowed:
+            asks[path] = decision.reason
+    return Beyond(forbidden, asks)
+
+
+def digest(paths: Iterable[str]) -> str:
+    """A name for this set of paths: the same set is the same question."""
+    return hashlib.sha256("\0".join(sorted(paths)).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def question(command: str, paths: Collection[str]) -> str:
+    return f"keep what a command changed in: {', '.join(sorted(paths))}\n{command}"
+
+
+def put_back_words(reasons: Mapping[str, str], kinds: Mapping[str, str], answer: str) -> str:
+    """For the model: what was put back, why, and how to go on. `answer` is what was said when somebody was asked."""
+    paths = sorted(reasons)
+    named = [f"{path} (removed)" if kinds[path] == "created" else path for path in paths[:_NAMED]]
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    why = reasons[paths[0]]
+    said = f" {answer}" if answer else ""
+    return (
+        f"[The host put back as it was before this command: {', '.join(named)}{more}. Why: {why}.{said} What it did "
+        "elsewhere stands. Do the rest of the task, and say in the summary what is missing and why.]"
+    )

@@ -1,0 +1,100 @@
+"""The files of a session as trees, step by step: what a step changed, what of it must be put back, and a ref for the
+newest tree, so that no garbage collection takes what only the log names.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.ids import RunId, SessionId, TreeId
+from equitr_coder.ports import Repository
+
+
+class StepRepository(Repository, Protocol):
+    """What steps need of git beyond `ports.Repository`."""
+
+    async def keep(self, ref: str, tree: TreeId) -> None:
+        """Let `ref` (a full name under `refs/equitr/`) name `tree`, whatever it named."""
+        ...
+
+    async def put_back(self, root: Path, before: TreeId, paths: Collection[str]) -> TreeId:
+        """In a worktree of ours: make `paths` what they are in `before` (content, mode, or absent), leave everything
+        else as it stands. Returns the tree of the files then.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FileStep:
+    """What one step did to the files."""
+
+    before: TreeId
+    after: TreeId
+    kinds: Mapping[str, str]
+    """Path -> created, modified or deleted."""
+
+
+class TreeWatch:
+    """The tree of the session's files after each step that may have written."""
+
+    def __init__(self, repository: Repository, root: Path, *, ref: str, current: TreeId) -> None:
+        """`ref` keeps the newest tree; `current` is the one the session starts from, which something keeps already."""
+        self._repository = cast("StepRepository", repository)
+        self._root = root
+        self._ref = ref
+        self.current = current
+
+    async def look(self) -> FileStep:
+        return await self._step(self.current, await self._repository.snapshot(self._root))
+
+    async def put_back(self, step: FileStep, paths: Collection[str]) -> FileStep:
+        """The step without what it did to `paths`."""
+        return await self._step(step.before, await self._repository.put_back(self._root, step.before, paths))
+
+    async def finish(self, step: FileStep) -> list[tuple[str, str, int, int]]:
+        """The step stands: its tree is kept and is the current one. Path, kind of change, lines added and removed."""
+        if step.before == step.after:
+            return []
+        # Two git processes side by side: the time between two turns is what a person waits for.
+        kept, lines = await asyncio.gather(
+            self._repository.keep(self._ref, step.after),
+            self._repository.numstat(step.before, step.after),
+            return_exceptions=True,
+        )
+        if isinstance(kept, BaseException):
+            raise kept
+        if isinstance(lines, BaseException):
+            raise lines
+        self.current = step.after
+        return [(path, kind, *lines.get(path, (0, 0))) for path, kind in sorted(step.kinds.items())]
+
+    async def _step(self, before: TreeId, after: TreeId) -> FileStep:
+        kinds = await self._repository.changed(before, after) if before != after else {}
+        return FileStep(before, after, kinds)
+
+
+def kept_ref(run: RunId, session: SessionId) -> str:
+    """The ref that keeps the newest tree of a session."""
+    return f"{_kept_below(run)}{session}"
+
+
+async def release(repository: Repository, run: RunId) -> None:
+    """Nothing can go on from the steps of this run any more: git may have them."""
+    for ref in await repository.refs(_kept_below(run)):
+        await repository.delete_ref(ref)
+
+
+async def is_readable(repository: Repository, tree: TreeId) -> bool:
+    """Whether git still has the tree. One that no ref names may be gone: its ref was deleted, or a disk lost it."""
+    try:
+        await repository.list_tree(tree)
+    except UserError:
+        return False
+    return True
+
+
+def _kept_below(run: RunId) -> str:
+    return f"refs/equitr/keep/{run}/"

@@ -1,0 +1,71 @@
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from equitr_coder.testing.script import always, says
+from tests.e2e.conftest import Ended, OpenStage, Stage
+
+pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="makes disks that stop root too")
+
+REQUESTS = pytest.mark.parametrize(
+    "arguments", [("chat", "hello"), ("chat", "-M", "--plan", "always", "--yes", "hello")], ids=["single", "planned"]
+)
+
+
+def run_among(user: Stage, mounts: list[str], script: str, *arguments: str) -> Ended:
+    """The product behind `mounts` of bubblewrap, after the shell `script`."""
+    ran = subprocess.run(
+        [
+            "bwrap", "--dev-bind", "/", "/", *mounts, "sh", "-c", f'{script}; exec "$@"', "sh",
+            sys.executable, "-m", "equitr_coder", *arguments,
+        ],
+        cwd=user.home, env=user.environ, capture_output=True, check=False, text=True, timeout=60,
+    )  # fmt: skip
+    return Ended(ran.returncode, ran.stdout, ran.stderr)
+
+
+def assert_two_lines(user: Stage, ended: Ended, *words: str) -> None:
+    assert ended.code == 2, ended.brief
+    assert not user.server.requests
+    error, hint = ended.err.strip().splitlines()
+    assert error.startswith("error: "), ended.brief
+    assert hint.startswith("hint: "), ended.brief
+    for word in words:
+        assert word in ended.err, ended.brief
+
+
+@REQUESTS
+def test_a_repository_on_a_read_only_disk_costs_nothing(stage: OpenStage, arguments: tuple[str, ...]) -> None:
+    user = stage([always(says("done"))])
+
+    ended = run_among(user, ["--ro-bind", str(user.repo), str(user.repo)], f"cd {user.repo}", *arguments)
+
+    assert_two_lines(user, ended, "cannot be written", str(user.repo / ".git"))
+
+
+@REQUESTS
+def test_a_repository_on_a_full_disk_costs_nothing(stage: OpenStage, arguments: tuple[str, ...]) -> None:
+    user = stage([always(says("done"))])
+    fill = (
+        f"cd {user.repo} && git init -q && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m start && "
+        "dd if=/dev/zero of=.git/filler bs=4096 2>/dev/null"
+    )
+
+    ended = run_among(user, ["--size", "1000000", "--tmpfs", str(user.repo)], fill, *arguments)
+
+    assert_two_lines(user, ended, "full", "Free some space")
+
+
+def test_a_plain_folder_on_a_read_only_disk_costs_no_plan(stage: OpenStage) -> None:
+    user = stage([always(says("done"))], repo=False)
+
+    ended = run_among(
+        user,
+        ["--ro-bind", str(user.repo), str(user.repo)],
+        f"cd {user.repo}",
+        *("chat", "-M", "--plan", "always", "--yes", "hello"),
+    )
+
+    assert_two_lines(user, ended, "cannot be written", str(user.repo))
