@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _INTERRUPTED = 130
@@ -28,6 +29,8 @@ class Interrupts:
 
     def ask(self) -> None:
         """As if the person had pressed Ctrl-C once."""
+        if self.are_urgent:
+            _end_now()  # it waited in the loop's queue behind the second
         if self._asked.is_set():
             self._hurry()
             raise KeyboardInterrupt
@@ -59,5 +62,5 @@ def interrupts(announce: Callable[[], None]) -> Iterator[Interrupts]:
             signal.signal(number, handler)
 
 
-def _end_now(_signal: int, _frame: object) -> None:
+def _end_now(_signal: int = 0, _frame: object = None) -> NoReturn:
     os._exit(_INTERRUPTED)

@@ -113,9 +113,7 @@ def repo(invocation: Invocation) -> Path:
 
 
 @asynccontextmanager
-async def connect(
-    invocation: Invocation, *, create_repo: bool = False, warns: bool = True
-) -> AsyncIterator[RunApi]:
+async def connect(invocation: Invocation, *, create_repo: bool = False, warns: bool = True) -> AsyncIterator[RunApi]:
     """The door to the workspace that the options name. What its configuration warns of is said once per call."""
     doors = invocation.doors
     async with doors.connect(repo=repo(invocation), flags=flags(invocation), create_repo=create_repo) as api:

@@ -97,6 +97,9 @@ class Review:
             self._person.show(task_lines(view.plan, task))
         elif name in ("", "plan"):
             self._person.show(_plan_lines(view, self._person.width))
+        elif not any(document.startswith(name.lower().removesuffix(".md")) for document in _DOCUMENTS):
+            hint = f"requirements, design, todos, plan, or a task such as {view.plan.tasks[0].id}"
+            raise UserError(f"there is nothing called {name!r} to show", hint=hint)
         else:
             self._person.show([Line(text) for text in prose(_content(view, _document(name))).splitlines()])
 

@@ -54,7 +54,5 @@ async def _resume(invocation: Invocation, run: str | None, yes: bool, output: st
     from equitr_coder.domain.commands import ResumeRun
 
     async with connect(invocation) as api:
-        command = ResumeRun(
-            run=run, budget=raised_budget(invocation), yes=yes, can_ask=can_ask(invocation, output)
-        )
+        command = ResumeRun(run=run, budget=raised_budget(invocation), yes=yes, can_ask=can_ask(invocation, output))
         return await watch(invocation, api, output).follow(command)

@@ -66,6 +66,8 @@ async def _chat(
         with_workers = await wants_workers(api)
         if plan is not None and not with_workers:
             raise UserError("--plan needs supervisor and workers", hint="add -M, or leave --plan out")
+        if "max_workers" in invocation.given and not with_workers:
+            raise UserError("--max-workers needs supervisor and workers", hint="add -M, or leave --max-workers out")
         command = StartRun(
             kind=RunKind.EPIC if with_workers else RunKind.CHAT,
             request=request,

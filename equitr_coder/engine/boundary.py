@@ -41,10 +41,10 @@ def question(command: str, paths: Collection[str]) -> str:
     return f"keep what a command changed in: {', '.join(sorted(paths))}\n{command}"
 
 
-def put_back_words(reasons: Mapping[str, str], kinds: Mapping[str, str], answer: str) -> str:
+def put_back_words(reasons: Mapping[str, str], created: Collection[str], answer: str) -> str:
     """For the model: what was put back, why, and how to go on. `answer` is what was said when somebody was asked."""
     paths = sorted(reasons)
-    named = [f"{path} (removed)" if kinds[path] == "created" else path for path in paths[:_NAMED]]
+    named = [f"{path} (removed)" if path in created else path for path in paths[:_NAMED]]
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
     why = reasons[paths[0]]
     said = f" {answer}" if answer else ""

@@ -153,13 +153,14 @@ class Dispatcher:
         changes: list[FileChanged] = []
         if self._tree is not None and announced and _may_write(touches):
             step = await self._tree.look()
-            if step.kinds and (touches.command is not None or touches.unknown):
+            if step.changes and (touches.command is not None or touches.unknown):
                 step, words = await self._hold(self._tree, step, call, touches.command or call.name)
                 result = _with_words(result, words)
             changes = [
                 FileChanged(**self._who(), path=path, change=change, added=added, removed=removed)
-                for path, change, added, removed in await self._tree.finish(step)
+                for path, (change, added, removed) in sorted(step.changes.items())
             ]
+            await self._tree.finish(step)
         returned = ToolReturned(
             **self._who(),
             call=call.id,
@@ -186,7 +187,7 @@ class Dispatcher:
         task = self._events.view.tasks.get(self._desk.task) if self._desk.task is not None else None
         allowed = set(task.files if task is not None else ())
         for _ in range(_ROUNDS):
-            found = beyond(self._policy, call.name, step.kinds, allowed=allowed)
+            found = beyond(self._policy, call.name, step.changes, allowed=allowed)
             refused, said = dict(found.forbidden), ""
             if found.asks:
                 answer = await self._allow(call, command, found.asks)
@@ -197,7 +198,7 @@ class Dispatcher:
                     said = _refusal(answer)
             if not refused:
                 break
-            told.append(put_back_words(refused, step.kinds, said))
+            told.append(put_back_words(refused, _created(step), said))
             step = await tree.put_back(step, refused)
         return step, told
 
@@ -235,6 +236,10 @@ class Dispatcher:
 
     def _who(self) -> dict[str, Any]:
         return {"session": self._desk.session, "agent": self._desk.agent, "task": self._desk.task}
+
+
+def _created(step: FileStep) -> set[str]:
+    return {path for path, (change, _, _) in step.changes.items() if change == "created"}
 
 
 def _may_write(touches: Touches) -> bool:

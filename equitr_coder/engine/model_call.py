@@ -114,8 +114,9 @@ class ModelCalls:
             try:
                 reply = await self._try(request.model_copy(update={"model": spec}), tries, instead_of)
             except _TryAgain as again:
-                with self._deadline.paused():
-                    await self._clock.sleep(again.delay)
+                if again.delay:
+                    with self._deadline.paused():
+                        await self._clock.sleep(again.delay)
             except ModelError as error:
                 if is_outage(error):
                     outages.note_down(spec)

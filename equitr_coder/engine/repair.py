@@ -16,6 +16,7 @@ from equitr_coder.domain.run_view import LedgerRow, SessionView
 _NEAR = 24
 """Characters quoted on either side of the place where reading failed."""
 _ESCAPE = "Write a backslash inside a text as two."
+_UNCLOSED = "Close every text, list and object."
 _QUOTE = 'Write a quote inside a text as \\" and a line break as \\n.'
 
 
@@ -85,19 +86,22 @@ def _where(error: json.JSONDecodeError) -> str:
     if at >= len(text.rstrip()):
         return f"{error.msg} at the end"
     before, after = text[max(0, at - _NEAR) : at], text[at : at + _NEAR]
-    return f"{error.msg} at line {error.lineno} column {error.colno}, at the mark >>> in `{before}>>>{after}`"
+    place = f"line {error.lineno} column {error.colno}, at the mark >>> in `{before}>>>{after}`"
+    return f"{error.msg.removesuffix(' at')} at {place}"
 
 
 def _advice(error: json.JSONDecodeError) -> str:
     """What it is, as a rule."""
     if error.msg.startswith("Invalid \\"):
         return _ESCAPE
+    if error.msg.startswith("Unterminated") or error.pos >= len(error.doc.rstrip()):
+        return _UNCLOSED
+    if error.msg.startswith("Expecting property name"):
+        return "Write names and texts in double quotes."
     if error.msg.startswith("Extra data"):
         is_object = error.doc[error.pos :].lstrip()[:1] == "{"
         return "Make one call for each object." if is_object else "Leave out what follows the object."
-    if error.msg.startswith(("Unterminated", "Invalid control", "Expecting ',' delimiter", "Expecting ':'")):
-        return _QUOTE
-    return ""
+    return _QUOTE if error.msg.startswith(("Invalid control", "Expecting ',' delimiter", "Expecting ':'")) else ""
 
 
 def _form(tool: ToolSpec) -> str:

@@ -2,7 +2,6 @@
 newest tree, so that no garbage collection takes what only the log names.
 """
 
-import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,10 @@ from equitr_coder.ports import Repository
 
 class StepRepository(Repository, Protocol):
     """What steps need of git beyond `ports.Repository`."""
+
+    async def file_changes(self, old: TreeId, new: TreeId) -> Mapping[str, tuple[str, int, int]]:
+        """Path -> `created`, `modified` or `deleted`, lines added, lines removed."""
+        ...
 
     async def keep(self, ref: str, tree: TreeId) -> None:
         """Let `ref` (a full name under `refs/equitr/`) name `tree`, whatever it named."""
@@ -33,8 +36,8 @@ class FileStep:
 
     before: TreeId
     after: TreeId
-    kinds: Mapping[str, str]
-    """Path -> created, modified or deleted."""
+    changes: Mapping[str, tuple[str, int, int]]
+    """Path -> created, modified or deleted; lines added and removed."""
 
 
 class TreeWatch:
@@ -54,26 +57,15 @@ class TreeWatch:
         """The step without what it did to `paths`."""
         return await self._step(step.before, await self._repository.put_back(self._root, step.before, paths))
 
-    async def finish(self, step: FileStep) -> list[tuple[str, str, int, int]]:
-        """The step stands: its tree is kept and is the current one. Path, kind of change, lines added and removed."""
-        if step.before == step.after:
-            return []
-        # Two git processes side by side: the time between two turns is what a person waits for.
-        kept, lines = await asyncio.gather(
-            self._repository.keep(self._ref, step.after),
-            self._repository.numstat(step.before, step.after),
-            return_exceptions=True,
-        )
-        if isinstance(kept, BaseException):
-            raise kept
-        if isinstance(lines, BaseException):
-            raise lines
-        self.current = step.after
-        return [(path, kind, *lines.get(path, (0, 0))) for path, kind in sorted(step.kinds.items())]
+    async def finish(self, step: FileStep) -> None:
+        """The step stands: its tree is kept and is the current one."""
+        if step.before != step.after:
+            await self._repository.keep(self._ref, step.after)
+            self.current = step.after
 
     async def _step(self, before: TreeId, after: TreeId) -> FileStep:
-        kinds = await self._repository.changed(before, after) if before != after else {}
-        return FileStep(before, after, kinds)
+        changes = await self._repository.file_changes(before, after) if before != after else {}
+        return FileStep(before, after, changes)
 
 
 def kept_ref(run: RunId, session: SessionId) -> str:

@@ -19,9 +19,10 @@ from equitr_coder.domain.models import ToolMessage, UserMessage
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.planning import messages
 from equitr_coder.planning.documents import parse_todos, render_todos
-from equitr_coder.planning.gaps import find_gaps
+from equitr_coder.planning.gaps import find_gaps, shortened
 from equitr_coder.planning.placeholders import NOT_WRITTEN, render_design, render_requirements
 from equitr_coder.planning.plan_rules import PlanRules, tidy_todo, validate
+from equitr_coder.planning.said import without_trace
 from equitr_coder.planning.structure import design_problems, requirements_problems
 from equitr_coder.ports import EventSink
 
@@ -116,8 +117,10 @@ class DraftBook:
             raise ToolFailure(messages.only_one_is_revised(self._target, document))
         if not content.strip():
             raise ToolFailure(f"Nothing was stored: the content of {document} is empty. Give the whole document.")
+        is_new = document not in self.documents
         written = await self._keep(document, content, by="planner")
-        return messages.document_kept(document, written.revision, written.problems)
+        unsaid = self._unsaid() if is_new else ()
+        return messages.document_kept(document, written.revision, written.problems, unsaid=unsaid)
 
     async def submit(self, plan: Plan) -> str | None:
         """Take the plan if it is sound; a refused one costs one of the planner's few tries.
@@ -230,7 +233,21 @@ class DraftBook:
             rules=self._options.rules,
             has_default_check=self._options.default_check is not None,
         )
-        return (*of_documents, *of_plan)
+        of_answers = without_trace(
+            self._sink.view.answered.values(), [document.content for document in documents.values()]
+        )
+        return (
+            *of_documents,
+            *(f"your answer left no trace in the documents: {shortened(answer)}" for answer in of_answers),
+            *of_plan,
+        )
+
+    def _unsaid(self) -> tuple[str, ...]:
+        """Answers that are in no document, once both are there."""
+        own = [self.documents[name] for name in ("requirements", "design") if name in self.documents]
+        if len(own) < 2:
+            return ()
+        return without_trace(self._sink.view.answered.values(), [document.content for document in own])
 
     def _refuse_after_approval(self) -> None:
         if self._sink.view.is_approved:

@@ -7,11 +7,11 @@ range, it is widened by sqrt(9 / n), a rule of thumb. The total is simulated: a 
 past ones, with other tasks drawn from it.
 
 The prior, while no past task is known: one attempt of n calls whose prompt grows. First prompt 4,900 tokens, 1,100 more
-with each call, 260 tokens of answer: averages of the 28 worker calls of the product's own scripted demo. Low: 4 calls,
-as an attempt takes there. High: all the calls one attempt may make (`orchestrator.max_iterations`), nothing of them
-read from a cache. Likely: the geometric mean of the two. To it come the supervisor's answers (3,800 tokens in, 170 out;
-one for six tasks likely, `orchestrator.max_escalations` for each at most) and, where one is due, a review (6,900 in,
-105 out), again as in the demo.
+with each call, 260 tokens of answer: averages of the 28 worker calls of the product's own scripted demo. Low: 3 calls,
+the fewest that an attempt takes there. High: all the calls one attempt may make (`orchestrator.max_iterations`),
+nothing of them read from a cache. Likely: the geometric mean of the two. To it come the supervisor's answers (3,800
+tokens in, 170 out; one for six tasks likely, `orchestrator.max_escalations` for each at most) and, where one is due, a
+review (6,900 in, 105 out), again as in the demo.
 """
 
 import random
@@ -40,7 +40,7 @@ _SIMULATED = 400
 _PLACES = Decimal("1E-8")
 
 _FIRST_PROMPT, _GROWTH, _ANSWER = 4_900, 1_100, 260
-_FEWEST_CALLS = 4
+_FEWEST_CALLS = 3
 _ADVICE = Usage(input=3_800, output=170)
 _ADVICE_SHARE = Decimal(1) / 6
 _REVIEW = Usage(input=6_900, output=105)

@@ -90,7 +90,7 @@ def _uncovered_requirements(plan: Plan, requirements: str) -> list[str]:
             is_covered = any(share_covered(needles, task_words) >= _COVERED for task_words in words)
         if not is_covered:
             gaps.append(
-                f"requirement without a task: {_shortened(requirement.text)} (requirements.md, line {requirement.line})"
+                f"requirement without a task: {shortened(requirement.text)} (requirements.md, line {requirement.line})"
             )
     return gaps
 
@@ -262,5 +262,5 @@ def _parts(task: Task) -> Iterable[str]:
     return (task.title, task.description, task.specialization, *task.todos, *task.files)
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -90,12 +90,21 @@ def plan_refused(problems: Sequence[str]) -> str:
     return f"The plan was not accepted:\n{_bullets(problems)}\nCorrect all of this and call submit_plan again."
 
 
-def document_kept(name: str, revision: int, problems: Sequence[str]) -> str:
-    if not problems:
-        return f"{name}.md is stored (revision {revision})."
+def document_kept(name: str, revision: int, problems: Sequence[str], *, unsaid: Sequence[str] = ()) -> str:
+    """`unsaid` are answers of the user's that neither document holds."""
+    if problems:
+        kept = (
+            f"{name}.md is stored (revision {revision}), but something is missing:\n{_bullets(problems)}\n"
+            f"Write the whole document again with write_document, these points mended."
+        )
+    else:
+        kept = f"{name}.md is stored (revision {revision})."
+    if not unsaid:
+        return kept
+    answers = _bullets([" ".join(answer.split()) for answer in unsaid])
     return (
-        f"{name}.md is stored (revision {revision}), but something is missing:\n{_bullets(problems)}\n"
-        f"Write the whole document again with write_document, these points mended."
+        f"{kept}\nThe user answered this, and neither document says it:\n{answers}\n"
+        "Write the document it belongs to again, with it."
     )
 
 

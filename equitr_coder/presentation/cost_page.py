@@ -35,7 +35,7 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.4rem .75rem;text-align:left;border-top:1px solid var(--edge);vertical-align:middle}
 thead th,thead td{border-top:0}thead th{color:var(--dim);font-weight:500;font-size:.85rem;white-space:nowrap}
 tbody th{font-weight:500;overflow-wrap:anywhere;min-width:9rem}
-td.n,th.n{text-align:right;white-space:nowrap}td.b{width:30%;min-width:6rem}
+td.n,th.n{text-align:right}td.n,th.n,td.t{white-space:nowrap}td.b{width:30%;min-width:6rem}
 svg{display:block;max-width:100%}.bar{width:100%;height:.75rem;border-radius:.2rem}.track{fill:var(--track)}
 .fill{fill:var(--fill)}
 .chart{width:100%;height:auto;background:var(--card);border:1px solid var(--edge);border-radius:.5rem}
@@ -113,7 +113,7 @@ def _group(name: str, rows: Sequence[CostRow], total: Decimal) -> str:
         f"<th scope='row'>{escaped(label(row))}</th>"
         f"<td class='b'>{bar_svg(row.usd / largest if largest else ZERO)}</td>"
         + _numbers(_money(row), f"{100 * row.usd / total:.1f}%" if total else "", f"{row.calls:,}")
-        + f"<td>{escaped(tokens(row.usage))}</td>"
+        + f"<td class='t'>{escaped(tokens(row.usage))}</td>"
         for row in rows
     ]
     return _table(
@@ -157,7 +157,7 @@ def _calls(calls: Sequence[LedgerRow]) -> str:
     cells = [
         f"<td>{_when(row.at)}</td><td>{escaped(row.model)}</td><td>{escaped(row.agent)}</td>"
         f"<td>{escaped(row.task or '')}</td><td>{row.purpose.value}</td>"
-        f"<td>{escaped(tokens(row.usage)) if not row.is_open else ''}</td>"
+        f"<td class='t'>{escaped(tokens(row.usage)) if not row.is_open else ''}</td>"
         + _numbers(dollars(row.reserved), _settled(row))
         + f"<td>{row.basis}</td>"
         for row in shown

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from textwrap import wrap
 
 from equitr_coder.domain.epic import TaskState, agent_names
 from equitr_coder.domain.queries import (
@@ -20,6 +21,7 @@ from equitr_coder.presentation.states import run_state, run_tone, sync_state, ta
 from equitr_coder.presentation.tables import fits, table
 from equitr_coder.presentation.text import Line, Tone, cells, prose, shown_on_one_line
 
+_NARROW = 78
 _FINDINGS = {"ok": ("+", Tone.GOOD), "warn": ("!", Tone.WARN), "bad": ("x", Tone.BAD)}
 
 
@@ -99,7 +101,7 @@ def epic_lines(view: RunView) -> list[Line]:
 def models_lines(answer: ModelsAnswer, *, width: int | None = None) -> list[Line]:
     lines = []
     for model in answer.configured:
-        lines += _configured(model)
+        lines += _configured(model, width)
     if not answer.discovered:
         return lines
     words = {True: "yes", False: "no", None: "unknown"}
@@ -131,7 +133,8 @@ def _one_above_the_other(key: str, value: str, source: str, width: int | None) -
     line = Line(f"  {key}: {value} ({source})")
     if width is None or cells(line.text) <= width:
         return [line]
-    return [Line(f"  {key}: {value}"), Line(f"      from {source}", Tone.DIM)]
+    where = [] if source == "default" else [Line(f"      from {source}", Tone.DIM)]
+    return [Line(f"  {key}: {value}"), *where]
 
 
 def warning_lines(warnings: Sequence[str]) -> list[Line]:
@@ -170,7 +173,7 @@ def proposal_lines(answer: ProposalAnswer) -> list[Line]:
     if not answer.proposals:
         return [
             Line("No model is configured and no provider key is set."),
-            Line(f"Looked for: {', '.join(answer.looked_for)}"),
+            *(Line(text) for text in wrap(f"Looked for: {', '.join(answer.looked_for)}", _NARROW)),
         ]
     lines = [Line("No model is configured. With the keys in your environment you could use:")]
     for number, offer in enumerate(answer.proposals, 1):
@@ -183,7 +186,7 @@ def proposal_lines(answer: ProposalAnswer) -> list[Line]:
     return lines
 
 
-def _configured(model: ConfiguredModel) -> list[Line]:
+def _configured(model: ConfiguredModel, width: int | None) -> list[Line]:
     note = f" ({model.note})" if model.note else ""
     if model.name is None:
         return [Line(f"{model.role:<10}  none{note}", Tone.WARN)]
@@ -191,7 +194,8 @@ def _configured(model: ConfiguredModel) -> list[Line]:
     cost = f"price {price(model.price)}" + (" per million tokens" if model.price is not None else "")
     source = f" [{model.price.source}]" if model.price is not None and model.price.source else ""
     tone = Tone.PLAIN if model.price is not None else Tone.WARN
-    return [
-        Line(f"{model.role:<10}  {model.name}{note}", Tone.STRONG),
-        Line(f"            {', '.join([*rest, cost])}{source}", tone),
-    ]
+    head = Line(f"{model.role:<10}  {model.name}{note}", Tone.STRONG)
+    whole = Line(f"            {', '.join([*rest, cost])}{source}", tone)
+    if width is None or cells(whole.text) <= width:
+        return [head, whole]
+    return [head, *(Line(f"    {part}") for part in rest), Line(f"    {cost}{source}", tone)]

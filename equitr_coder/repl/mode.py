@@ -82,4 +82,7 @@ def status_line(mode: Mode, view: RunView | None, *, width: int | None = None) -
     if width is None or cells(line) <= width:
         return line
     short = (f"{role} {name.rsplit('/', 1)[-1]}" for role, name in (model.split(" ", 1) for model in mode.models))
-    return "  ".join((mode.title, money, *short))
+    parts = [mode.title, money, *short]
+    while len(parts) > 1 and cells("  ".join(parts)) > width:
+        parts.pop()
+    return "  ".join(parts)

@@ -81,7 +81,7 @@ def find_run(name: str, rows: Sequence[RunRow]) -> RunId:
     for row in rows:
         if name == row.run or (row.epic_number is not None and name == epic_id(row.epic_number)):
             return row.run
-    begun = [row.run for row in rows if name and row.run.removeprefix("run-").startswith(name.removeprefix("run-"))]
+    begun = [row.run for row in rows if name and row.run.startswith((name, f"run-{name}"))]
     if not begun:
         raise UserError(f"there is no run or epic {name!r} in this workspace", hint="`equitrcoder runs` lists them")
     if len(begun) > 1:

@@ -34,7 +34,7 @@ class Doctor:
     """First line of `PROGRAM --version`, or None."""
     check_store: Callable[[], Awaitable[Sequence[Finding]]]
     way_of: Callable[[ModelSpec], str]
-    """By which adapter a model is called, and how it is offered tools, in words. Raises UserError as the catalog does."""
+    """By which adapter a model is called, and how it is offered tools, in words. Raises UserError like the catalog."""
     limits: tuple[tuple[str, Decimal | None], ...]
     """What a limit holds for, in words, and its amount in US dollars; the budget of a run first."""
 
@@ -129,7 +129,7 @@ class Doctor:
 
     async def _models(self) -> list[Finding]:
         if not self.models:
-            fix = "equitrcoder models --discover, --model NAME, or llm.model in config.yaml"
+            fix = f"`equitrcoder` in a terminal proposes some; or --model NAME, or llm.model in {self.home}/config.yaml"
             return [Finding(name="models", state="bad", detail="no model is configured", fix=fix)]
         specs = {(spec.name, spec.api_base, instead_of): spec for spec, instead_of in self._with_fallbacks()}
         findings = [self._model(spec, instead_of=instead_of) for (_, _, instead_of), spec in specs.items()]
@@ -166,7 +166,9 @@ class Doctor:
         except UserError as error:
             return Finding(name=role, state="bad", detail=str(error), fix=error.hint)
         if variable is not None and not self.keys.get(variable):
-            return Finding(name=role, state="bad", detail=f"{name}: {variable} is not set", fix=f"export {variable}=...")
+            return Finding(
+                name=role, state="bad", detail=f"{name}: {variable} is not set", fix=f"export {variable}=..."
+            )
         if self.prices.price(spec.name) is None:
             fix = f'llm.prices: {{"{spec.name}": {{input: 0, output: 0}}}}  (USD per million tokens; 0 for a local one)'
             return Finding(name=role, state="warn", detail=f"{name}: its price is unknown", fix=fix)

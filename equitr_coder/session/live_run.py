@@ -44,6 +44,12 @@ class LiveRun:
     def is_running(self) -> bool:
         return self._task is not None and not self._task.done()
 
+    async def has_stopped(self) -> bool:
+        """Whether nothing of the run goes on. One whose end is recorded is waited for: its reader may be faster."""
+        if self._task is not None and self._has_ended:
+            await asyncio.wait([self._task])
+        return not self.is_running
+
     async def interrupt(self) -> None:
         """Stop now; returns when the run is recorded as paused and everything it started has ended."""
         if self._task is not None and not self._task.done():

@@ -191,7 +191,7 @@ class LocalRunApi:
 
     async def _continue_chat(self, command: c.SendMessage) -> RunId:
         live = self._live.get(command.run)
-        if live is not None and live.is_running:
+        if live is not None and not await live.has_stopped():
             raise UserError("the agent is still working", hint="wait for it, or interrupt it first")
 
         def opening(view: RunView) -> Sequence[Event]:
@@ -210,7 +210,7 @@ class LocalRunApi:
         live = self._live.get(command.run)
         if live is None:
             raise UserError(f"{command.run} is not open here", hint="undo works in the session that made the change")
-        if live.is_running:
+        if not await live.has_stopped():
             raise UserError("the agent is still working", hint="interrupt it first")
         async with self._store.lock_run(command.run):
             await ChatRun(live.kit).undo()

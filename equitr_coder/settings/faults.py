@@ -89,7 +89,8 @@ def stop_on(faults: Sequence[Fault]) -> None:
 
 def refusal(faults: Sequence[Fault]) -> UserError:
     """The first fault as an error; its hint names the others."""
-    first, others = faults[0], faults[1:]
+    first = faults[0]
+    others = [fault for fault in faults[1:] if fault.place != first.place or first.place.rpartition(":")[2].isdigit()]
     hint = first.hint
     if others:
         also = ", ".join(f"{key_text(fault.key)} ({fault.place})" for fault in others[:3])
@@ -121,6 +122,8 @@ def _found(value: Any) -> str:
         return "a section"
     if isinstance(value, list | tuple):
         return "a list"
+    if not str(value).strip():
+        return "an empty text"
     text = masked(" ".join(str(value).split()))
     return f"the text '{text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + '…'}'"
 

@@ -7,6 +7,7 @@ only `times` and `barrier` need memory, which `backend` keeps.
 import fnmatch
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -209,13 +210,35 @@ class Script(Value):
         for number, rule in enumerate(self.rules):
             reply = None if used_up(number) else rule.reply_to(request)
             if reply is not None:
-                return Choice(rule=number, reply=reply)
+                return Choice(rule=number, reply=_filled(reply, request))
         return None
 
 
 class Choice(Value):
     rule: int
     reply: ScriptedReply
+
+
+_ANSWER = re.compile(r"\{answer:([^{}]+)\}")
+
+
+def _filled(reply: ScriptedReply, request: WireRequest) -> ScriptedReply:
+    """`{answer:TEXT}` in text and arguments becomes what followed the model's message that holds TEXT."""
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, str):
+            return _ANSWER.sub(lambda found: request.after(found[1]) or found[0], value)
+        if isinstance(value, dict):
+            return {name: fill(item) for name, item in value.items()}
+        return [fill(item) for item in value] if isinstance(value, list | tuple) else value
+
+    written = [reply.text, *(call.text for call in reply.calls)]
+    if not any("{answer:" in text for text in written):
+        return reply
+    calls = tuple(
+        call.model_copy(update={"arguments": fill(call.arguments), "raw": fill(call.raw)}) for call in reply.calls
+    )
+    return reply.model_copy(update={"text": fill(reply.text), "calls": calls})
 
 
 def call_ids(request: WireRequest, reply: ScriptedReply) -> tuple[str, ...]:

@@ -51,6 +51,13 @@ class WireRequest:
         """All text of all messages, tool calls included."""
         return "\n".join(text for message in self.messages for text in _texts(message))
 
+    def after(self, text: str) -> str | None:
+        """What was said to the model right after its message that holds `text`; None when there is no such message."""
+        for asked, said in zip(self.messages, self.messages[1:], strict=False):
+            if asked["role"] == "assistant" and any(text in part for part in _texts(asked)):
+                return content_text(said)
+        return None
+
     @cached_property
     def call_ids(self) -> frozenset[str]:
         return frozenset(call["id"] for message in self.messages for call in message.get("tool_calls") or ())

@@ -1,4 +1,4 @@
-"""A provider that answers with exactly the bytes a case gives: the real router and direct client before a real server."""
+"""A provider that answers with exactly the bytes a case gives: real router and client, real server."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -38,7 +38,6 @@ from equitr_coder.tools.hand_in import HandInArguments
 from equitr_coder.tools.list_files import ListFilesArguments
 from equitr_coder.tools.read_file import ReadFileArguments
 from equitr_coder.tools.run_command import RunCommandArguments
-from equitr_coder.tools.submit_plan import SubmitPlanArguments
 from equitr_coder.tools.write_file import WriteFileArguments
 
 SESSION = SessionId("T1.1")
@@ -50,7 +49,7 @@ TOOLS: Mapping[str, type[Arguments]] = {
     "list_files": ListFilesArguments,
     "hand_in": HandInArguments,
 }
-SPECS = {name: tool_spec(name, model) for name, model in (TOOLS | {"submit_plan": SubmitPlanArguments}).items()}
+SPECS = {name: tool_spec(name, model) for name, model in TOOLS.items()}
 
 
 @dataclass
@@ -94,7 +93,7 @@ class Stand:
     def request(
         self,
         *messages: Message,
-        tools: Sequence[str] = tuple(TOOLS),
+        offers: Sequence[str] = tuple(TOOLS),
         max_tokens: int = 500,
         system: str = "You work.",
         **spec: Any,
@@ -103,7 +102,7 @@ class Stand:
             model=ModelSpec(name="stub/m-1", tier=Tier.WEAK, api_base=self.server.url, **spec),
             system=system,
             messages=messages or (UserMessage(text="Do the task."),),
-            tools=tuple(SPECS[name] for name in tools),
+            tools=tuple(SPECS[name] for name in offers),
             max_tokens=max_tokens,
         )
 

@@ -10,7 +10,7 @@ import yaml
 from equitr_coder.domain.errors import ModelError
 from equitr_coder.domain.models import UserMessage
 from equitr_coder.testing.script import RawAnswer, ScriptedReply, always
-from tests.answers.conftest import OpenStand
+from tests.answers.conftest import TOOLS, OpenStand
 
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases.yaml").read_text(encoding="utf-8"))
 USAGE = {"prompt_tokens": 40, "completion_tokens": 20, "total_tokens": 60}
@@ -21,7 +21,7 @@ async def test_an_answer_is_taken_or_refused_as_the_case_says(stand: OpenStand, 
     raw = RawAnswer(pieces=pieces_of(case), kind=case.get("kind", "text/event-stream"), drops=case.get("drops", False))
     s = await stand(always(ScriptedReply(raw=raw), times=1), always(ScriptedReply(text="ok")))
     given = UserMessage(text=case.get("given", "Do the task."))
-    request = s.request(given, tools=case.get("offers", s.request().tools and list(DEFAULT)), **case.get("model", {}))
+    request = s.request(given, offers=case.get("offers", tuple(TOOLS)), **case.get("model", {}))
     expected = case["expect"]
 
     if "error" in expected:
@@ -49,9 +49,6 @@ def test_there_are_at_least_sixty_shapes_and_none_twice() -> None:
     assert sorted(names) == sorted(set(names))
 
 
-DEFAULT = ("read_file", "write_file", "edit_file", "run_command", "list_files", "hand_in")
-
-
 def pieces_of(case: dict[str, Any]) -> list[bytes]:
     """The bytes of a case: given as they are, or an ordinary stream around what is odd."""
     if "bytes" in case:
@@ -65,9 +62,13 @@ def pieces_of(case: dict[str, Any]) -> list[bytes]:
     calls = case.get("calls") or ([case["call"]] if "call" in case else [])
     for index, call in enumerate(calls):
         function = {"name": call["name"], "arguments": call["arguments"]}
-        deltas.append({"tool_calls": [{"index": index, "id": f"call_{index}", "type": "function", "function": function}]})
+        deltas.append(
+            {"tool_calls": [{"index": index, "id": f"call_{index}", "type": "function", "function": function}]}
+        )
     finish = case.get("finish", "tool_calls" if calls else "stop")
-    chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+    ]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
     chunks.append({"choices": [], "usage": USAGE})
     return [sse({"model": "m-1", **chunk}) for chunk in chunks] + [sse("[DONE]")]

@@ -114,7 +114,11 @@ def test_permission_shows_the_exact_command_and_enter_is_no_answer(command: "Com
     api = logs.api(steps, multi_agent=True)
 
     with logs.person(
-        [("allow> ", "\n"), ("Type once, task, run or no; /quit ends it.\nallow> ", "sure\n"), ("allow> ", "no, use make clean\n")]
+        [
+            ("allow> ", "\n"),
+            ("Type once, task, run or no; /quit ends it.\nallow> ", "sure\n"),
+            ("allow> ", "no, use make clean\n"),
+        ]
     ) as person:
         command("chat", "-M", "--yes", "x", api=api, streams=person.streams)
 

@@ -94,6 +94,7 @@ LITELLM = (
     pytest.mark.xdist_group("litellm"),  # one import of several seconds, not one in each worker
     # litellm silences this where it is imported; pytest turns it on again for each test.
     pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class:UserWarning"),
 )
 
 

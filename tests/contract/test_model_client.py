@@ -1,4 +1,4 @@
-"""What every `ports.ModelClient` keeps: in process, over httpx and through litellm, on OpenAI's wire and Anthropic's."""
+"""What every `ports.ModelClient` keeps: in process, over httpx, through litellm; on OpenAI's wire and Anthropic's."""
 
 import asyncio
 from typing import Any

@@ -17,6 +17,7 @@ from equitr_coder.testing.script import (
     rule,
     says,
 )
+from equitr_coder.testing.wires import OpenRouter, serve_provider
 from tests.e2e.conftest import Ended, OpenStage
 from tests.e2e.scenes import (
     advises,
@@ -217,6 +218,7 @@ def test_one_budget_spans_every_purpose(stage: OpenStage) -> None:
                 times=2,
             ),
             worker("T1", says("", *rewrites(file_of("T1"), "T1-built\n"), hands_in())),
+            worker("T2", says("", writes(file_of("T2"), "x"), cut_after=1), times=1),
             builds("T2"),
             always(calls("review", verdict="approve", reasons=[]), model="strong", offers="review"),
             advises(),
@@ -236,9 +238,15 @@ def test_one_budget_spans_every_purpose(stage: OpenStage) -> None:
         cost = (Decimal(event["usage"]["input"]) * fresh + Decimal(event["usage"]["output"]) * output) / 1_000_000
         assert Decimal(event["usd"]) == cost
         by_model[event["model"]] += cost
-    assert len(calls_made) == len(user.server.requests)
+    [cut] = ended.of("model_call_failed")
+    [held] = ended.of("model_call_reserved", call=cut["call"])
+    assert Decimal(cut["usd"]) == Decimal(held["usd"]) > 0
+    by_model[cut["model"]] += Decimal(cut["usd"])
+    assert len(calls_made) + 1 == len(user.server.requests)
     report = user.run("epic", "status", "epic-001", "--output", "json").result
     assert Decimal(report["cost"]) == sum(by_model.values())
+    shown = user.run("runs", "--output", "json").result["runs"]
+    assert [Decimal(run["usd"]) for run in shown] == [sum(by_model.values())]
 
 
 def test_a_failed_call_costs_nothing_and_a_cut_one_its_reservation(stage: OpenStage) -> None:
@@ -319,7 +327,28 @@ def test_the_budget_may_be_lifted_by_a_flag_as_by_the_configuration(stage: OpenS
     assert len(raised.err.splitlines()) == 2
 
 
-def test_a_cost_that_the_provider_states_is_the_one_that_counts(stage: OpenStage) -> None:
+def test_a_cost_that_a_known_provider_states_is_the_one_that_counts(stage: OpenStage) -> None:
+    hello = always(says("Hello.", usage=ScriptedUsage(input=900, output=90, cost=Decimal("0.0012345"))))
+    user = stage([hello])
+    user.environ["OPENROUTER_API_KEY"] = "a-key"
+
+    with serve_provider([hello], OpenRouter()) as openrouter:
+        user.configure(
+            {
+                "llm": TWO_CENTS
+                | {"api_base": openrouter.url, "prices": {"openrouter/weak": {"input": 0, "output": 200}}}
+            }
+        )
+        ended = user.run("chat", "--model", "openrouter/weak", "--output", "stream-json", "hello")
+
+    assert ended.code == 0, ended.brief
+    [call_made] = ended.of("model_call_settled")
+    assert (call_made["usd"], call_made["price_source"]) == ("0.0012345", "reported by openrouter")
+    [run] = user.run("runs", "--output", "json").result["runs"]
+    assert Decimal(run["usd"]) == Decimal("0.0012345")
+
+
+def test_a_cost_that_anybody_claims_does_not_count(stage: OpenStage) -> None:
     choice = {"index": 0, "delta": {"content": "Hello."}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 900, "completion_tokens": 90, "total_tokens": 990, "cost": 0.0012345}
     chunks = [json.dumps({"choices": [choice]}), json.dumps({"choices": [], "usage": usage}), "[DONE]"]
@@ -330,6 +359,4 @@ def test_a_cost_that_the_provider_states_is_the_one_that_counts(stage: OpenStage
 
     assert ended.code == 0, ended.brief
     [call_made] = ended.of("model_call_settled")
-    assert (call_made["usd"], call_made["usage"]["reported_usd"]) == ("0.0012345", "0.0012345")
-    assert call_made["price_source"].startswith("reported by ")
-    assert Decimal(user.run("runs", "--output", "json").result["runs"][0]["usd"]) == Decimal("0.0012345")
+    assert (Decimal(call_made["usd"]), call_made["price_source"]) == (Decimal("0.018"), "config llm.prices")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from equitr_coder.testing.script import Barrier, ScriptedReply, ScriptedUsage, call, rule, says
+from equitr_coder.testing.script import Barrier, ScriptedReply, ScriptedUsage, always, call, rule, says
 from tests.e2e.conftest import Ended, OpenStage, Stage
 from tests.e2e.scenes import file_of, hands_in, plans, task, tool_results, word_of, worker, writes
 
@@ -90,6 +90,26 @@ def test_a_task_at_its_limit_waits_while_the_others_go_on(stage: OpenStage, key:
     assert Decimal(final.result["cost"]["total"]) == Decimal("0.16")
     turns = [len(tool_results(request)) for request in user.asked("weak") if word_of("T1") in str(request.messages[1])]
     assert turns == [0, 1, 2, 3]  # no call of T1 was made twice
+
+
+def test_a_task_pays_for_its_questions_and_not_for_the_planning(stage: OpenStage) -> None:
+    dear = TWO_CENTS | {"prices": dict.fromkeys(TWO_CENTS["prices"], TWO_CENTS["prices"]["stub/weak"])}
+    user = stage(
+        [
+            plans(task("T1")),
+            worker("T1", says("", call("ask_supervisor", question="Which word?"), usage=FULL), looks(1)),
+            always(says("This one.", usage=FULL), model="strong"),
+        ],
+        config={"llm": dear | {"limits": {"task": "0.05"}}},
+    )
+
+    ended = user.run(*PLANNED, "--output", "stream-json", "build a word")
+
+    assert ended.code == 3, ended.brief
+    [event] = ended.of("budget_reached")
+    assert (event["account"], Decimal(event["usd"])) == ("task T1", Decimal("0.04"))
+    settled = [(event["purpose"], event.get("task")) for event in ended.of("model_call_settled")]
+    assert settled == [("planning", None), ("work", "T1"), ("escalation", "T1")]
 
 
 def test_a_worker_that_runs_meanwhile_is_not_disturbed(stage: OpenStage) -> None:

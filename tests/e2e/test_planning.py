@@ -76,6 +76,72 @@ def test_questions_are_asked_one_at_a_time_and_answers_reach_the_planner(stage: 
     assert user.read("t1.txt") == "T1-built\n"
 
 
+ASKED = ("Which message broker?", "How do users log in?", "How is it deployed?")
+
+
+def test_what_the_user_said_stands_in_the_documents(stage: OpenStage) -> None:
+    requirements = REQUIREMENTS + "\n## 5. Access\n- 5.1 log-in: {answer:log in?}\n"
+    design = DESIGN + "\n## 9. Messages and deployment\nBroker: {answer:broker?}. Deployed so: {answer:deployed?}.\n"
+    user = stage(
+        [
+            rule(
+                calls("ask_user", question=ASKED[0], options=["Kafka", "RabbitMQ"]),
+                says(ASKED[1]),
+                calls("ask_user", question=ASKED[2]),
+                says("", *documents(requirements=requirements, design=design), plan_of(task("T1"), task("T2"))),
+                **PLANNER,
+            ),
+            builds("T1"),
+            builds("T2"),
+        ]
+    )
+
+    with user.terminal("chat", "-M", "--plan", "always", "build a shop") as terminal:
+        for question, answer in zip(ASKED, ("2", "with a JWT", "by Helm"), strict=True):
+            terminal.expect(question)
+            terminal.answer(answer)
+        terminal.answer("approve", prompt="review>")
+        code = terminal.wait()
+
+    assert code == 0, terminal.screen
+    assert "left no trace" not in terminal.screen
+    sent = json.dumps(user.asked("strong")[-1].messages)
+    written = "\n".join(user.git("show", f"equitr/epic-001:docs/{name}.md") for name in ("requirements", "design"))
+    for word in ("RabbitMQ", "JWT", "Helm"):
+        assert word in sent
+        assert word in written
+
+
+def test_an_answer_without_a_trace_is_told_to_the_planner_once_and_shown_for_review(stage: OpenStage) -> None:
+    user = stage(
+        [
+            rule(
+                calls("ask_user", question=ASKED[0]),
+                calls("ask_user", question=ASKED[1]),
+                says("", *documents()),
+                says("", *documents(design=DESIGN + "\nUsers show a JWT.\n")),
+                says("", plan_of(task("T1"), task("T2"))),
+                **PLANNER,
+            )
+        ]
+    )
+
+    with user.terminal("chat", "-M", "--plan", "always", "build a shop") as terminal:
+        terminal.expect(ASKED[0])
+        terminal.answer("RabbitMQ, please")
+        terminal.expect(ASKED[1])
+        terminal.answer("JWT")
+        shown = terminal.expect("review>")
+        terminal.answer("quit", prompt="")
+        terminal.wait()
+
+    assert "look at: your answer left no trace in the documents: RabbitMQ, please" in shown
+    assert "JWT" not in shown.partition("Plan: ")[2]
+    told = [text for text in tool_results(user.asked("strong")[-1]) if "neither document says it" in text]
+    assert len(told) == 1
+    assert "- RabbitMQ, please\n- JWT\n" in told[0]
+
+
 def test_one_document_is_revised_and_the_other_stays(stage: OpenStage) -> None:
     wanted = "use SQLite instead"
     revised = DESIGN.replace("One text file a task.", "One SQLite file.")

@@ -38,10 +38,16 @@ SESSION = SessionId("chat")
 MODEL = ModelSpec(name="scripted/m", tier=Tier.WEAK, max_tokens=1000, adapter="scripted")
 
 
+DEAR = "scripted/dear"
+"""The one model that costs more than the others."""
+
+
 class FlatPrices:
-    """A dollar per million tokens, whatever the model."""
+    """A dollar per million tokens, whatever the model; ten for the dear one."""
 
     def price(self, model: str) -> Price | None:
+        if model == DEAR:
+            return Price(input=Decimal(10), output=Decimal(10), source="flat")
         return Price(input=Decimal(1), output=Decimal(1), source="flat")
 
     def info(self, model: str) -> ModelInfo | None:

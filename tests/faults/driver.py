@@ -136,7 +136,7 @@ async def _go(api: RunApi, spec: dict[str, Any]) -> Any:
             request=spec["request"],
             plan=PlanMode.ALWAYS if kind is RunKind.EPIC else None,
             multi_agent=kind is RunKind.EPIC,
-            check=spec.get("check"),
+            check="test -e t1.txt" if kind is RunKind.LOOP else None,
             yes=True,
             can_ask=False,
         )

@@ -105,6 +105,11 @@ def short_epic() -> list[Rule]:
     ]
 
 
+def direct() -> list[Rule]:
+    """One task without a plan."""
+    return [rule(says("", _writes("T1", "T1-built")), says("", _hands_in("T1")), model="strong", offers="hand_in")]
+
+
 def chat() -> list[Rule]:
     """A file written, changed by a command, and read; whatever a crash cut off is looked at and written again."""
     return [

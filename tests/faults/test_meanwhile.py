@@ -5,11 +5,16 @@ from collections.abc import Callable
 
 import pytest
 
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.events import TaskChanged
+from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.runs import RunState
 from tests.faults import scenes
 from tests.faults.conftest import OpenVictim, Play, Undisturbed, Victim, assert_money, assert_nothing_lost
 
 EPIC = Play(tuple(scenes.epic()), "epic", scenes.REQUEST)
+SHORT = Play(tuple(scenes.short_epic()), "epic", scenes.REQUEST)
+DIRECT = Play(tuple(scenes.direct()), "loop", "Write the word T1-built.")
 AFTER_A_STEP = ("append.tool_returned", "after", 9)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -23,9 +28,17 @@ def _remove_worktrees(victim: Victim) -> None:
     shutil.rmtree(victim.home / "worktrees")
 
 
-def _known(reason: str) -> pytest.MarkDecorator:
-    """Listed in docs/status.md; turns red when it is mended and this mark was left."""
-    return pytest.mark.xfail(strict=True, reason=reason)
+def _clear_away_everything(victim: Victim) -> None:
+    _remove_worktrees(victim)
+    victim.git("worktree", "prune")
+    _collect_garbage(victim)
+
+
+def _lose_the_steps(victim: Victim) -> None:
+    """As if somebody had deleted the refs that keep them."""
+    for ref in victim.git("for-each-ref", "--format=%(refname)", "refs/equitr/keep").splitlines():
+        victim.git("update-ref", "-d", ref)
+    _clear_away_everything(victim)
 
 
 def _commit(victim: Victim) -> None:
@@ -37,8 +50,9 @@ def _commit(victim: Victim) -> None:
 @pytest.mark.parametrize(
     "act",
     [
-        pytest.param(_collect_garbage, id="garbage is collected", marks=_known("step trees are named by the log only")),
+        pytest.param(_collect_garbage, id="garbage is collected"),
         pytest.param(_remove_worktrees, id="worktrees go"),
+        pytest.param(_clear_away_everything, id="garbage and worktrees go"),
     ],
 )
 def test_an_attempt_goes_on_when_what_it_stood_on_is_cleared_away(
@@ -64,13 +78,12 @@ def test_a_landing_counts_although_the_user_committed_on_top_of_it(victim: OpenV
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param(("append.plan_submitted", "after", 1), id="append.plan_submitted"),
-        pytest.param(
-            ("repository.move_ref", "after", 1),
-            id="repository.move_ref",
-            marks=_known("our own branch is in the way until it is renamed"),
-        ),
+        ("append.plan_submitted", "after", 1),
+        ("store.write_journal", "after", 1),
+        ("repository.move_ref", "after", 1),
+        ("append.plan_approved", "before", 1),
     ],
+    ids=lambda point: f"{point[1]}-{point[0]}",
 )
 def test_a_commit_of_the_user_before_the_approval_is_built_upon(
     victim: OpenVictim, point: tuple[str, str, int]
@@ -81,7 +94,53 @@ def test_a_commit_of_the_user_before_the_approval_is_built_upon(
     killed.finish()
     assert killed.view.state is RunState.COMPLETED
     assert (killed.repo / "mine.txt").read_text() == "the user's\n"
+    assert killed.view.landed
     assert_money(killed)
+
+
+@pytest.mark.parametrize("play", [EPIC, DIRECT], ids=["planned", "direct"])
+def test_a_run_that_dies_twice_around_its_branch_knows_it_still(victim: OpenVictim, play: Play) -> None:
+    killed = victim(play)
+    assert killed.go(kill=("repository.move_ref", "after", 1)) is None
+    _commit(killed)
+    assert killed.go(kill=("store.write_journal", "after", 1)) is None
+    killed.finish()
+    assert (killed.view.state, killed.view.landed) == (RunState.COMPLETED, True)
+    assert_money(killed)
+
+
+def test_a_branch_of_somebody_elses_is_never_taken_for_our_own(victim: OpenVictim) -> None:
+    killed = victim(EPIC)
+    assert killed.go(kill=("store.write_journal", "after", 1)) is None
+    killed.git("branch", "equitr/epic-001")
+    theirs = killed.git("rev-parse", "equitr/epic-001")
+    _commit(killed)
+    killed.go()
+    assert (killed.view.state, killed.view.reason) == (RunState.PAUSED, StopReason.BLOCKED)
+    assert "equitr/epic-001 exists already" in killed.view.detail
+    assert "git branch -m equitr/epic-001" in killed.view.hint
+    assert killed.git("rev-parse", "equitr/epic-001") == theirs
+
+
+def test_a_task_whose_steps_git_has_lost_begins_anew_and_says_so(victim: OpenVictim, undisturbed: Undisturbed) -> None:
+    killed = victim(SHORT)
+    assert killed.go(kill=("append.tool_returned", "after", 4)) is None
+    assert killed.view.tasks[TaskId("T1")].attempt == 1
+    _lose_the_steps(killed)
+    killed.finish()
+    assert killed.files == undisturbed(SHORT)
+    assert killed.view.state is RunState.COMPLETED
+    [said] = [e for e in killed.log if isinstance(e, TaskChanged) and e.reason is StopReason.INTERRUPTED]
+    assert "begins anew" in said.detail
+    assert killed.view.tasks[said.task].attempt == 2
+    assert_money(killed)
+
+
+def test_a_run_that_has_ended_keeps_no_steps(victim: OpenVictim) -> None:
+    played = victim(EPIC)
+    played.go()
+    assert played.git("for-each-ref", "refs/equitr/keep") == ""
+    assert "dangling commit" not in played.git("fsck")
 
 
 def test_an_edit_of_the_user_during_an_open_landing_stays(victim: OpenVictim) -> None:

@@ -140,8 +140,8 @@ async def made(waiting: Any) -> Forecast:
 async def test_without_a_past_task_it_is_a_prior_from_the_prices(desk: Desk) -> None:
     forecast = await made(desk.forecast(plan_of(2)))
 
-    # 4, 8 and 16 calls of 4,900 tokens and 1,100 more each time, 260 tokens of output each, at $1 and $3 a million
-    one = (Decimal("0.02932"), Decimal("0.07624"), Decimal("0.22288"))
+    # 3, 6 and 16 calls of 4,900 tokens and 1,100 more each time, 260 tokens of output each, at $1 and $3 a million
+    one = (Decimal("0.02034"), Decimal("0.05058"), Decimal("0.22288"))
     assert [amounts(task.cost) for task in forecast.tasks] == [one, one]
     assert amounts(forecast.total) == tuple(2 * amount for amount in one)
     assert (forecast.basis, forecast.past_tasks) == ("prior", 0)
@@ -152,8 +152,8 @@ async def test_the_prior_reads_earlier_turns_from_the_cache_but_for_the_high_bou
 
     forecast = await made(desk.forecast(plan_of(1)))
 
-    # low: 8,200 fresh tokens, 18,000 cached ones at a tenth, 1,040 of output
-    assert forecast.total.low == Decimal("0.0082") + Decimal("0.0018") + Decimal("0.00312")
+    # low: 7,100 fresh tokens, 10,900 cached ones at a tenth, 780 of output
+    assert forecast.total.low == Decimal("0.0071") + Decimal("0.00109") + Decimal("0.00234")
     assert forecast.total.high == Decimal("0.22288")
 
 

@@ -98,6 +98,7 @@ def test_json_has_it_too() -> None:
             "same_model", 6, "9.97", "enough",
         )  # fmt: skip
         assert told["tasks"][1] == {"id": "T2", "low": "0.25", "likely": "0.5", "high": "1", "past_tasks": 6}
+    assert outcome(waiting(is_approved=True))["forecast"]["left"] == "9.97"
     assert outcome(RunView(run=waiting().run))["forecast"] is None
 
 

@@ -89,13 +89,10 @@ def test_tables_have_headers_and_charts_have_words() -> None:
 def test_what_a_name_says_is_text_and_nothing_else() -> None:
     evil = "</table><script>alert('x')</script>\x1b[2J\u202e&amp;"
 
-    page = a_page(
-        answer(
-            [row(1, model=evil, agent=AgentName(evil), workspace=evil)],
-            runs=(run_cost(title=evil, calls=1),),
-        )
-    )
+    whole = answer([row(1, model=evil, agent=AgentName(evil), workspace=evil)], runs=(run_cost(title=evil, calls=1),))
+    page = a_page(whole)
 
+    assert not {"\x1b", "\u202e"} & set(cost_page(whole))
     assert "script" not in page.tags
     assert any("<script>alert('x')</script>\\x1b[2J\\u202e&amp;" in words for words in page.words)
 

@@ -142,10 +142,15 @@ def test_a_run_is_found_by_its_epic_its_id_and_an_unambiguous_beginning() -> Non
         for name, number in (("run-abcd", 1), ("run-abxy", 12), ("run-q", None))
     ]
 
-    assert [find_run(name, rows) for name in ("epic-012", "run-abxy", "run-abx", "abx", "q")] == [
-        "run-abxy", "run-abxy", "run-abxy", "run-abxy", "run-q",
+    assert [find_run(name, rows) for name in ("epic-012", "run-abxy", "run-abx", "abx", "q", "run-q")] == [
+        "run-abxy", "run-abxy", "run-abxy", "run-abxy", "run-q", "run-q",
     ]  # fmt: skip
     assert find_run(epic_id(1), rows) == "run-abcd"
-    for name, words in (("ab", "beginning of 2 runs"), ("epic-002", "no run or epic"), ("", "no run or epic")):
+    for name, words in (
+        ("ab", "beginning of 2 runs"),
+        ("run", "beginning of 3 runs"),
+        ("epic-002", "no run or epic"),
+        ("", "no run or epic"),
+    ):
         with pytest.raises(UserError, match=words):
             find_run(name, rows)

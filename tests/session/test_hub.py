@@ -1,13 +1,15 @@
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from equitr_coder.adapters.sqlite.store import SqliteStore
 from equitr_coder.domain.errors import StopReason
-from equitr_coder.domain.events import QuestionAnswered, RunPaused, RunStarted
+from equitr_coder.domain.events import Event, QuestionAnswered, RunPaused, RunStarted
 from equitr_coder.domain.ids import AgentName, RequestId, RunId, SessionId
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
-from equitr_coder.ports import ShownDelta
+from equitr_coder.ports import EventStore, ShownDelta
 from equitr_coder.session.hub import Hub
 
 RUN = RunId("run-1")
@@ -135,3 +137,47 @@ async def test_records_that_are_cancelled_while_they_are_stored_keep_their_place
     assert [event.seq for event in stored] == list(range(1, len(stored) + 1))
     assert hub.view.seq == len(stored)
     assert len(stored) >= 21
+
+
+class Slow:
+    """The real store, whose reads and appends wait at a gate."""
+
+    def __init__(self, real: SqliteStore) -> None:
+        self._real = real
+        self.gate = asyncio.Event()
+        self.is_read = asyncio.Event()
+
+    async def append(self, events: Sequence[Event]) -> None:
+        await self.gate.wait()
+        await self._real.append(events)
+
+    async def read(self, run: RunId, *, after: int = 0, transcripts: bool = True) -> Sequence[Event]:
+        self.is_read.set()
+        await self.gate.wait()
+        await asyncio.sleep(0)  # the append waited first and is stored first
+        return await self._real.read(run, after=after, transcripts=transcripts)
+
+
+async def test_text_that_streamed_before_a_message_is_never_shown_after_it(tmp_path: Path) -> None:
+    store = Slow(SqliteStore(tmp_path))
+    hub = Hub(run=RUN, store=cast("EventStore", store), clock=FixedClock())
+    shown: list[int | str] = []
+    has_caught_up = asyncio.Event()
+
+    async def read() -> None:
+        async for item in hub.follow(after=0, deltas=True):
+            shown.append(item.text if isinstance(item, ShownDelta) else item.seq)
+            if shown[-1] == 2:
+                has_caught_up.set()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hub.record(started(), answered(1)))
+        group.create_task(read())
+        await store.is_read.wait()
+        hub.show(SessionId("chat"), AgentName("assistant"), None, "early")
+        store.gate.set()
+        await has_caught_up.wait()
+        hub.show(SessionId("chat"), AgentName("assistant"), None, "late")
+        await hub.record(RunPaused(reason=StopReason.INTERRUPTED))
+
+    assert shown == [1, 2, "late", 3]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import httpx
 
 _DONE = "[DONE]"
+_BOM = b"\xef\xbb\xbf"
 _DRAIN = 0.25
 
 
@@ -26,17 +27,19 @@ class Answer:
         """The server said it was done: `[DONE]`, or a whole JSON text. A stream may also just end."""
 
     async def chunks(self) -> AsyncGenerator[Mapping[str, Any], None]:
-        head = b""
+        head: list[bytes] = []
+        first = b""
         async for piece in self._pieces:
-            head += piece
-            if head.lstrip()[:1] not in (b"", b"{", b"[", b"<"):
+            head.append(piece)
+            first = first or piece.removeprefix(_BOM).lstrip()[:1]
+            if first not in (b"", b"{", b"[", b"<"):
                 break
         else:
             self.is_complete = True
-            yield self._whole(head)
+            yield self._whole(b"".join(head))
             return
         events = EventStream()
-        for payload in events.feed(head):
+        for payload in events.feed(b"".join(head)):
             if self._ends(payload):
                 break
             yield self._parse(payload)
@@ -76,7 +79,7 @@ class Answer:
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError) as error:
-            if not body.strip() or body.lstrip()[:1] == b"{":
+            if body.removeprefix(_BOM).lstrip()[:1] in (b"", b"{"):
                 raise bad_response("the answer broke off", self._route) from error
             hint = "Check llm.api_base: it has to lead to an endpoint for OpenAI chat completions."
             raise bad_response("the answer is a web page", self._route, hint=hint, retryable=False) from error

@@ -127,6 +127,8 @@ class ReplyAssembly:
 
     def _extend_call(self, piece: Mapping[str, Any]) -> None:
         function = _mapping(piece.get("function"))
+        if not piece.get("id") and not function:
+            return  # null, or filled up to an index
         index = piece.get("index")
         number = index if isinstance(index, int) else None
         call_id, name = _string(piece.get("id")), _string(function.get("name"))

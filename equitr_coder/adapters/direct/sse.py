@@ -16,18 +16,25 @@ class EventStream:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
+        """Pieces of the line that has not ended, joined when it ends: a long line comes in very many."""
         self._data: list[str] = []
         self._is_first = True
 
     def feed(self, piece: bytes) -> list[str]:
-        *lines, self._rest = _LINE_END.split(self._rest + piece)
+        may_end = b"\n" in piece or b"\r" in piece or (self._rest and self._rest[-1].endswith(b"\r"))
+        if piece:
+            self._rest.append(piece)
+        if not may_end:
+            return []
+        *lines, rest = _LINE_END.split(b"".join(self._rest))
+        self._rest = [rest] if rest else []
         return self._take(lines)
 
     def close(self) -> list[str]:
         """What the last bytes hold when no line end and no blank line follow."""
-        lines, self._rest = [self._rest.rstrip(b"\r")], b""
-        return self._take([*lines, b""])
+        line, self._rest = b"".join(self._rest).rstrip(b"\r"), []
+        return self._take([line, b""])
 
     def _take(self, lines: list[bytes]) -> list[str]:
         payloads: list[str] = []

@@ -167,6 +167,10 @@ class GitRepository:
     async def changed(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, str]:
         return await trees.changed(await self.open(), old, new)
 
+    async def file_changes(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, tuple[str, int, int]]:
+        """Path -> `created`, `modified` or `deleted`, lines added, lines removed; binary files count as (0, 0)."""
+        return await trees.file_changes(await self.open(), old, new)
+
     async def diff(self, old: TreeId | CommitId, new: TreeId | CommitId, *, paths: Sequence[str] = ()) -> str:
         return await trees.diff(await self.open(), old, new, paths=paths)
 

@@ -99,6 +99,22 @@ async def changed(git: Git, old: str, new: str) -> dict[str, str]:
     return {path: word(change.old is not None, change.new is not None) for path, change in found.items()}
 
 
+async def file_changes(git: Git, old: str, new: str) -> dict[str, tuple[str, int, int]]:
+    """Path -> created, modified or deleted; lines added and removed. What `changed` and `numstat` say, by one git."""
+    said = await git.run("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", *_PATCH[:2], old, new)
+    found: dict[str, tuple[str, int, int]] = {}
+    records = iter(said.records)
+    for record in records:
+        if record.startswith(":"):
+            letter = record.rpartition(" ")[2]
+            found[next(records)] = ({"A": "created", "D": "deleted"}.get(letter, "modified"), 0, 0)
+        else:
+            added, removed, path = record.split("\t", 2)
+            if added != "-":
+                found[path] = (found[path][0], int(added), int(removed))
+    return found
+
+
 async def diff(git: Git, old: str, new: str, *, paths: Sequence[str]) -> str:
     said = await git.run("diff-tree", "-p", "-r", "-M", *_PATCH, old, new, "--", *paths)
     return said.stdout.decode("utf-8", "replace")

@@ -21,6 +21,8 @@ _NO_KEY = "none"
 """Else litellm looks for OpenAI's key in the environment by itself, and sends it to whatever endpoint it is given."""
 
 _RENAMED = "llm_provider-"
+_BENEATH = {"gemini": "/v1beta"}
+"""What litellm wants to be told of an endpoint beyond its root."""
 
 
 class LiteLLMClient:
@@ -93,7 +95,7 @@ def _call_settings(route: Route) -> dict[str, Any]:
         "_skip_mcp_handler": True,  # else a call with tools imports litellm's MCP server, and fails without its extra
     }
     if route.is_own_endpoint or route.is_loopback:
-        settings["api_base"] = route.base
+        settings["api_base"] = f"{route.base}{_BENEATH.get(route.name, '')}"
     if route.key is not None:
         settings["api_key"] = route.key
     elif "api_base" in settings and route.model.startswith("openai/"):

@@ -5,6 +5,7 @@ The settings are read by litellm when it is imported, so nothing else may import
 
 import logging
 import os
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -41,6 +42,8 @@ def quieten(litellm: ModuleType) -> Any:
     }
     for name, value in settings.items():
         setattr(litellm, name, value)
+    # Its types are warned of by pydantic when they are first used, in the middle of an answer.
+    warnings.filterwarnings("ignore", message="Item '.*' on TypedDict class", category=UserWarning)
     if not os.environ.get("LITELLM_LOG"):
         for logger in _LOGGERS:
             logging.getLogger(logger).setLevel(logging.CRITICAL)

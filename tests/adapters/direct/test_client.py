@@ -25,7 +25,7 @@ from tests.adapters.direct.wire import (
     whole,
 )
 
-ANSWERED = Reply(message=AssistantMessage(text="hello"), usage=Usage(input=10, output=2), model="m-1")
+ANSWERED = Reply(message=AssistantMessage(text="hello"), usage=Usage(input=10, output=2), model="m-1", provider="stub")
 COMPLETION = {
     "id": "c-1",
     "model": "m-1",

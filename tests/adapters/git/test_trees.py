@@ -206,3 +206,23 @@ async def test_a_repository_of_sha256_ids_works_as_well(tmp_path: Path, home: Pa
     assert await repository.move_ref("equitr/epic-001", new, None)
     assert (await repository.land(RunId("run-1"), "main", old, new)).landed
     assert checkout.files() == {"b.txt": "  b\n"}
+
+
+async def test_changes_and_their_lines_are_what_the_two_questions_say_apart(
+    checkout: Checkout, repository: GitRepository
+) -> None:
+    old = checkout.head
+    checkout.write(":new\tname\n.txt", "one\ntwo\n")
+    checkout.write("src/app.py", "print('two')\n# more\n")
+    checkout.write("binary", b"\0\1\2")
+    checkout.write("run.sh", "#!/bin/sh\n")
+    (checkout.root / "run.sh").chmod(0o644)
+    checkout.remove("README.md")
+    new = checkout.commit("work")
+
+    found = await repository.file_changes(old, new)
+
+    lines = await repository.numstat(old, new)
+    kinds = await repository.changed(old, new)
+    assert found == {path: (kind, *lines.get(path, (0, 0))) for path, kind in kinds.items()}
+    assert len(found) == 5

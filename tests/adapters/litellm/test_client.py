@@ -26,6 +26,7 @@ from tests.adapters.litellm.conftest import KEY, Ask
 pytestmark = [
     pytest.mark.xdist_group("litellm"),
     pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class:UserWarning"),
 ]
 
 
@@ -99,6 +100,7 @@ async def test_anthropics_wire_gives_text_calls_and_disjoint_usage(ask: Ask) -> 
         stop=StopCause.TOOL_CALLS,
         model="claude-9",
         request_id=reply.request_id,
+        provider="anthropic",
     )
     assert asked.server.paths == ["/v1/messages"]
     assert asked.server.requests[0]["headers"]["x-api-key"] == KEY

@@ -28,10 +28,50 @@ def route(name: str, environ: dict[str, str] | None = None, **fields: Any) -> Ro
         ("openai/m-1", {"api_base": BASE + "/"}, "direct", "m-1", BASE),
         ("openai-compatible/Qwen/Qwen3", {"api_base": BASE}, "direct", "Qwen/Qwen3", BASE),
         ("m-1", {"api_base": BASE + "/chat/completions"}, "direct", "m-1", BASE),
-        ("anthropic/claude", {}, "litellm", "anthropic/claude", "https://api.anthropic.com"),
-        ("anthropic/claude", {"api_base": BASE}, "litellm", "anthropic/claude", BASE),
+        ("deepseek/deepseek-chat", {}, "direct", "deepseek-chat", "https://api.deepseek.com/v1"),
+        ("mistral/large", {}, "direct", "large", "https://api.mistral.ai/v1"),
+        ("together_ai/a/b", {}, "direct", "a/b", "https://api.together.xyz/v1"),
+        ("fireworks_ai/a", {}, "direct", "a", "https://api.fireworks.ai/inference/v1"),
+        ("cerebras/a", {}, "direct", "a", "https://api.cerebras.ai/v1"),
+        ("xai/grok", {}, "direct", "grok", "https://api.x.ai/v1"),
+        ("moonshot/kimi", {}, "direct", "kimi", "https://api.moonshot.ai/v1"),
+        ("hosted_vllm/a/b", {}, "direct", "a/b", "http://localhost:8000/v1"),
+        ("lm_studio/a", {}, "direct", "a", "http://localhost:1234/v1"),
+        ("llama_cpp/a", {}, "direct", "a", "http://localhost:8080/v1"),
+        ("llama_cpp/a", {"adapter": "litellm"}, "litellm", "openai/a", "http://localhost:8080/v1"),
+        ("anthropic/claude", {}, "direct", "claude", "https://api.anthropic.com/v1"),
+        ("anthropic/claude", {"api_base": BASE}, "direct", "claude", BASE),
+        ("anthropic/claude", {"api_base": "http://h/anthropic/"}, "direct", "claude", "http://h/anthropic/v1"),
+        ("anthropic/claude", {"api_base": BASE + "/messages"}, "direct", "claude", BASE),
         ("anthropic/claude", {"api_base": BASE, "adapter": "direct"}, "direct", "claude", BASE),
-        ("ollama/llama3", {}, "litellm", "ollama_chat/llama3", "http://localhost:11434"),
+        ("anthropic/claude", {"adapter": "litellm"}, "litellm", "anthropic/claude", "https://api.anthropic.com"),
+        (
+            "anthropic/claude",
+            {"adapter": "litellm", "api_base": BASE},
+            "litellm",
+            "anthropic/claude",
+            "http://127.0.0.1:8080",
+        ),
+        ("gemini/flash", {}, "direct", "flash", "https://generativelanguage.googleapis.com/v1beta/openai"),
+        ("gemini/flash", {"api_base": BASE}, "direct", "flash", BASE),
+        (
+            "gemini/flash",
+            {"adapter": "litellm"},
+            "litellm",
+            "gemini/flash",
+            "https://generativelanguage.googleapis.com",
+        ),
+        ("ollama/llama3", {}, "direct", "llama3", "http://localhost:11434/v1"),
+        ("ollama/llama3", {"api_base": "http://box:11434"}, "direct", "llama3", "http://box:11434/v1"),
+        ("ollama/llama3", {"api_base": "http://box:11434/v1"}, "direct", "llama3", "http://box:11434/v1"),
+        ("ollama/llama3", {"adapter": "litellm"}, "litellm", "ollama_chat/llama3", "http://localhost:11434"),
+        (
+            "ollama/llama3",
+            {"adapter": "litellm", "api_base": "http://box:11434/v1"},
+            "litellm",
+            "ollama_chat/llama3",
+            "http://box:11434",
+        ),
         ("bedrock/anthropic.claude", {}, "litellm", "bedrock/anthropic.claude", None),
         ("openai/gpt-4o", {"adapter": "litellm"}, "litellm", "openai/gpt-4o", "https://api.openai.com/v1"),
         ("gpt-4o", {"adapter": "litellm"}, "litellm", "openai/gpt-4o", "https://api.openai.com/v1"),
@@ -57,6 +97,8 @@ def test_a_name_leads_to_adapter_model_and_endpoint(
         ("groq/llama", {}, "GROQ_API_KEY", None),
         ("gemini/flash", {}, "GEMINI_API_KEY", None),
         ("ollama/llama3", {}, None, None),
+        ("together_ai/a", {}, "TOGETHER_API_KEY", None),
+        ("mistral/a", {}, "MISTRAL_API_KEY", None),
         ("openai/m-1", {"api_base": BASE}, "OPENAI_API_KEY", "sk-openai"),
         ("groq/m-1", {"api_base": BASE}, None, None),
         ("groq/m-1", {"api_base": BASE, "api_key_env": "MINE"}, "MINE", "sk-mine"),
@@ -76,6 +118,25 @@ def test_the_first_usual_variable_that_is_set_counts() -> None:
     found = route("gemini/flash", {"GOOGLE_API_KEY": "g", "GEMINI_API_KEY": " "})
 
     assert (found.key_variable, found.key) == ("GOOGLE_API_KEY", "g")
+
+
+def test_ollamas_key_is_sent_when_there_is_one_and_not_missed() -> None:
+    assert route("ollama/llama3", {"OLLAMA_API_KEY": "k"}).key == "k"
+    assert route("ollama/llama3", {}).key_variable is None
+
+
+@pytest.mark.parametrize("adapter", ["auto", "litellm"])
+@pytest.mark.parametrize(
+    ("name", "base", "root"),
+    [
+        ("ollama/x", "http://box:1/v1", "http://box:1"),
+        ("gemini/x", "http://box:1/v1beta/openai", "http://box:1"),
+        ("anthropic/x", "http://box:1/v1", "http://box:1"),
+        ("openai/x", "http://box:1/v1", "http://box:1/v1"),
+    ],
+)
+def test_a_providers_own_forms_begin_above_our_wire(name: str, base: str, root: str, adapter: str) -> None:
+    assert route(name, api_base=base, adapter=adapter).root == root
 
 
 @pytest.mark.parametrize("name", ["m-1", "stub/m-1", "openai-compatible/m-1"])
@@ -125,7 +186,7 @@ def test_an_unknown_provider_lists_the_known_ones() -> None:
         ("m", {"api_base": "127.0.0.1:8080"}, "api_base"),
         ("m", {"api_base": "http://[::1"}, "api_base"),
         ("m", {"api_base": "ftp://host/v1"}, "api_base"),
-        ("anthropic/claude", {"adapter": "direct"}, "OpenAI wire"),
+        ("bedrock/claude", {"adapter": "direct"}, "OpenAI wire"),
         ("openai-compatible/m", {}, "no endpoint"),
     ],
 )
@@ -162,5 +223,6 @@ def test_a_route_shown_does_not_show_its_key() -> None:
 
 def test_every_direct_provider_can_be_listed_and_names_a_sound_endpoint() -> None:
     for provider in PROVIDERS.values():
-        assert not provider.direct or provider.lists == "openai"
+        assert not provider.direct or provider.lists is not None
+        assert not provider.path or provider.endpoint is not None
         assert provider.endpoint is None or provider.endpoint == provider.endpoint.rstrip("/")

@@ -109,7 +109,7 @@ async def test_a_router_that_was_closed_can_be_used_again(router: ModelRouter) -
         ("gpt-4o", {}, "openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
         ("stub/m", {"api_base": "http://h:1/v1/"}, "stub", "http://h:1/v1", None),
         ("m", {"api_base": "http://h:1"}, "openai-compatible", "http://h:1", None),
-        ("anthropic/claude", {}, "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY"),
+        ("anthropic/claude", {}, "anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
         ("bedrock/claude", {}, "bedrock", "chosen by litellm", None),
         ("scripted/x", {}, "scripted", "in process", None),
     ],

@@ -18,10 +18,13 @@ _MARKS = (
     "[TOOL_CALLS]",
     "```json",
     "```tool",
+    "```xml",
+    "```\n<",
     "```\n{",
     "```\n[",
 )
 _LONGEST = max(len(mark) for mark in _MARKS)
+_FIRST = re.compile(r"[<\[`]")
 _MARK = re.compile("|".join(re.escape(mark) for mark in _MARKS))
 _FENCE_END = re.compile(r"\n[ \t]*```[ \t]*\n\s*(?=\S)")
 
@@ -34,17 +37,16 @@ class HoldBack:
         self._held = ""
         self._is_holding = False
         self._has_begun = False
+        self._looked = 0
+        """Up to where a held code block has no end."""
 
     def feed(self, piece: str) -> str:
         """What can be shown by now; may be empty."""
         self._held += piece
         free = ""
-        while True:
-            ready = self._ready()
+        while ready := self._ready():
             free += self._held[:ready]
             self._held = self._held[ready:]
-            if not self._is_holding or not self._is_over():
-                break
         self._shown.append(free)
         return free
 
@@ -57,9 +59,9 @@ class HoldBack:
         return text[len(shown) :] if text.startswith(shown) else ""
 
     def _ready(self) -> int:
-        """How much of what is held comes before any mark, or before what may grow into one."""
+        """How much of what is held can go: what comes before any mark, and before what may grow into one."""
         if self._is_holding:
-            return 0
+            return self._past_code()
         if not self._has_begun:
             begun = self._held.lstrip()
             if not begun:
@@ -71,20 +73,23 @@ class HoldBack:
         if mark := _MARK.search(self._held):
             self._is_holding = True
             return mark.start()
-        tail = max(0, len(self._held) - _LONGEST)
-        for start in range(tail, len(self._held)):
-            if any(mark.startswith(self._held[start:]) for mark in _MARKS):
-                return start
+        for first in _FIRST.finditer(self._held, max(0, len(self._held) - _LONGEST)):
+            if any(mark.startswith(self._held[first.start() :]) for mark in _MARKS):
+                return first.start()
         return len(self._held)
 
-    def _is_over(self) -> bool:
-        """Whether a code block that was held is followed by other text, and so is no call."""
-        if not self._held.startswith("```"):
-            return False
-        end = _FENCE_END.search(self._held)
-        if end is None or any(mark.startswith(self._held[end.end() :][: len(mark)]) for mark in _MARKS):
-            return False
-        self._shown.append(self._held[: end.end()])
-        self._held = self._held[end.end() :]
-        self._is_holding = False
-        return True
+    def _past_code(self) -> int:
+        """Length of a held code block that is followed by other text, and so is no call; else 0."""
+        closing = self._held.find("\n```", self._looked) if self._held.startswith("```") else -1
+        while closing >= 0:
+            end = _FENCE_END.match(self._held, closing)
+            if end is None and not self._held[closing + 4 :].strip():
+                return 0
+            if end is not None:
+                if any(mark.startswith(self._held[end.end() :][: len(mark)]) for mark in _MARKS):
+                    return 0
+                self._is_holding, self._looked = False, 0
+                return end.end()
+            closing = self._held.find("\n```", closing + 4)
+        self._looked = max(0, len(self._held) - 3)
+        return 0
