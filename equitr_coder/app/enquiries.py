@@ -73,6 +73,7 @@ class Enquiries:
             trust=trust_answer(self._shop.checkout, home=self._shop.home, trust=FileTrustStore(self._shop.home)),
             version_of=version_of,
             check_store=lambda: check_store(self._shop.home),
+            profiles=self._shop.profiles,
             way_of=self._way_of,
             limits=self._limits(),
         )

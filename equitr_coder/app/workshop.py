@@ -132,6 +132,7 @@ class Workshop:
             if name is not None
         ]
         for one in (one for spec in specs for one in (spec, *spec.fallbacks)):
+            self.router.provider(one)  # a misspelt one has no price either, and that would be the wrong hint
             if self._is_limited(options) and self.prices.price(one.name) is None:
                 raise unpriced(one.name)
             self.router.require(one)

@@ -17,6 +17,8 @@ _PAUSE_AT_FIRST = 5.0
 _PAUSE_LATER = 30.0
 _MANY = 20
 """Rounds of refusals after which this is no matter of a minute."""
+_BELIEVED = 3
+"""How often in a row a provider may ask for less than the first pause and be taken at its word."""
 _UNLIMITED = 1000.0
 """A number of parallel calls that is no limit."""
 
@@ -100,7 +102,10 @@ class Lane:
         if claim.number > self._slowed_at:
             self._slowed_at = self._numbers
             self._strikes += 1
-            pause = self._own_pause() if pause is None or pause < _FIRST_PAUSE else pause
+            if pause is None:
+                pause = self._own_pause(self._strikes)
+            elif pause < _FIRST_PAUSE and self._strikes > _BELIEVED:
+                pause = self._own_pause(self._strikes - _BELIEVED)
             if is_limit and self._strikes == 1:
                 pool.slow_down(claim, now)
             if len(self.going) > 1 and not (is_limit and pool.is_stated):
@@ -109,9 +114,9 @@ class Lane:
         self._paused_until = max(self._paused_until, now + (pause or 0.0))
         self.serve()
 
-    def _own_pause(self) -> float:
-        longest = _PAUSE_AT_FIRST if self._strikes < _MANY else _PAUSE_LATER
-        return min(longest, _FIRST_PAUSE * 2.0 ** min(self._strikes - 1, 10)) * self._spread()
+    def _own_pause(self, strikes: int) -> float:
+        longest = _PAUSE_AT_FIRST if strikes < _MANY else _PAUSE_LATER
+        return min(longest, _FIRST_PAUSE * 2.0 ** min(strikes - 1, 10)) * self._spread()
 
     def _wait(self, claim: Claim, ahead: Ahead, now: float) -> Wait:
         """What holds a call back the longest."""

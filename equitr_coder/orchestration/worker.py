@@ -93,16 +93,18 @@ class TaskWorker:
         """After a crash: the files as the last recorded step left them, or the next attempt when git has lost them."""
         if await is_readable(self._repository, tree):
             await self._worktrees.reset(task.id, _base(view), tree)
-            return
-        # No failure of the task: it begins again even after its last attempt.
-        lost = SentBack(StopReason.INTERRUPTED, f"{_LOST}, so the task begins anew from what has been finished")
-        await self._begin(task, view, self._changed(task, TaskState.READY, view, lost))
+        else:
+            await self._begin(task, view)  # no failure of the task: it begins again even after its last attempt
 
-    async def _begin(self, task: Task, view: TaskView, *end_of_last: TaskChanged) -> None:
+    async def _begin(self, task: Task, view: TaskView) -> None:
         base = self._queue.tip
         attempt = view.attempt + 1
         restart_from: TreeId | None = None
-        if view.tree is not None and await is_readable(self._repository, view.tree):
+        end_of_last: list[TaskChanged] = []
+        if view.tree is not None and not await is_readable(self._repository, view.tree):
+            lost = SentBack(StopReason.INTERRUPTED, f"{_LOST}, so the task begins anew from what has been finished")
+            end_of_last = [self._changed(task, TaskState.READY, view, lost)]
+        elif view.tree is not None:
             # What the last attempt left is where this one starts, merged with what has landed since; where that
             # clashes the files hold conflict markers.
             left = await self._repository.commit_tree(

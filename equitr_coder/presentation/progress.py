@@ -85,10 +85,10 @@ def question_lines(asked: e.QuestionAsked) -> list[Line]:
 def _opening(event: e.RunStarted | e.RunResumed, view: RunView) -> list[Line]:
     verb = "Run" if isinstance(event, e.RunStarted) else "Resumed run"
     name = f"{event.run} ({view.epic})" if view.epic else event.run
-    if view.kind is RunKind.CHAT:
+    if view.kind is RunKind.CHAT or view.supervisor_model is None:
         models = f"model {view.worker_model or view.supervisor_model or 'none'}"
     else:
-        models = f"supervisor {view.supervisor_model or 'none'}, workers {view.worker_model or 'none'}"
+        models = f"supervisor {view.supervisor_model}, workers {view.worker_model or 'none'}"
     lines = [Line(f"{verb} {name}: {models}, budget {limit(view.options.budget)}", Tone.STRONG)]
     if isinstance(event, e.RunStarted) and event.unseen:
         shown = ", ".join(event.unseen[:5]) + (", ..." if len(event.unseen) > 5 else "")

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from equitr_coder.domain.errors import UserError
 from equitr_coder.presentation.tables import table
@@ -35,6 +36,8 @@ SLASH_COMMANDS = (
     SlashCommand("/quit", "leave; an unfinished run can be resumed"),
 )
 
+_MARGIN = "  "
+_LEAST = 12
 _COMMAND = re.compile(r"/[^\s/]*(?:[ \t]+[^\n]*)?")
 
 
@@ -63,7 +66,15 @@ def read_slash(text: str, commands: Sequence[SlashCommand] = SLASH_COMMANDS) -> 
 
 
 def slash_help_lines(commands: Sequence[SlashCommand] = SLASH_COMMANDS, *, width: int | None = None) -> list[Line]:
-    return [Line(text) for text in table([(command.usage, command.help) for command in commands], width=width)]
+    """Explanations that do not fit beside their commands go on below."""
+    column = max(len(command.usage) for command in commands)
+    room = None if width is None else max(_LEAST, width - column - len(_MARGIN) - 2)
+    rows = [
+        (command.usage if number == 0 else "", text)
+        for command in commands
+        for number, text in enumerate([command.help] if room is None else wrap(command.help, room))
+    ]
+    return [Line(text) for text in table(rows, margin=_MARGIN)]
 
 
 def find_slash(word: str, commands: Sequence[SlashCommand] = SLASH_COMMANDS) -> tuple[SlashCommand, ...]:

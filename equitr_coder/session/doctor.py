@@ -6,7 +6,7 @@ Makes no model call; it asks each configured endpoint for its list of models, wh
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +33,8 @@ class Doctor:
     version_of: Callable[[str], Awaitable[str | None]]
     """First line of `PROGRAM --version`, or None."""
     check_store: Callable[[], Awaitable[Sequence[Finding]]]
+    profiles: Callable[[], Iterable[str]]
+    """Names of the agents' profiles. Raises UserError when one cannot be used."""
     way_of: Callable[[ModelSpec], str]
     """By which adapter a model is called, and how it is offered tools, in words. Raises UserError like the catalog."""
     limits: tuple[tuple[str, Decimal | None], ...]
@@ -48,6 +50,7 @@ class Doctor:
             *await self.check_store(),
             *await self._workspace(),
             self._trust(),
+            self._profiles(),
             *await self._models(),
             self._limits(),
         ]
@@ -81,6 +84,13 @@ class Doctor:
 
     def _home(self) -> Finding:
         place = next(path for path in (self.home, *self.home.parents) if path.exists())
+        if not place.is_dir():
+            return Finding(
+                name="home",
+                state="bad",
+                detail=f"{place} is a file, not a folder",
+                fix="set EQUITR_HOME to a folder, or move the file away",
+            )
         if os.access(place, os.W_OK):
             return Finding(name="home", state="ok", detail=str(self.home))
         return Finding(
@@ -126,6 +136,13 @@ class Doctor:
         return Finding(
             name="project settings", state="warn", detail=why, fix="look at .equitr/, then: equitrcoder trust"
         )
+
+    def _profiles(self) -> Finding:
+        try:
+            names = self.profiles()
+        except UserError as error:
+            return Finding(name="profiles", state="bad", detail=str(error), fix=error.hint)
+        return Finding(name="profiles", state="ok", detail=", ".join(sorted(names)))
 
     async def _models(self) -> list[Finding]:
         if not self.models:

@@ -75,6 +75,8 @@ def parse_config(text: str, *, name: str) -> Settings:
 def _user_leaves(home: Path, environ: Mapping[str, str], warnings: list[str]) -> Leaves:
     path = home / CONFIG_FILE
     try:
+        if home.is_file():
+            warnings.append(f"{home} is a file, not a folder: no settings are read there, and no run can be kept")
         text = read_optional(path)
     except IsADirectoryError:
         warnings.append(f"{path} is a folder, not a file; it counts as absent")

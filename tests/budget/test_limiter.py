@@ -240,23 +240,27 @@ async def test_without_a_time_the_pause_grows_until_an_answer_comes(status: int)
         assert "probe" in c.going
 
 
-async def test_a_retry_after_of_nothing_does_not_make_a_busy_loop() -> None:
+@pytest.mark.parametrize("told", [0.0, 0.125])
+async def test_short_pauses_are_believed_three_times_in_a_row_and_then_grow(told: float) -> None:
     async with calls() as c:
-        await c.start("a")
-        await c.refuse("a", refusal(retry_after=0.0))
+        pauses: list[float] = []
+        for number in range(6):
+            before = c.clock.monotonic()
+            await c.start(str(number))
+            while not c.going:
+                await c.clock.advance(0.125)
+            pauses.append(round(c.clock.monotonic() - before, 3))
+            await c.refuse(str(number), refusal(retry_after=told))
 
-        await c.start("again")
-
-        assert not c.going
+        assert pauses == [0.0, told, told, told, 0.5, 1.0]
 
 
 async def test_a_retry_after_of_hours_holds_nobody_else() -> None:
     async with calls() as c:
         await c.start("a")
         await c.refuse("a", refusal(retry_after=3600.0))
-        await c.start("b")
 
-        await c.clock.advance(0.5)
+        await c.start("b")
 
         assert "b" in c.going
 

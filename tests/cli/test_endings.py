@@ -167,10 +167,11 @@ def test_an_answer_that_was_stored_but_not_printed_is_printed_by_resume(
             session=SessionId("chat"), agent=AgentName("assistant"), message=AssistantMessage(text=text)
         )
 
-    before = [logs.started(RunKind.CHAT), said("An older answer."), e.RunFinished(state=RunState.COMPLETED)]
-    cut_off = [e.RunResumed(options=before[0].options), said("It is 42.")]
-    after = [e.RunResumed(options=before[0].options), e.RunFinished(state=RunState.COMPLETED, content="done")]
-    log = [*before, *cut_off]
+    started = logs.started(RunKind.CHAT)
+    resumed = e.RunResumed(options=started.options)
+    log: list[e.Event] = [started, said("An older answer."), e.RunFinished(state=RunState.COMPLETED)]
+    log += [resumed, said("It is 42.")]
+    after: list[e.Event] = [resumed, e.RunFinished(state=RunState.COMPLETED, content="done")]
 
     result = command("resume", "--output", output, api=logs.api([*log, *after], already=len(log)))
 

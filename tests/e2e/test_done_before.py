@@ -27,9 +27,11 @@ def test_a_task_that_earlier_work_has_done_gets_its_receipt_on_that_work(stage: 
     )
     user = stage([plans(*both()), worker("T1", t1_does_both), hands_in_nothing("T2")])
 
-    ended = user.run(*RUN)
+    played = user.run(*RUN[:-2], "stream-json", RUN[-1])
+    ended = user.run("epic", "status", "epic-001", "--output", "json")
 
-    assert ended.code == 0, ended.brief
+    assert played.code == ended.code == 0, played.brief
+    assert [event.get("task") for event in played.of("merge_landed", target="equitr/epic-001")] == ["T1", None]
     t2 = ended.task("T2")
     assert (t2["state"], t2["attempts"]) == ("done", 1)
     assert t2["detail"].startswith("No change of its own: done by earlier work")

@@ -43,7 +43,10 @@ def test_yes_does_not_let_a_command_change_files_outside_the_footprint(stage: Op
     assert told.startswith("exit 0")
     assert "README.md, new.txt (removed), tests/test_shop.py" in told
     assert "leaves its footprint (t1.txt)" in told
+    assert "nobody is here to ask" in told
     assert "say in the summary what is missing and why" in told
+    refused = [event["answer"] for event in ended.of("approval_resolved") if not event["answer"]["allowed"]]
+    assert [answer["by"] for answer in refused] == ["yes_flag"]
     assert [(event["path"], event["change"]) for event in ended.of("file_changed", task="T1")] == [
         ("t1.txt", "created")
     ]
@@ -53,9 +56,34 @@ def test_yes_does_not_let_a_command_change_files_outside_the_footprint(stage: Op
     assert not mode_of(user.repo / "README.md")
 
 
+def test_a_command_that_a_rule_allows_is_held_to_the_footprint_with_nobody_to_ask(stage: OpenStage) -> None:
+    user = with_tests(
+        stage(
+            [
+                worker(
+                    "T1",
+                    calls("run_command", command=WEAKEN),
+                    says("", writes(file_of("T1"), "T1-built\n"), hands_in()),
+                ),
+                plans(task("T1"), task("T2")),
+                builds("T2"),
+            ],
+            config={"permission": {"allow": ["sed *"]}},
+        )
+    )
+    planned = user.run("epic", "create", "build words")
+    assert planned.code == 0, planned.brief
+
+    ended = user.run("epic", "run", "epic-001", "--output", "stream-json")
+
+    assert ended.code == 0, ended.brief
+    assert "It was not allowed: nobody is here to ask." in ended.of("tool_returned", task="T1")[0]["text"]
+    assert user.read("tests/test_shop.py") == TESTS
+
+
 def test_a_command_cannot_hide_a_change_behind_a_gitignore(stage: OpenStage) -> None:
-    hide = "echo 'hidden.txt' > .gitignore && touch hidden.txt"
-    user = stage(one_worker(calls("run_command", command=hide), says("", writes("t1.txt", "T1-built\n"), hands_in())))
+    hide = "printf 'hidden.txt\\nt1.txt\\n' > .gitignore && touch hidden.txt && echo T1-built > t1.txt"
+    user = stage(one_worker(calls("run_command", command=hide), says("", hands_in())))
 
     ended = run(user)
 
@@ -137,6 +165,7 @@ def test_a_person_is_asked_once_for_what_a_command_changed(stage: OpenStage, ans
             one_worker(
                 calls("run_command", command=WEAKEN),
                 calls("run_command", command="sed -i 's/shop/store/' tests/test_shop.py"),
+                calls("run_command", command="sed -i 's/store/mart/;s/Shop/Mart/' tests/test_shop.py README.md"),
                 says("", writes(file_of("T1"), "T1-built\n"), hands_in()),
             ),
             config={"permission": {"allow": ["sed *"]}},
@@ -147,8 +176,11 @@ def test_a_person_is_asked_once_for_what_a_command_changed(stage: OpenStage, ans
         person.answer("approve", prompt="review>")
         person.expect("keep what a command changed in: tests/test_shop.py")
         person.answer(answer, prompt="allow>")
+        # The first answer holds for the second command: only the third is asked about, and only for what is new.
+        person.expect("keep what a command changed in: README.md\n" if answer == "once" else "README.md\n")
+        person.answer("no", prompt="allow>")
         assert person.wait() == 0
 
-    # The first answer holds for the second command: nothing else was asked.
-    expected = {"once": "def test_store():\n    pass\n", "no": TESTS}
+    expected = {"once": "def test_mart():\n    pass\n", "no": TESTS}
     assert user.read("tests/test_shop.py") == expected[answer]
+    assert user.read("README.md") == "# Shop\n"

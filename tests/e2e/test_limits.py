@@ -241,13 +241,17 @@ def test_each_account_warns_once_even_across_a_resume(stage: OpenStage) -> None:
 
 
 def test_an_unpriced_model_is_refused_under_any_limit(stage: OpenStage) -> None:
-    user = stage([says("Hello.", usage=FULL)], config=limited(agent="0.05"))
+    user = stage([plans(task("T1"))], config=limited(task="0.05", agent="0.05"))
 
-    refused = user.run("chat", "--budget", "unlimited", "--model", "stub/new-model", "hello")
+    alone = user.run("chat", "--budget", "unlimited", "--model", "stub/new-model", "hello")
+    user.configure(limited(task="0.05"))
+    worker_model = user.run(*PLANNED, "--budget", "unlimited", "--worker-model", "stub/new-model", "build a word")
 
-    assert refused.code == 2, refused.brief
-    assert "llm.prices" in refused.err
-    assert not user.server.requests
+    for refused in (alone, worker_model):
+        assert refused.code == 2, refused.brief
+        assert "llm.prices" in refused.err
+    assert not user.server.requests  # not even the planner was paid
+    assert user.run("runs", "--output", "json").result["runs"] == []
 
 
 def test_a_model_that_billed_more_than_was_held_is_held_at_that_much_more(stage: OpenStage) -> None:

@@ -161,7 +161,7 @@ def test_no_command_writes_outside_even_with_yes(stage: OpenStage, tmp_path: Pat
 
 def test_a_bad_call_is_told_to_the_model_and_the_loop_goes_on(stage: OpenStage) -> None:
     bad = (
-        ScriptedCall(name="read_file", raw='{"path": "README.md"'),
+        ScriptedCall(name="read_file", raw='{"path": "README.md'),
         ScriptedCall(name="read_file", raw='["README.md"]'),
         ScriptedCall(name="read_file", raw=""),
         call("read_file"),

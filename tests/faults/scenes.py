@@ -105,6 +105,16 @@ def short_epic() -> list[Rule]:
     ]
 
 
+def overtaken() -> list[Rule]:
+    """T2 lands before T1's first attempt ends without a hand-in: T1's next attempt starts from both."""
+    return [
+        _plan(_task("T1"), _task("T2")),
+        _works("T1", says("", _reads("T1"), _writes("T1", "T1-built"), _hands_in("T1")), first=["Earlier attempts"]),
+        _works("T1", says("", _writes("T1", "wrong")), ScriptedReply(text="It is done.", delay=3), says("Really.")),
+        _works("T2", says("", _writes("T2", "T2-built"), _hands_in("T2"))),
+    ]
+
+
 def direct() -> list[Rule]:
     """One task without a plan."""
     return [rule(says("", _writes("T1", "T1-built")), says("", _hands_in("T1")), model="strong", offers="hand_in")]

@@ -20,8 +20,8 @@ EPIC = Play(tuple(scenes.epic()), "epic", scenes.REQUEST)
 CHAT = Play(tuple(scenes.chat()), "chat", "Write a note.")
 
 _EPIC_POINTS = {
-    "append.approval_requested": 1,
-    "append.approval_resolved": 1,
+    "append.approval_requested": 2,
+    "append.approval_resolved": 2,
     "append.document_written": 2,
     "append.escalation_answered": 1,
     "append.escalation_asked": 1,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.events import TaskChanged
 from equitr_coder.domain.ids import TaskId
@@ -14,6 +15,7 @@ from tests.faults.conftest import OpenVictim, Play, Undisturbed, Victim, assert_
 
 EPIC = Play(tuple(scenes.epic()), "epic", scenes.REQUEST)
 SHORT = Play(tuple(scenes.short_epic()), "epic", scenes.REQUEST)
+OVERTAKEN = Play(tuple(scenes.overtaken()), "epic", scenes.REQUEST)
 DIRECT = Play(tuple(scenes.direct()), "loop", "Write the word T1-built.")
 AFTER_A_STEP = ("append.tool_returned", "after", 9)
 
@@ -63,6 +65,20 @@ def test_an_attempt_goes_on_when_what_it_stood_on_is_cleared_away(
     act(killed)
     killed.finish()
     assert_nothing_lost(killed, undisturbed(EPIC))
+
+
+def test_an_attempt_that_starts_from_merged_files_survives_the_garbage_collection(
+    victim: OpenVictim, undisturbed: Undisturbed
+) -> None:
+    killed = victim(OVERTAKEN)
+    assert killed.go(kill=("append.task_changed", "after", 6)) is None
+    assert killed.view.tasks[TaskId("T2")].state is TaskState.DONE
+    task = killed.view.tasks[TaskId("T1")]
+    assert (task.state, task.attempt) == (TaskState.WORKING, 2)
+    _clear_away_everything(killed)
+    killed.finish()
+    assert_nothing_lost(killed, undisturbed(OVERTAKEN))
+    assert killed.view.tasks[TaskId("T1")].attempt == 2
 
 
 def test_a_landing_counts_although_the_user_committed_on_top_of_it(victim: OpenVictim) -> None:
@@ -122,13 +138,23 @@ def test_a_branch_of_somebody_elses_is_never_taken_for_our_own(victim: OpenVicti
     assert killed.git("rev-parse", "equitr/epic-001") == theirs
 
 
-def test_a_task_whose_steps_git_has_lost_begins_anew_and_says_so(victim: OpenVictim, undisturbed: Undisturbed) -> None:
-    killed = victim(SHORT)
-    assert killed.go(kill=("append.tool_returned", "after", 4)) is None
-    assert killed.view.tasks[TaskId("T1")].attempt == 1
+@pytest.mark.parametrize(
+    ("play", "point", "state"),
+    [
+        pytest.param(SHORT, ("append.tool_returned", "after", 4), TaskState.WORKING, id="in the middle of an attempt"),
+        pytest.param(OVERTAKEN, ("append.task_changed", "after", 5), TaskState.READY, id="between two attempts"),
+    ],
+)
+def test_a_task_whose_steps_git_has_lost_begins_anew_and_says_so(
+    victim: OpenVictim, undisturbed: Undisturbed, play: Play, point: tuple[str, str, int], state: TaskState
+) -> None:
+    killed = victim(play)
+    assert killed.go(kill=point) is None
+    task = killed.view.tasks[TaskId("T1")]
+    assert (task.state, task.attempt) == (state, 1)
     _lose_the_steps(killed)
     killed.finish()
-    assert killed.files == undisturbed(SHORT)
+    assert killed.files == undisturbed(play)
     assert killed.view.state is RunState.COMPLETED
     [said] = [e for e in killed.log if isinstance(e, TaskChanged) and e.reason is StopReason.INTERRUPTED]
     assert "begins anew" in said.detail

@@ -105,6 +105,14 @@ def test_an_attempt_after_a_clash_is_told_of_conflict_markers() -> None:
     assert "conflict markers (<<<<<<<, =======, >>>>>>>)" in text
 
 
+def test_an_attempt_after_lost_files_is_told_that_they_are_not_there() -> None:
+    text = message(T2, previous=[AttemptNote(1, StopReason.INTERRUPTED, "a ref is gone")])
+
+    assert "Attempt 1: its files were lost." in text
+    assert "your copy holds only what has been finished before" in text
+    assert "as the last attempt left them" not in text
+
+
 def test_long_reports_keep_their_ends_and_old_ones_only_their_reason() -> None:
     notes = [AttemptNote(n, StopReason.CHECK_FAILED, f"start {n} {'x' * 9000} end {n}") for n in range(1, 6)]
 

@@ -127,7 +127,11 @@ def test_slash_commands_are_found_by_name_or_beginning() -> None:
 
 
 def test_help_lists_every_slash_command_within_the_width() -> None:
-    shown = slash_help_lines(width=70)
+    for width in (40, 70):
+        shown = slash_help_lines(width=width)
 
-    assert len(shown) == len(SLASH_COMMANDS)
-    assert all(cells(line.text) <= 70 for line in shown)
+        assert [line.text.split()[0] for line in shown if line.text.startswith("  /")] == [
+            command.name for command in SLASH_COMMANDS
+        ]
+        assert "... " not in " ".join(line.text for line in shown)
+        assert all(cells(line.text) <= width for line in shown)

@@ -70,7 +70,7 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
     ),
     e.RunResumed: (
         e.RunResumed(options=RunOptions(budget=None), worker_model="weak/m"),
-        ["Resumed run : supervisor none, workers weak/m, budget no limit"],
+        ["Resumed run : model weak/m, budget no limit"],
     ),
     e.QuestionAsked: (
         e.QuestionAsked(**AGENT, question=RequestId("q"), text="Which?", options=("a", "b")),

@@ -1,23 +1,21 @@
 """The direct model client: one request, one stream, one reply. Never retries; it only learns an endpoint's spelling."""
 
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from equitr_coder.adapters.direct.answer import Answer
 from equitr_coder.adapters.direct.assembly import ReplyAssembly
+from equitr_coder.adapters.direct.envelope import as_json, call_ids, sign_reply
 from equitr_coder.adapters.direct.messages import nine_letters, write_messages, write_tools
 from equitr_coder.adapters.direct.ollama import OllamaContext
 from equitr_coder.adapters.direct.recollection import Signatures
 from equitr_coder.adapters.direct.refusals import Spelling, find_error, read_refusal, respell
 from equitr_coder.adapters.direct.transport import Connections, read_error_body, transport_errors
 from equitr_coder.adapters.models.errors import bad_response, refused
-from equitr_coder.adapters.models.limits import read_limits
 from equitr_coder.adapters.models.providers import Resolve, Route, require_key
-from equitr_coder.domain.ids import CallId
-from equitr_coder.domain.models import AssistantMessage, Delta, ModelRequest, Reply
+from equitr_coder.domain.models import Delta, ModelRequest, Reply
 
 if TYPE_CHECKING:
     import httpx
@@ -109,24 +107,6 @@ def write_body(
         body["temperature"] = request.model.temperature
     body[spelling.limit] = request.max_tokens
     return body
-
-
-def sign_reply(reply: Reply, route: Route, headers: Mapping[str, str]) -> Reply:
-    """With who answered and what the headers say; a cost counts only from those known to state it in US dollars."""
-    usage = reply.usage
-    if usage.reported_usd is not None and not route.provider.reports_cost:
-        usage = usage.model_copy(update={"reported_usd": None})
-    return reply.model_copy(update={"provider": route.name, "limits": read_limits(headers), "usage": usage})
-
-
-def as_json(body: object) -> bytes:
-    """Half a surrogate pair, which a model may write, cannot be sent; it becomes a question mark."""
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", errors="replace")
-
-
-def call_ids(request: ModelRequest) -> set[CallId]:
-    """Every call id the conversation already uses."""
-    return {call.id for message in request.messages if isinstance(message, AssistantMessage) for call in message.calls}
 
 
 def _messages(request: ModelRequest, route: Route, signatures: Signatures | None) -> list[dict[str, Any]]:

@@ -121,19 +121,16 @@ class GitRepository:
         return await self._snapshots.take(git, is_ours=is_ours)
 
     async def restore(self, root: Path, tree: TreeId) -> None:
-        git, is_ours = await self._at(root)
-        if not is_ours:
-            raise UserError(f"{root} is no worktree of ours.", hint="Use `restore_files` in the user's checkout.")
-        await self._snapshots.restore(git, tree)
+        await self._snapshots.restore(await self._at_ours(root), tree)
 
     async def put_back(self, root: Path, before: TreeId, paths: Collection[str]) -> TreeId:
         """In a worktree of ours: make `paths` what they are in `before` (content, mode, or absent), leave everything
         else as it stands. Returns the tree of the files then.
         """
-        git, is_ours = await self._at(root)
-        now = await self._snapshots.take(git, is_ours=is_ours)
-        await self.restore(root, await trees.mixed(git, now, before, paths=paths))
-        return await self._snapshots.take(git, is_ours=is_ours)
+        git = await self._at_ours(root)
+        now = await self._snapshots.take(git, is_ours=True)
+        await self._snapshots.change(git, await trees.mixed(git, now, before, paths=paths))
+        return await self._snapshots.take(git, is_ours=True)
 
     async def commit_tree(
         self, tree: TreeId, parents: Sequence[CommitId], message: str, *, author: str | None = None
@@ -228,6 +225,12 @@ class GitRepository:
         if is_inside(root, git.checkout.root):
             return git, False
         raise UserError(f"{root} is no checkout of {git.checkout.root}.", hint="It may have been removed; start again.")
+
+    async def _at_ours(self, root: Path) -> Git:
+        git, is_ours = await self._at(root)
+        if not is_ours:
+            raise UserError(f"{root} is no worktree of ours.", hint="Use `restore_files` in the user's checkout.")
+        return git
 
 
 def _no_repository(root: Path) -> UserError:

@@ -77,6 +77,12 @@ class Snapshots:
                 _forget(index)
                 await replace_files(held, tree, index=index, clean="-ffdq")
 
+    async def change(self, git: Git, tree: str) -> None:
+        """After a snapshot: make the files that it holds those of `tree`. What it did not hold is not touched."""
+        async with self._index(git) as (index, held):
+            index.with_name("tree").unlink(missing_ok=True)
+            await replace_files(held, tree, index=index, clean=None)
+
     @asynccontextmanager
     async def _index(self, git: Git) -> AsyncIterator[tuple[Path, Git]]:
         folder = self.folder(git)
@@ -132,8 +138,8 @@ class Snapshots:
         return TreeId(tree)
 
 
-async def replace_files(git: Git, tree: str, *, index: Path | None, clean: str) -> None:
-    """Check `tree` out over whatever is there and remove what is in no index. `clean` are the flags of git-clean.
+async def replace_files(git: Git, tree: str, *, index: Path | None, clean: str | None) -> None:
+    """Check `tree` out over whatever is there and, with `clean` (flags of git-clean), remove what is in no index.
 
     Only for worktrees of ours: nothing there is spared.
     """
@@ -141,7 +147,8 @@ async def replace_files(git: Git, tree: str, *, index: Path | None, clean: str) 
     async def once() -> None:
         # Our trees are complete, also in a repository whose own checkout is sparse.
         await git.run("read-tree", "--reset", "-u", tree, index=index, config=[("core.sparseCheckout", "false")])
-        await git.run("clean", clean, index=index)
+        if clean is not None:
+            await git.run("clean", clean, index=index)
 
     try:
         await once()

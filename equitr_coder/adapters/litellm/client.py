@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from equitr_coder.adapters.direct.assembly import ReplyAssembly
-from equitr_coder.adapters.direct.client import as_json, call_ids, sign_reply
+from equitr_coder.adapters.direct.envelope import as_json, call_ids, sign_reply
 from equitr_coder.adapters.direct.messages import write_messages, write_tools
 from equitr_coder.adapters.direct.transport import CONNECT_TIMEOUT
 from equitr_coder.adapters.litellm.errors import litellm_error
-from equitr_coder.adapters.litellm.library import import_litellm
+from equitr_coder.adapters.litellm.library import import_litellm, make_known
 from equitr_coder.adapters.litellm.messages import mark_prefix, wants_marks
 from equitr_coder.adapters.models.errors import bad_response
 from equitr_coder.adapters.models.providers import Resolve, Route, require_key
@@ -38,6 +38,7 @@ class LiteLLMClient:
         require_key(route)
         if self._litellm is None:
             self._litellm = await asyncio.to_thread(import_litellm)
+        make_known(self._litellm, route.model)
         import httpx
         import openai
 

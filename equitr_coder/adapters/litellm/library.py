@@ -48,3 +48,19 @@ def quieten(litellm: ModuleType) -> Any:
         for logger in _LOGGERS:
             logging.getLogger(logger).setLevel(logging.CRITICAL)
     return litellm
+
+
+def make_known(litellm: Any, model: str) -> None:
+    """Enter a local model into litellm's table.
+
+    Of one that is not there litellm asks the server at the usual address by itself, several times for each call, also
+    when the model is elsewhere, and holds up the event loop meanwhile.
+    """
+    if model.startswith("ollama_chat/") and model not in litellm.model_cost:
+        litellm.model_cost[model] = {
+            "litellm_provider": "ollama_chat",
+            "mode": "chat",
+            "input_cost_per_token": 0.0,
+            "output_cost_per_token": 0.0,
+            "supports_function_calling": True,
+        }

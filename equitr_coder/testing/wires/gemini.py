@@ -175,8 +175,8 @@ def _contents(contents: object) -> Iterator[Body]:
         require(role in ("user", "model"), f"contents[{index}]: Please use a valid role: user, model.")
         require(parts, f"contents[{index}].parts: must include at least one parts field")
         text = "".join(part.get("text", "") for part in parts)
-        calls = [part["functionCall"] for part in parts if "functionCall" in part]
-        results = [part["functionResponse"] for part in parts if "functionResponse" in part]
+        calls = list(_of_kind(parts, "functionCall", "function_call"))
+        results = list(_of_kind(parts, "functionResponse", "function_response"))
         if role == "model":
             called = [f"call{index}x{number}" for number in range(len(calls))]
             yield _answered(text, calls, called)
@@ -188,6 +188,11 @@ def _contents(contents: object) -> Iterator[Body]:
         called = []
         if text:
             yield {"role": "user", "content": text}
+
+
+def _of_kind(parts: list[Mapping[str, Any]], *names: str) -> Iterator[Mapping[str, Any]]:
+    """Google takes either spelling."""
+    yield from (part[name] for part in parts for name in names if name in part)
 
 
 def _answered(text: str, calls: list[Mapping[str, Any]], ids: list[str]) -> Body:

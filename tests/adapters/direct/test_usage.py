@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -36,6 +37,59 @@ SHAPES: dict[str, tuple[dict[str, Any], Usage]] = {
             "prompt_tokens_details": {"cached_tokens": 600, "cache_write_tokens": 300},
         },
         Usage(input=100, cache_read=600, cache_write=300, output=5),
+    ),
+    "moonshot": (
+        {"prompt_tokens": 1000, "completion_tokens": 5, "total_tokens": 1005, "cached_tokens": 768},
+        Usage(input=232, cache_read=768, output=5),
+    ),
+    "gemini: thoughts that only the sum tells of": (
+        {"prompt_tokens": 8, "completion_tokens": 10, "total_tokens": 118},
+        Usage(input=8, output=110, reasoning=100),
+    ),
+    "a sum that counts the cached part once more": (
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 10,
+            "total_tokens": 150,
+            "prompt_tokens_details": {"cached_tokens": 40},
+        },
+        Usage(input=60, cache_read=40, output=10),
+    ),
+    "openrouter with its cost": (
+        {"prompt_tokens": 194, "completion_tokens": 2, "total_tokens": 196, "cost": 0.00014},
+        Usage(input=194, output=2, reported_usd=Decimal("0.00014")),
+    ),
+    "openrouter with a key of one's own at the provider": (
+        {
+            "prompt_tokens": 194,
+            "completion_tokens": 2,
+            "cost": 0.00001,
+            "is_byok": True,
+            "cost_details": {"upstream_inference_cost": 0.0002},
+        },
+        Usage(input=194, output=2, reported_usd=Decimal("0.00021")),
+    ),
+    "a cost that is no amount": (
+        {"prompt_tokens": 194, "completion_tokens": 2, "cost": {"total": 3}},
+        Usage(input=194, output=2),
+    ),
+    "anthropic with thoughts": (
+        {
+            "input_tokens": 12,
+            "output_tokens": 500,
+            "output_tokens_details": {"thinking_tokens": 400},
+            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 30},
+            "cache_creation_input_tokens": 30,
+        },
+        Usage(input=12, cache_write_1h=30, output=500, reasoning=400),
+    ),
+    "anthropic that tells the lifetimes alone": (
+        {
+            "input_tokens": 12,
+            "output_tokens": 5,
+            "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 30},
+        },
+        Usage(input=12, cache_write=20, cache_write_1h=30, output=5),
     ),
     "reasoning beside the completion": (
         {

@@ -62,6 +62,18 @@ async def test_what_is_not_named_stays(repository: GitRepository, worktree: Chec
     assert files["noise.log"] == "  ignored\n"
 
 
+async def test_files_that_a_new_gitignore_hides_are_not_taken_for_something_to_clear_away(
+    repository: GitRepository, worktree: Checkout
+) -> None:
+    worktree.write(".gitignore", "*\n")
+    worktree.write("mine.txt", "mine\n")
+
+    tree = await put_back(repository, worktree, ".gitignore")
+
+    assert worktree.files()["mine.txt"] == "  mine\n"
+    assert await repository.changed(TreeId(worktree.tree), tree) == {"mine.txt": "created"}
+
+
 async def test_a_folder_that_took_the_place_of_a_file_goes_again(repository: GitRepository, worktree: Checkout) -> None:
     before = worktree.files()
     worktree.remove("README.md")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from equitr_coder.adapters.direct.anthropic.assembly import MessageAssembly
 from equitr_coder.adapters.direct.anthropic.events import find_error, read_events
 from equitr_coder.adapters.direct.anthropic.messages import Thoughts, replayed, request_body
-from equitr_coder.adapters.direct.client import as_json, call_ids, sign_reply
+from equitr_coder.adapters.direct.envelope import as_json, call_ids, sign_reply
 from equitr_coder.adapters.direct.recollection import Recollection
 from equitr_coder.adapters.direct.refusals import read_refusal
 from equitr_coder.adapters.direct.transport import Connections, read_error_body, transport_errors

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 _DEEPEST = 60
+_LONGEST_NUMBER = 100
 _FENCED = re.compile(r"\s*```[\w-]*[ \t]*\r?\n(.*?)\s*```\s*", re.DOTALL)
 _BLANK = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/|#[^\n]*)+", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
@@ -104,7 +105,8 @@ class _Scanner:
                 return self._items(start, depth)
             case '"' | "'":
                 return self._string(start)
-        if number := _NUMBER.match(self._text, start):
+        number = _NUMBER.match(self._text, start)
+        if number and len(number[0]) <= _LONGEST_NUMBER:
             return json.loads(number[0]), number.end()
         word = _WORD.match(self._text, start)
         if word and word[0] in _WORDS:
