@@ -20,8 +20,6 @@ from equitr_coder.budget.limiter import RateLimiter
 from equitr_coder.domain.commands import StartRun
 from equitr_coder.domain.epic import ArtifactType
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.events import ModelCallReserved
-from equitr_coder.domain.ids import CallId
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
@@ -193,7 +191,6 @@ class Workshop:
             prices=self.prices,
             counter=ByteTokenCounter(),
             opening=list(view.ledger.values()),
-            allowed=await self._allowed(view),
             warned=view.warned,
         )
         spawner = Spawner(
@@ -252,11 +249,6 @@ class Workshop:
             each_task=below.task,
             each_agent=below.agent,
         )
-
-    async def _allowed(self, view: RunView) -> Mapping[CallId, int]:
-        """`max_tokens` of the calls that the run made before a restart."""
-        events = await self.store.read(view.run, transcripts=False) if view.ledger else ()
-        return {event.call: event.max_tokens for event in events if isinstance(event, ModelCallReserved)}
 
     def _terms(self) -> RunTerms:
         checks, collaboration = self.settings.checks, self.settings.collaboration

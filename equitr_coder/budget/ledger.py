@@ -5,7 +5,7 @@ limit together while usage stays within what was held. Belongs to one event loop
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 
@@ -41,11 +41,10 @@ class Ledger:
         counter: TokenCounter,
         min_output: int = 512,
         opening: Iterable[LedgerRow] = (),
-        allowed: Mapping[CallId, int] | None = None,
         warned: Collection[str] = (),
     ) -> None:
-        """`opening` and `warned` are what the run's log says after a restart (`RunView.ledger`, `RunView.warned`), and
-        `allowed` is the `max_tokens` of its calls; a row that is still open is spent at its reservation.
+        """`opening` and `warned` are what the run's log says after a restart (`RunView.ledger`, `RunView.warned`); a
+        row that is still open is spent at its reservation.
         """
         self._run = Node("run", limits.run)
         kind = limits.kind.value
@@ -70,7 +69,7 @@ class Ledger:
                     row.model,
                     row.usage,
                     input_bound=row.input_bound,
-                    max_tokens=(allowed or {}).get(row.call, 0),
+                    max_tokens=row.max_tokens,
                     price=prices.price(row.model),
                 )
 

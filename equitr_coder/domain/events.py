@@ -131,7 +131,9 @@ class TaskChanged(EventBase):
 
 
 class ModelCallReserved(AgentEvent):
-    """Committed before the request is sent. `usd` is the worst case that is held."""
+    """Committed before the request is sent. `usd` is the worst case that is held; `input_bound` and `max_tokens` are the
+    figures before the correction that the ledger has learned for the model.
+    """
 
     type: Literal["model_call_reserved"] = "model_call_reserved"
     call: CallId

@@ -99,6 +99,7 @@ class LedgerRow:
     price: Price | None = None
     price_source: str = ""
     input_bound: int = 0
+    max_tokens: int = 0
     at: datetime | None = None
     """When it was reserved."""
     ended: datetime | None = None
@@ -255,6 +256,7 @@ def apply(view: RunView, event: e.Event) -> None:
                 event.tier,
                 event.usd,
                 input_bound=event.input_bound,
+                max_tokens=event.max_tokens,
                 at=event.at,
                 run=view.run,
                 workspace=view.workspace,

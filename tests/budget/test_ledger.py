@@ -58,7 +58,6 @@ def ledger(limit: int | str | None, **more: Any) -> Ledger:
         counter=more.get("counter") or tokens(),
         min_output=more.get("min_output", 1),
         opening=more.get("opening", ()),
-        allowed=more.get("allowed"),
         warned=more.get("warned", ()),
     )
 
@@ -86,6 +85,7 @@ def row(
         usd=Decimal(usd),
         usage=usage or Usage(),
         input_bound=input_bound,
+        max_tokens=4,
         is_open=is_open,
         failed=failed,
     )
@@ -652,7 +652,7 @@ async def test_what_was_learned_survives_a_restart() -> None:
         row("3", 0, reserved=14, input_bound=10, is_open=True),
     ]
 
-    gate = ledger(1000, opening=opening, allowed={CallId("1"): 4, CallId("2"): 4, CallId("3"): 4})
+    gate = ledger(1000, opening=opening)
 
     assert await held_for(gate, 20, 8) == 30 + 12
 

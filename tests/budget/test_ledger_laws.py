@@ -7,7 +7,7 @@ import asyncio
 import math
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -215,6 +215,7 @@ def _row(reservation: Reservation, usd: Decimal, usage: Usage, *, is_open: bool)
         usd=usd,
         usage=usage,
         input_bound=reservation.input_bound,
+        max_tokens=reservation.max_tokens,
         is_open=is_open,
     )
 
@@ -239,7 +240,7 @@ def _size(request: ModelRequest, position: int) -> int:
     return int(message.text.split()[position])
 
 
-def _ledger(plan: Plan, opening: Iterable[LedgerRow] = (), allowed: Mapping[CallId, int] | None = None) -> Ledger:
+def _ledger(plan: Plan, opening: Iterable[LedgerRow] = ()) -> Ledger:
     return Ledger(
         RunId("r"),
         limits=Limits(
@@ -252,7 +253,6 @@ def _ledger(plan: Plan, opening: Iterable[LedgerRow] = (), allowed: Mapping[Call
         counter=FixedTokens(lambda request: _size(request, 0), tighter=lambda request: _size(request, 1)),
         min_output=plan.min_output,
         opening=opening,
-        allowed=allowed,
     )
 
 
@@ -314,7 +314,7 @@ async def _play(plan: Plan, before: Books | None = None) -> tuple[Ledger, Books]
         books.rows = [_spent(row) for row in opening]
         books.allowed, books.overruns = dict(before.allowed), list(before.overruns)
         books.closed_at, books.now = {row.call: 0 for row in opening}, before.now + 10
-    gate = _ledger(plan, opening, books.allowed)
+    gate = _ledger(plan, opening)
     dies_after = plan.dies_after if before is None else None
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         tasks = [

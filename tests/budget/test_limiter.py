@@ -316,6 +316,18 @@ async def test_calls_of_one_model_go_in_the_order_in_which_they_came_and_another
         assert c.order == ["first", "other", "a", "b", "c"]
 
 
+async def test_nobody_passes_a_call_that_waits_for_minutes() -> None:
+    async with calls() as c:
+        await c.start("first")
+        await c.answer("first", requests_left(0, limit=6, resets_in=4000.0))
+        for name in ("a", "b", "c"):
+            await c.start(name)
+
+        assert not c.going
+        await c.clock.advance(700.0)
+        assert list(c.going) == ["a"]
+
+
 async def test_a_cancelled_wait_ends_at_once_and_the_next_takes_its_place() -> None:
     async with calls() as c:
         await c.start("first")
@@ -330,6 +342,22 @@ async def test_a_cancelled_wait_ends_at_once_and_the_next_takes_its_place() -> N
         assert c.clock.sleeping == 1
         await c.clock.advance(1.0)
         assert list(c.going) == ["b"]
+
+
+async def test_a_call_cancelled_in_the_moment_of_its_turn_uses_up_nothing() -> None:
+    async with calls() as c:
+        await c.start("first")
+        await c.answer("first", requests_left(1, resets_in=59.0))
+        await c.start("holder")
+        await c.start("gone")
+        await c.start("next")
+
+        # the same turn of the loop frees the place (a refusal gives it back) and cancels whoever gets it
+        c.going["holder"].refused(refusal(retry_after=0.0))
+        c.tasks["gone"].cancel()
+        await c.clock.advance(0)
+
+        assert "next" in c.going
 
 
 async def test_a_failing_announcement_gives_the_place_back() -> None:

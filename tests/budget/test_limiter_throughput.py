@@ -36,10 +36,10 @@ class Measured:
         return self.ideal / self.seconds
 
 
-async def measure(quota: Quota, *, max_tokens: int = 400) -> Measured:
+async def measure(quota: Quota, *, max_tokens: int = 400, latency: float = LATENCY) -> Measured:
     clock = ManualClock(auto=True)
     model = ScriptedModel(
-        Script(rules=(always(ScriptedReply(text="x" * 4 * OUTPUT, delay=LATENCY)),), quota=quota), clock=clock
+        Script(rules=(always(ScriptedReply(text="x" * 4 * OUTPUT, delay=latency)),), quota=quota), clock=clock
     )
     chance = random.Random(quota.seed)
     limiter = RateLimiter(lane_of=lambda _: Lane("l"), clock=clock, spread=lambda: chance.uniform(0.75, 1.25))
@@ -73,7 +73,7 @@ async def measure(quota: Quota, *, max_tokens: int = 400) -> Measured:
     async with asyncio.TaskGroup() as group:
         for _ in range(WORKERS):
             group.create_task(work())
-    return Measured(len(costs), refused, clock.monotonic(), ideal_seconds(quota, costs))
+    return Measured(len(costs), refused, clock.monotonic(), ideal_seconds(quota, costs, latency))
 
 
 def request_of(number: int, max_tokens: int) -> ModelRequest:
@@ -82,7 +82,7 @@ def request_of(number: int, max_tokens: int) -> ModelRequest:
     return ModelRequest(model=spec, system="s" * 2000, messages=(UserMessage(text=text),), max_tokens=max_tokens)
 
 
-def ideal_seconds(quota: Quota, costs: list[int]) -> float:
+def ideal_seconds(quota: Quota, costs: list[int], latency: float) -> float:
     rates = Rates(quota.model_copy(update={"faults": 0.0}))
     free = [0.0] * WORKERS
     now = 0.0
@@ -91,7 +91,7 @@ def ideal_seconds(quota: Quota, costs: list[int]) -> float:
         now = rates.earliest(cost, max(now, free[0]))
         while rates.admit(cost, now) is not None:
             now += 1e-3
-        free[0] = now + LATENCY
+        free[0] = now + latency
     return max(free)
 
 
@@ -136,3 +136,18 @@ async def test_a_provider_that_says_what_is_left_never_has_to_refuse(counts: str
 
     assert measured.refused == 0
     assert measured.share >= 0.9, measured
+
+
+async def test_what_the_provider_really_counts_for_a_call_is_learnt() -> None:
+    quota = Quota(tokens=40_000, counts="used")
+
+    measured = await measure(quota, max_tokens=30_000, latency=5.0)
+
+    assert measured.refused == 0
+    assert measured.share >= 0.9, measured
+
+
+async def test_a_learnt_rate_keeps_refusals_rare() -> None:
+    measured = await measure(Quota(requests=60, headers=False))
+
+    assert measured.refused <= CALLS / 3

@@ -258,6 +258,28 @@ async def test_a_model_that_is_still_down_after_its_cool_down_gets_one_try(bench
     assert [request.model for request in b.model.requests] == ["m"] * 3 + ["backup", "m", "backup"]
 
 
+async def test_a_model_that_came_back_gets_all_its_tries_again(bench: OpenBench) -> None:
+    b = await chained(
+        bench,
+        always(fails(503), model="m", times=1),
+        always(says("ok"), model="backup"),
+        always(says("I am back"), model="m", times=1),
+        always(fails(503), model="m", times=1),
+        always(says("still here"), model="m"),
+    )
+    await run(b, retries=0)
+    await b.clock.advance(60.0)
+    await b.agent(retries=0).run("again")
+
+    task = asyncio.get_running_loop().create_task(b.agent(retries=1).run("and again"))
+    while not task.done():
+        await asyncio.wait([task], timeout=0.005)
+        await b.clock.advance(0.5)
+
+    assert (await task).text == "still here"
+    assert [request.model for request in b.model.requests] == ["m", "backup", "m", "m", "m"]
+
+
 async def test_another_session_of_the_process_knows_of_the_outage(bench: OpenBench) -> None:
     b = await chained(bench, always(fails(503), model="m"), always(says("ok"), model="backup"))
     await run(b, retries=0)

@@ -7,9 +7,20 @@ from decimal import Decimal
 
 import pytest
 
+from equitr_coder.adapters.keys.environment import EnvironmentKeys
+from equitr_coder.adapters.models.router import ModelRouter
 from equitr_coder.domain.errors import ModelError, ModelErrorKind
 from equitr_coder.domain.ids import CallId
-from equitr_coder.domain.models import AssistantMessage, ModelInfo, ToolCall, ToolMessage, UserMessage
+from equitr_coder.domain.models import (
+    AssistantMessage,
+    ModelInfo,
+    ModelRequest,
+    ModelSpec,
+    Tier,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 from equitr_coder.testing import Script, always, call, says
 from equitr_coder.testing.script import OfferedModel, ScriptedUsage
 from equitr_coder.testing.wires import Compatible, Gemini, Ollama, ProviderServer
@@ -246,3 +257,17 @@ async def test_the_servers_refuse_what_the_provider_would_refuse(ask: Ask) -> No
             answer = await client.post(f"{asked.server.url}/v1/messages", json=wrong, headers=headers)
             assert answer.status_code == 400
             assert problem in answer.json()["error"]["message"]
+
+
+@pytest.mark.xdist_group("litellm")
+@pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class:UserWarning")
+async def test_litellm_asks_a_local_model_for_its_answer_and_nothing_else() -> None:
+    router = ModelRouter(keys=EnvironmentKeys({}), timeout=5.0)
+    with serve_provider([always(says("ok"))], Ollama()) as server:
+        model = ModelSpec(name="ollama/unheard-of:1b", tier=Tier.WEAK, api_base=server.url, adapter="litellm")
+        request = ModelRequest(model=model, system="s", messages=(UserMessage(text="hi"),), max_tokens=9)
+        async for _ in router.stream(request):
+            pass
+        await router.close()
+
+        assert [got.path for got in server.received] == ["/api/chat"]

@@ -55,6 +55,8 @@ class Worktrees:
             linked = find_linked(git.checkout.common_dir, path)
             self._refuse_foreign(git, path, linked)
             if linked and _stands(linked):
+                # Without our mark it was registered by a git whose starter was killed before it could set it.
+                (linked.git_dir / _MARK).touch()
                 _repair(linked)
                 return linked
             if linked:

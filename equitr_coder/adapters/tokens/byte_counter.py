@@ -26,7 +26,7 @@ class ByteTokenCounter:
 
     def upper_bound(self, request: ModelRequest) -> int:
         text = request.model_dump_json(include={"system", "messages", "tools"})
-        return len(text.encode()) + _allowance(request)
+        return len(text.encode(errors="replace")) + _allowance(request)
 
     def tighter_bound(self, request: ModelRequest) -> int:
         """Exact for OpenAI's models but for the allowances; else by the smallest vocabulary there is, with a margin

@@ -258,3 +258,17 @@ async def test_a_filter_the_user_installed_for_herself_does_its_work(
 async def test_a_snapshot_of_a_worktree_that_is_gone_says_so(repository: GitRepository, home: Path) -> None:
     with pytest.raises(UserError, match="is no checkout of"):
         await repository.snapshot(home / "worktrees" / "never")
+
+
+async def test_a_worktree_whose_maker_died_before_it_was_marked_is_ours_when_it_is_taken_up(
+    checkout: Checkout, repository: GitRepository, home: Path
+) -> None:
+    path = home / "worktrees" / "T1"
+    path.parent.mkdir(parents=True)
+    checkout.git("worktree", "add", "--detach", "--no-checkout", "--quiet", str(path), checkout.head)
+
+    await repository.add_worktree(path, checkout.head)
+
+    Checkout(path).write("src/app.py", "print('two')\n")
+    await repository.restore(path, await repository.tree_of(checkout.head))
+    assert Checkout(path).files()["src/app.py"] == "  print('one')\n"
