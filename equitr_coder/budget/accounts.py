@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
+from equitr_coder.budget.estimate import rounded_up
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.runs import RunKind
 
@@ -42,7 +43,7 @@ class Node:
         """The limit in whole cents that would let a call of `needed` through; None when there is room already."""
         if self.limit is None or self.spent + needed <= self.limit:
             return None
-        return (self.spent + needed).quantize(Decimal("0.01"), rounding=ROUND_CEILING)
+        return rounded_up(self.spent + needed, Decimal("0.01"))
 
 
 def raising_hint(path: Sequence[Node], needed: Decimal) -> str:

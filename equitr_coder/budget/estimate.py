@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from typing import Self
 
@@ -10,6 +10,14 @@ from equitr_coder.domain.money import MILLION, ZERO, Price, Usage
 
 _ONE = Fraction(1)
 _SIX_DIGITS = Decimal("0.000001")
+_PER_TOKEN = Decimal("1E-18")
+_WIDE = Context(prec=200)
+"""A provider may state any figure; no quotient and no rounding of it may fail."""
+
+
+def rounded_up(amount: Decimal, places: Decimal) -> Decimal:
+    """To the digits of `places`, however large the amount."""
+    return amount.quantize(places, rounding=ROUND_CEILING, context=_WIDE)
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,8 @@ class Correction:
     """Reported output tokens to `max_tokens`."""
     bill: Decimal = Decimal(1)
     """The cost that the provider reported to the cost by our price."""
+    unforeseen: Decimal = ZERO
+    """US dollars for each token that the provider billed where our price says that it is free."""
 
     def learned(self, usage: Usage, *, input_bound: int, max_tokens: int, price: Price | None) -> Self:
         """With what one settled call adds. Our own estimates of usage teach nothing."""
@@ -34,8 +44,12 @@ class Correction:
             learned = replace(learned, output=max(learned.output, Fraction(usage.output, max_tokens)))
         by_price = ZERO if price is None else price.cost(usage)
         if usage.reported_usd is not None and by_price > 0:
-            bill = (usage.reported_usd / by_price).quantize(_SIX_DIGITS, rounding=ROUND_CEILING)
+            bill = rounded_up(_WIDE.divide(usage.reported_usd, by_price), _SIX_DIGITS)
             learned = replace(learned, bill=max(learned.bill, bill))
+        elif usage.reported_usd is not None and price is not None:
+            tokens = Decimal(max(1, usage.total_input + usage.output))
+            each = rounded_up(_WIDE.divide(usage.reported_usd, tokens), _PER_TOKEN)
+            learned = replace(learned, unforeseen=max(learned.unforeseen, each))
         return learned
 
 
@@ -67,7 +81,8 @@ class Estimate:
         shown = price.cost(Usage(input=bound, output=many))
         hidden = price.cost(Usage(input=bound, output=many, reasoning=many))
         output = (max(shown, hidden) - price.cost(Usage(input=bound))) / MILLION
-        return cls(dearest * correction.bill, output * correction.bill, correction.output)
+        beside = correction.unforeseen
+        return cls(dearest * correction.bill + bound * beside, output * correction.bill + beside, correction.output)
 
     @classmethod
     def nothing(cls) -> Self:

@@ -7,10 +7,10 @@ limit together while usage stays within what was held. Belongs to one event loop
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 from equitr_coder.budget.accounts import Limits, Node, raising_hint
-from equitr_coder.budget.estimate import Correction, Estimate
+from equitr_coder.budget.estimate import Correction, Estimate, rounded_up
 from equitr_coder.domain.errors import BudgetRefused, UserError
 from equitr_coder.domain.events import BudgetWarned, Event
 from equitr_coder.domain.ids import CallId, RunId, SessionId, TaskId, new_id
@@ -303,7 +303,7 @@ class _Claim:
 
 def _short(usd: Decimal) -> str:
     """Rounded up to a hundredth of a cent, so that no cost is shown as nothing."""
-    return str(usd.quantize(Decimal("0.0001"), rounding=ROUND_CEILING))
+    return str(rounded_up(usd, Decimal("0.0001")))
 
 
 def unpriced(model: str) -> UserError:

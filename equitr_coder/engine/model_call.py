@@ -4,6 +4,7 @@ No money is held while a provider's limits are waited for. Nothing is sent befor
 and its settlement become durable together.
 """
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -300,9 +301,10 @@ def _is_throttle(error: ModelError) -> bool:
 def _too_long(error: ModelError) -> ModelError:
     """Without a hint of its own: the run says how to go on later."""
     assert error.retry_after is not None
-    minutes = round(error.retry_after / 60)
+    seconds = error.retry_after
+    wait = f"wait for {round(seconds / 60)} min" if math.isfinite(seconds) else "come back another time"
     return ModelError(
-        f"{error}; it asks to wait for {minutes} min",
+        f"{error}; it asks to {wait}",
         kind=error.kind,
         provider=error.provider,
         status=error.status,

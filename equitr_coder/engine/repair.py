@@ -75,10 +75,8 @@ def _refused(call: ToolCall, tool: ToolSpec, what: str, advice: str = "") -> Too
 
 
 def _limit(session: SessionView, ledger: Iterable[LedgerRow]) -> str:
-    """What the provider counted is the limit itself: it stopped there."""
     rows = [row for row in ledger if row.session == session.id and not row.is_open and row.failed is None]
-    reported = rows[-1].usage if rows else None
-    return f"max_tokens={reported.output}" if reported and reported.output and not reported.estimated else "max_tokens"
+    return f"max_tokens={rows[-1].max_tokens}" if rows and rows[-1].max_tokens else "max_tokens"
 
 
 def _where(error: json.JSONDecodeError) -> str:

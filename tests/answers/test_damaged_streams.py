@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,6 +161,12 @@ def test_mended_objects_say_what_the_sound_one_says(value: dict[str, Any], way: 
 @given(text=st.sampled_from(STREAMS), seed=st.integers(0, 2**32))
 def test_reading_what_is_no_json_never_raises(text: bytes, seed: int) -> None:
     read_object(mutations(text, seed).decode(errors="replace"))
+
+
+@pytest.mark.parametrize("after", [b"\n\n", b"\ndata: {}\n\n"])
+async def test_json_nested_without_end_is_a_bad_response(after: bytes) -> None:
+    with pytest.raises(ModelError):
+        await read(b"data: " + b"[" * 100_000 + after, 4096)
 
 
 async def test_damaged_bytes_of_a_real_server_end_in_an_answer_or_a_model_error(stand: OpenStand) -> None:

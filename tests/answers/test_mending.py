@@ -1,6 +1,7 @@
 import pytest
 
 from equitr_coder.adapters.models.text_tools.find import find_calls
+from equitr_coder.adapters.models.text_tools.hold_back import HoldBack
 from equitr_coder.adapters.models.text_tools.loose_json import read_object
 from equitr_coder.adapters.models.text_tools.names import offered_name, sendable_name
 from equitr_coder.adapters.models.text_tools.reading import read_reply
@@ -47,6 +48,8 @@ def test_what_can_mean_one_thing_is_read(text: str) -> None:
         "{'a': 'it's'}",
         '{"a": "x"} {"a": "y"}',
         '{"a": "x"}, "b": "y"}',
+        "{'a': 'x'}, 'b': 'y'}",
+        "{'a': " * 70 + "'x'" + "}" * 70,
         '{"a": "x", "a": "y"}',
         "{'a': 'x', 'a': 'y'}",
         '{"a": undefined}',
@@ -156,7 +159,20 @@ def test_a_call_that_was_cut_stays_as_it_came_and_those_before_it_are_mended(sto
     assert (last.arguments == first.arguments) is (stop in (StopCause.END, StopCause.TOOL_CALLS))
 
 
+def test_a_number_longer_than_python_reads_is_no_call() -> None:
+    assert find_calls('<tool_call>{"name": ' + "9" * 5000 + "}</tool_call>") is None
+
+
 def test_a_text_full_of_marks_is_read_in_little_time() -> None:
     text = "<tool_call>{" * 20_000
 
     assert find_calls(text) is None
+
+
+@pytest.mark.parametrize("text", ["if a < b", "<p>html</p>", "a `code` b", "[link](x)", "```python\nx = {}\n", "1 <"])
+def test_ordinary_text_is_shown_at_once(text: str) -> None:
+    held = HoldBack()
+
+    shown = "".join(held.feed(piece) for piece in (*text, " ", "and", " more"))
+
+    assert shown == f"{text} and more"

@@ -718,3 +718,29 @@ async def test_what_is_left_is_the_least_that_any_account_leaves_beside_holds() 
     assert left(without, account("T1", "T1.1")) == (35, 50)
     assert left(without, account()) == (45, 60)
     assert left(ledger(None), account()) is None
+
+
+async def test_a_model_that_is_free_by_our_price_and_billed_all_the_same_is_held_at_its_bill_from_then_on() -> None:
+    gate = Ledger(RunId("run-1"), limits=Limits(Decimal(10)), prices=FixedPrices({"m": LOCAL}), counter=tokens())
+    first = await gate.reserve(account(), asking(100, 20))
+
+    gate.settle(first, Usage(input=50, output=10, reported_usd=Decimal(6)))  # 0.1 for each token
+
+    assert first.usd == 0
+    refused = await outcome(gate, asking(100, 20))
+    assert isinstance(refused, BudgetRefused), "another such call can cost 12"
+    fits = await gate.reserve(account(), asking(30, 10))
+    assert fits.usd == 4
+
+
+@pytest.mark.parametrize("price", [LOCAL, A_DOLLAR, Price(input=Decimal("1E-9"), output=Decimal("1E-9"))])
+async def test_no_stated_cost_is_too_large_to_be_counted_and_to_stop_the_run(price: Price) -> None:
+    gate = Ledger(RunId("run-1"), limits=Limits(Decimal(10)), prices=FixedPrices({"m": price}), counter=tokens())
+    first = await gate.reserve(account(), asking(3, 1))
+
+    gate.settle(first, Usage(input=1, reported_usd=Decimal("1E+30")))
+
+    assert (gate.spent, gate.held) == (Decimal("1E+30"), 0)
+    refused = await outcome(gate, asking(3, 1))
+    assert isinstance(refused, BudgetRefused)
+    assert "--budget" in refused.hint

@@ -330,3 +330,13 @@ async def test_a_fallback_that_does_not_fit_the_budget_is_refused_before_it_is_s
         await run(b, retries=0)
 
     assert [request.model for request in b.model.requests] == ["m"]
+
+
+async def test_a_wait_without_end_ends_the_call_and_says_so(bench: OpenBench) -> None:
+    b = await bench(always(fails(429, "slow down", retry_after=float("inf"))))
+
+    with pytest.raises(ModelError, match="slow down; it asks to come back another time"):
+        await b.agent().run()
+
+    assert b.ledger.held == b.ledger.spent == 0
+    assert_well_formed(await b.events())

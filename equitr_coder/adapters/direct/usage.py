@@ -5,7 +5,6 @@ Anthropic shape.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -14,6 +13,9 @@ from equitr_coder.domain.models import AssistantMessage
 from equitr_coder.domain.money import Usage
 
 BYTES_PER_TOKEN = 4
+_MOST_TOKENS = 10**9
+_MOST_USD = 10**9
+"""Of one call. A larger figure is a fault of the report, and says nothing."""
 
 
 def read_usage(report: Mapping[str, Any] | None) -> Usage | None:
@@ -86,8 +88,8 @@ def _reported_cost(report: Mapping[str, Any]) -> Decimal | None:
 
 
 def _amount(figure: object) -> Decimal | None:
-    if isinstance(figure, bool) or not isinstance(figure, int | float) or not math.isfinite(figure) or figure < 0:
-        return None
+    if isinstance(figure, bool) or not isinstance(figure, int | float) or not 0 <= figure <= _MOST_USD:
+        return None  # NaN is not between any two
     return Decimal(f"{Decimal(str(figure)):f}")
 
 
@@ -115,7 +117,7 @@ def _mapping(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _count(report: Mapping[str, Any], key: str) -> int:
     value = report.get(key)
-    return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0
+    return int(value) if isinstance(value, int | float) and 0 <= value <= _MOST_TOKENS else 0
 
 
 def _size(part: object) -> int:

@@ -48,11 +48,6 @@ class ModelRouter:
             async for part in answer:
                 yield part
 
-    def as_sent(self, request: ModelRequest) -> ModelRequest:
-        """The request as its adapter gets it: with tools and calls written as text for models without native tools."""
-        route = self._resolve(request.model)
-        return self._tools.as_sent(request, (route.base, route.model))
-
     async def close(self) -> None:
         clients, self._clients = self._clients, {}
         for client in clients.values():

@@ -182,3 +182,15 @@ def test_an_estimate_counts_four_bytes_a_token_and_says_that_it_is_one() -> None
     usage = estimate_usage(body, AssistantMessage(text="12345", calls=calls), "123456")
 
     assert usage == Usage(input=59, output=5 + 2, reasoning=2, estimated=True)
+
+
+@pytest.mark.parametrize(
+    "figure", [int("9" * 400), 10**10, 1e300, float("inf"), float("nan"), -5, "12", [7], {"a": 1}, None]
+)
+def test_a_figure_that_cannot_be_says_nothing(figure: object) -> None:
+    report = {"prompt_tokens": 1000, "completion_tokens": 50}
+
+    assert read_usage({**report, "cost": figure}) == Usage(input=1000, output=50)
+    assert read_usage({**report, "total_tokens": figure}) == Usage(input=1000, output=50)
+    assert read_usage({**report, "prompt_tokens_details": {"cached_tokens": figure}}) == Usage(input=1000, output=50)
+    assert read_usage({"input_tokens": figure, "output_tokens": 5}) == Usage(output=5)

@@ -35,16 +35,16 @@ class ToolProtocol:
         self._prices = prices
         self._without_tools: set[Endpoint] = set()
 
-    def speaks_text(self, model: ModelSpec, endpoint: Endpoint) -> bool:
+    def _speaks_text(self, model: ModelSpec, endpoint: Endpoint) -> bool:
         if model.tools != "auto":
             return model.tools == "text"
         info = self._prices.info(model.name) if self._prices is not None else None
         return endpoint in self._without_tools or (info is not None and info.tools is False)
 
-    def as_sent(self, request: ModelRequest, endpoint: Endpoint) -> ModelRequest:
+    def _as_sent(self, request: ModelRequest, endpoint: Endpoint) -> ModelRequest:
         """The request in the form that the adapter gets."""
         has_calls = any(isinstance(message, AssistantMessage) and message.calls for message in request.messages)
-        is_text = (request.tools or has_calls) and self.speaks_text(request.model, endpoint)
+        is_text = (request.tools or has_calls) and self._speaks_text(request.model, endpoint)
         if not is_text:
             return request
         from equitr_coder.adapters.models.text_tools.prompt import as_text
@@ -54,7 +54,7 @@ class ToolProtocol:
     async def stream(
         self, client: ModelClient, request: ModelRequest, *, endpoint: Endpoint
     ) -> AsyncGenerator[Delta | Reply, None]:
-        sent = self.as_sent(request, endpoint)
+        sent = self._as_sent(request, endpoint)
         try:
             async with aclosing(_read(client.stream(sent), request, asked=sent is not request)) as parts:
                 async for part in parts:
@@ -65,7 +65,7 @@ class ToolProtocol:
                 raise
         # Refused with a status, so it cost nothing, and the same reservation covers the same call in the other form.
         self._without_tools.add(endpoint)
-        sent = self.as_sent(request, endpoint)
+        sent = self._as_sent(request, endpoint)
         async with aclosing(_read(client.stream(sent), request, asked=True)) as parts:
             async for part in parts:
                 yield part

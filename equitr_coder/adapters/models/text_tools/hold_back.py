@@ -4,24 +4,23 @@ import re
 
 _MARKS = (
     "<tool_call",
-    "<function_call",
-    "<function=",
-    "<function name=",
-    "<invoke ",
     "<tool_use",
-    "<minimax:tool_call",
+    "<function",
+    "<invoke",
+    "<antml:",
+    "<minimax:",
     "<|tool_call",
     "<|python_tag|>",
-    "<|channel|>commentary to=",
-    "<|start|>assistant",
+    "<|channel|>",
+    "<|start|>",
     "<｜tool",
     "[TOOL_CALLS]",
     "```json",
     "```tool",
     "```xml",
-    "```\n<",
     "```\n{",
     "```\n[",
+    "```\n<",
 )
 _LONGEST = max(len(mark) for mark in _MARKS)
 _FIRST = re.compile(r"[<\[`]")
@@ -64,10 +63,11 @@ class HoldBack:
             return self._past_code()
         if not self._has_begun:
             begun = self._held.lstrip()
-            if not begun:
+            inner = begun.removeprefix("[").lstrip()
+            if not inner:
                 return 0
             self._has_begun = True
-            if begun[0] in "{[":  # an answer that is nothing but JSON may be a call
+            if inner[0] == "{":  # an answer that is nothing but JSON may be a call
                 self._is_holding = True
                 return 0
         if mark := _MARK.search(self._held):

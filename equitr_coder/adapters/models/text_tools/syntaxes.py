@@ -1,5 +1,6 @@
 """The syntaxes in which models write tool calls as text, each with its reader. Pure.
 
+What opens one here has its mark in `hold_back`.
 A reader gets the text and the place behind the opening mark; it returns the calls and where they end, or raises
 UnclearError.
 """
@@ -205,7 +206,7 @@ def _trimmed(text: str) -> str:
     return text.removeprefix("\r").removeprefix("\n").removesuffix("\n").removesuffix("\r")
 
 
-_NAMESPACE = r"(?:[\w-]+:)?"
+_NAMESPACE = r"(?:antml:|minimax:)?"
 _TAGS = "tool_call|tool_calls|function_call|tool_use"
 _TAG_END = re.compile(rf"\s*(?:</(?:{_TAGS})>|<\|/tool_call\|>)")
 _FUNCTION = re.compile(r"<function(?:=|\s+name=)")
@@ -213,8 +214,8 @@ _FUNCTION_NAME = re.compile(r"[\"']?([\w.:-]+)[\"']?\s*>")
 _FUNCTION_END = re.compile(r"</function>")
 _INVOKE = re.compile(rf"<{_NAMESPACE}invoke\s+name=")
 _INVOKE_END = re.compile(rf"</{_NAMESPACE}invoke>")
-_WRAP = re.compile(rf"<(?:{_NAMESPACE}function_calls|[\w-]+:tool_calls?)>")
-_WRAP_END = re.compile(rf"</(?:{_NAMESPACE}function_calls|[\w-]+:tool_calls?)>")
+_WRAP = re.compile(rf"<(?:{_NAMESPACE}function_calls|minimax:tool_calls?)>")
+_WRAP_END = re.compile(rf"</(?:{_NAMESPACE}function_calls|minimax:tool_calls?)>")
 _PARAMETER = re.compile(rf"<{_NAMESPACE}parameter(?:=|\s+name=)[\"']?([\w.-]+)[\"']?\s*>")
 _PARAMETER_END = re.compile(
     rf"</{_NAMESPACE}parameter>(?=\s*(?:<{_NAMESPACE}parameter[\s=]|</function>|</{_NAMESPACE}invoke>))"
@@ -241,6 +242,6 @@ SYNTAXES: tuple[tuple["re.Pattern[str]", Callable[[str, int], tuple[list[Written
     (re.compile(r"<\|python_tag\|>"), _python_tag),
     (_SPECIAL, _special),
     (_HARMONY, _harmony),
-    (re.compile(r"```(?:json|tool_calls?|tool|tool_use)?[ \t]*\r?\n(?=\s*[{\[])"), _fenced),
+    (re.compile(r"```(?:(?:json|tool_calls?|tool|tool_use)[ \t]*\r?\n(?=\s*[{\[])|\n(?=[{\[]))"), _fenced),
 )
 START = re.compile("|".join(f"(?:{opening.pattern})" for opening, _ in SYNTAXES))
