@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ from equitr_coder.domain.commands import Command
 from equitr_coder.domain.epic import ArtifactType, Plan
 from equitr_coder.domain.errors import ModelError
 from equitr_coder.domain.events import Event
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import (
     Delta,
@@ -33,7 +34,7 @@ from equitr_coder.domain.tools import ToolEnd as ToolEnd  # noqa: PLC0414 - part
 # ---------------------------------------------------------------- the door
 
 
-@dataclass(frozen=True)
+@frozen
 class ShownDelta:
     """Text as it streams. Lossy, not stored, no sequence number."""
 
@@ -138,7 +139,7 @@ class TokenCounter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen
 class Account:
     """Where a call is charged: the run, then the task, then the agent's session. The tightest limit wins."""
 
@@ -147,7 +148,7 @@ class Account:
     session: SessionId
 
 
-@dataclass(frozen=True)
+@frozen
 class Reservation:
     """Money held for one call. `max_tokens` may be less than asked, shrunk to what is left."""
 
@@ -203,7 +204,7 @@ class BudgetGate(Protocol):
 # ---------------------------------------------------------------- events
 
 
-@dataclass(frozen=True)
+@frozen
 class Lane:
     """What calls of one provider credential share. Calls of different lanes never wait for each other."""
 
@@ -262,7 +263,7 @@ class EventSink(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen
 class RunRow:
     """Index entry of a run."""
 
@@ -338,7 +339,7 @@ class Clock(Protocol):
 # ---------------------------------------------------------------- files, commands, git
 
 
-@dataclass(frozen=True)
+@frozen
 class FileText:
     """A text file as read: `text` with `\\n` line ends; how to write it back is remembered in the rest."""
 
@@ -399,14 +400,14 @@ class Workspace(Protocol):
     ) -> "SearchResult": ...
 
 
-@dataclass(frozen=True)
+@frozen
 class SearchHit:
     path: str
     line: int
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class SearchResult:
     hits: tuple[SearchHit, ...]
     per_file: Mapping[str, int]
@@ -414,7 +415,7 @@ class SearchResult:
     is_complete: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class CommandResult:
     exit_code: int
     """128 + signal when killed by one; -1 on time-out."""
@@ -425,7 +426,7 @@ class CommandResult:
     duration_ms: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Confinement:
     """How commands run here, for `doctor`, receipts and approvals."""
 
@@ -438,7 +439,7 @@ class Confinement:
         return self.kind != "none"
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """Where a command runs and what it sees.
 
@@ -490,7 +491,7 @@ class Executor(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen
 class RepoState:
     """What stands in the user's checkout before any money is spent."""
 
@@ -510,7 +511,7 @@ class RepoState:
     """`merge`, `rebase`, ... when one is unfinished."""
 
 
-@dataclass(frozen=True)
+@frozen
 class MergeForecast:
     """What merging would give. `tree` is set when it is clean, `conflicts` (paths) when it is not."""
 
@@ -520,7 +521,7 @@ class MergeForecast:
     """With conflicts: the merge with conflict markers in the files, for whoever resolves them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Landing:
     """What became of moving the user's branch. `reason` and `command` are set when it did not move."""
 
@@ -639,7 +640,7 @@ class Repository(Protocol):
 # ---------------------------------------------------------------- tools
 
 
-@dataclass(frozen=True)
+@frozen
 class ToolResult:
     """`for_model` is what the model reads, `for_user` one line for people."""
 
@@ -651,7 +652,7 @@ class ToolResult:
     ends: ToolEnd | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class ToolContext:
     """What one call may know of its session."""
 
@@ -737,7 +738,7 @@ class Outputs(Protocol):
 # ---------------------------------------------------------------- agents
 
 
-@dataclass(frozen=True)
+@frozen
 class Profile:
     """An agent as data (`config/profiles/*.yaml`)."""
 
@@ -754,7 +755,7 @@ class Profile:
     max_iterations: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class AgentOrder:
     """What to start: everything an agent's session needs that is not fixed by its profile."""
 
@@ -783,7 +784,7 @@ class AgentOrder:
     """The tree the session starts from, when its steps are to be recorded with their trees."""
 
 
-@dataclass(frozen=True)
+@frozen
 class AgentOutcome:
     """How a session's turn ended: by a tool that ends it, or with plain text."""
 
@@ -863,7 +864,7 @@ class ModelErrorTable(Protocol):
 # ---------------------------------------------------------------- what a run is made of
 
 
-@dataclass(frozen=True)
+@frozen
 class RunTerms:
     """Settings that a run's workflow reads."""
 
@@ -877,7 +878,7 @@ class RunTerms:
     artifact_types: tuple[ArtifactType, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class RunKit:
     """Everything one run needs from outside, put together in `app`. Workflows hand each part to who needs it."""
 

@@ -1,9 +1,10 @@
 """What a caller of the wiring decides."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import (
     EventStore,
     Executor,
@@ -12,7 +13,7 @@ from equitr_coder.ports import (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Overrides:
     """What a caller decides: where, with which environment, and flags over the configuration.
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from equitr_coder.budget.estimate import rounded_up
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.runs import RunKind
 
 _WARN_AT = Decimal("0.8")
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """US dollars; None means no limit. `each_task` and `each_agent` hold for every task and every session alike."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.models import AssistantMessage, ModelRequest
 
 SHARED_PREFIX = 1024
@@ -45,7 +46,7 @@ class Claim:
         return self.number > 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Wait:
     seconds: float
     why: Why

@@ -1,11 +1,12 @@
 """What one call can cost at worst, and how much output fits an amount. Pure; asks a price only for `Price.cost`."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from typing import Self
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.money import MILLION, ZERO, Price, Usage
 
 _ONE = Fraction(1)
@@ -20,7 +21,7 @@ def rounded_up(amount: Decimal, places: Decimal) -> Decimal:
     return amount.quantize(places, rounding=ROUND_CEILING, context=_WIDE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Correction:
     """By how much a model was seen to pass its bounds; all 1 while it keeps to them. Only ever rises."""
 
@@ -53,7 +54,7 @@ class Correction:
         return learned
 
 
-@dataclass(frozen=True)
+@frozen
 class Estimate:
     """The worst case of a call with a bounded input: it grows evenly with the output that is allowed."""
 

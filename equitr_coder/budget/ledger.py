@@ -13,6 +13,7 @@ from equitr_coder.budget.accounts import Limits, Node, raising_hint
 from equitr_coder.budget.estimate import Correction, Estimate, rounded_up
 from equitr_coder.domain.errors import BudgetRefused, UserError
 from equitr_coder.domain.events import BudgetWarned, Event
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CallId, RunId, SessionId, TaskId, new_id
 from equitr_coder.domain.models import ModelRequest
 from equitr_coder.domain.money import ZERO, Price, Usage
@@ -231,7 +232,7 @@ class Ledger:
                 self.release(outcome)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Offer:
     usd: Decimal
     max_tokens: int
@@ -287,7 +288,7 @@ class _Claim:
         least = min(min_output, self.request.max_tokens)
         needed = self.estimate.worst_case(least)
         return BudgetRefused(
-            f"the budget of {node.name} is ${node.limit}; ${_short(node.spent)} are spent, and this call of "
+            f"the budget of {node.name} is ${node.limit:f}; ${_short(node.spent)} are spent, and this call of "
             f"{self.request.model.name} can cost ${_short(needed)} with as little as {least} tokens of output",
             account=node.name,
             spent=node.spent,

@@ -4,8 +4,8 @@ Pure; knows no calls, only numbers in the order in which they were sent.
 """
 
 from collections import deque
-from dataclasses import dataclass
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.models import Allowance
 
 MINUTE = 60.0
@@ -18,7 +18,7 @@ _LEARNT = 0.3
 """How much one comparison moves what is believed."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Cost:
     number: int
     at: float

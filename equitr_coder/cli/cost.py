@@ -98,8 +98,10 @@ def _paper(invocation: Invocation, screen: Console) -> Paper:
 def _write_page(name: str, answer: CostAnswer) -> None:
     from equitr_coder.presentation.cost_page import cost_page
 
-    path = Path(name).expanduser()
-
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"cannot write {name}: there is no such user", hint="name the folder itself") from error
     try:
         path.write_text(cost_page(answer), encoding="utf-8")
     except OSError as error:

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from equitr_coder.domain.frozen import frozen
+
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
@@ -35,14 +37,14 @@ class OpenPrompt(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen
 class Streams:
     stdin: TextIO = field(default_factory=lambda: sys.stdin)
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
 
 
-@dataclass(frozen=True)
+@frozen
 class Doors:
     connect: Connect
     open_prompt: OpenPrompt

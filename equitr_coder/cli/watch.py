@@ -1,7 +1,6 @@
 """Follows one run from a command to its end: prints it, asks the person what it asks, and gives the exit code."""
 
 import asyncio
-from dataclasses import dataclass
 
 from equitr_coder.cli.answers import Answers
 from equitr_coder.cli.console import Console
@@ -13,6 +12,7 @@ from equitr_coder.cli.review import Review
 from equitr_coder.cli.terminal import Terminal
 from equitr_coder.domain.commands import Interrupt, ResumeRun, StartRun
 from equitr_coder.domain.events import Event, MessageAdded, RunFinished, RunResumed
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.models import AssistantMessage
 from equitr_coder.domain.run_view import RunView, fold
@@ -24,7 +24,7 @@ from equitr_coder.presentation.text import Line, Tone, shown_on_one_line
 Attendant = Answers | Review
 
 
-@dataclass(frozen=True)
+@frozen
 class Watch:
     """Who prints and who is asked while runs are followed."""
 

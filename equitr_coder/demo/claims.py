@@ -1,16 +1,16 @@
 """What the demo says it shows, each claim held against the log of the run. One that does not hold fails the demo."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.presentation.figures import dollars, limit
 from equitr_coder.presentation.states import is_proven
 from equitr_coder.presentation.text import Line, Tone, plural
 
 
-@dataclass(frozen=True)
+@frozen
 class Seen:
     """What was there to see when the run had ended."""
 
@@ -27,7 +27,7 @@ class Seen:
     program_runs: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Claim:
     text: str
     holds: bool

@@ -3,15 +3,15 @@
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from equitr_coder.demo.story import Story
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Stage:
     folder: Path
     checkout: Path

@@ -131,7 +131,7 @@ class TaskChanged(EventBase):
 
 
 class ModelCallReserved(AgentEvent):
-    """Committed before the request is sent. `usd` is the worst case that is held; `input_bound` and `max_tokens` are the
+    """Committed before the request is sent. `usd` is the worst case that is held; `input_bound` and `max_tokens` are
     figures before the correction that the ledger has learned for the model.
     """
 

@@ -10,6 +10,7 @@ from equitr_coder.domain.approvals import Approval
 from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
 from equitr_coder.domain.forecasts import Forecast
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import AssistantMessage, Message, Purpose, StopCause, SystemMessage, Tier, ToolMessage
 from equitr_coder.domain.money import UNPRICED, ZERO, Price, Usage
@@ -77,7 +78,7 @@ class SessionView:
         return ()
 
 
-@dataclass(frozen=True)
+@frozen
 class LedgerRow:
     """One model call: reserved, and settled or failed or still open."""
 

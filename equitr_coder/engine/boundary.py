@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from equitr_coder.domain.approvals import Touches, Verdict
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import Policy
 
 _NAMED = 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Beyond:
     """Paths that a command changed and that the session may not write on its own; each with the reason."""
 

@@ -5,9 +5,10 @@ Runs nothing and expands nothing. The tokenizer knows less than the shell on pur
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import dropwhile
 from posixpath import normpath
+
+from equitr_coder.domain.frozen import frozen
 
 _GLOBS = "*?["
 _NOT_UNDERSTOOD = frozenset("$`(){}<\n\r\v\f\0")
@@ -29,7 +30,7 @@ _GIT_OPTIONS_WITH_VALUE = frozenset({"-C", "-c", "--git-dir", "--work-tree", "--
 _CHANGES_FOLDER = frozenset({"cd", "pushd"})
 
 
-@dataclass(frozen=True)
+@frozen
 class Word:
     """One argument after quotes are removed. `glob` is the index of its first unquoted `*`, `?` or `[`, or -1."""
 

@@ -5,12 +5,13 @@ The only place where `ToolFailure` is caught. A step whose result is recorded is
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Touches, Verdict
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.events import FileChanged, ToolCalled, ToolReturned
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TaskId
 from equitr_coder.domain.models import ToolCall
 from equitr_coder.domain.tools import ToolEnd
@@ -35,7 +36,7 @@ _ROUNDS = 3
 _PUT_BACK = "files outside its footprint were put back"
 
 
-@dataclass(frozen=True)
+@frozen
 class Desk:
     """Whose calls are dispatched, and in which tree."""
 

@@ -1,10 +1,10 @@
 """One agent's session: ask the guards, call the model, run its tools, again. The transcript lives in the event log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from equitr_coder.domain.events import MessageAdded
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.models import (
     AssistantMessage,
     Message,
@@ -21,7 +21,7 @@ from equitr_coder.engine.model_call import Caller, ModelCalls
 from equitr_coder.ports import AgentOutcome, EventSink, Guard
 
 
-@dataclass(frozen=True)
+@frozen
 class Opening:
     """What a new session starts with. Of a session that is in the log already, the log's own opening holds."""
 

@@ -4,7 +4,6 @@ No money is held while a provider's limits are waited for. Nothing is sent befor
 and its settlement become durable together.
 """
 
-import math
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -20,6 +19,7 @@ from equitr_coder.domain.events import (
     ModelCallReserved,
     ModelCallSettled,
 )
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, SessionId, TaskId
 from equitr_coder.domain.models import ModelRequest, ModelSpec, Purpose, Reply, TextDelta
 from equitr_coder.domain.money import UNPRICED, ZERO
@@ -41,12 +41,14 @@ _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 60.0
 _LONGEST_ASKED_DELAY = 300.0
 _LONGEST_THROTTLE = 900.0
+_ENDLESS = 1e7
+"""Seconds that are no more a wait, if they were meant at all."""
 _OVERLOADED = 529
 
 _Why = Literal["rate_limited", "paced", "shared_prefix"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Caller:
     """Who calls, for events and for the account that pays."""
 
@@ -56,7 +58,7 @@ class Caller:
     purpose: Purpose
 
 
-@dataclass(frozen=True)
+@frozen
 class Providers:
     """How models are reached; the same for all sessions of the process."""
 
@@ -302,7 +304,7 @@ def _too_long(error: ModelError) -> ModelError:
     """Without a hint of its own: the run says how to go on later."""
     assert error.retry_after is not None
     seconds = error.retry_after
-    wait = f"wait for {round(seconds / 60)} min" if math.isfinite(seconds) else "come back another time"
+    wait = f"wait for {round(seconds / 60)} min" if seconds < _ENDLESS else "come back another time"
     return ModelError(
         f"{error}; it asks to {wait}",
         kind=error.kind,

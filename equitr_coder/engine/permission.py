@@ -6,11 +6,12 @@ of the user's that asks stands above approved commands and above what only reads
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from posixpath import normpath
 
 from equitr_coder.domain.approvals import Decision, Touches, Verdict
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.engine.command_line import leaves_root, parse, spellings
 from equitr_coder.engine.read_only import is_read_only, only_reads
 
@@ -18,7 +19,7 @@ _SEVERITY = (Verdict.ALLOW, Verdict.ASK, Verdict.DENY)
 _ALLOWED = Decision(verdict=Verdict.ALLOW, reason="reads only")
 
 
-@dataclass(frozen=True)
+@frozen
 class Rules:
     """The user's own (`permission.*`): patterns with `*` and `?` over whole commands."""
 
@@ -27,7 +28,7 @@ class Rules:
     deny: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class SessionPolicy:
     """Implements `ports.Policy` for one session."""
 

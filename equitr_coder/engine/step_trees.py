@@ -3,11 +3,11 @@ newest tree, so that no garbage collection takes what only the log names.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId, SessionId, TreeId
 from equitr_coder.ports import Repository
 
@@ -30,7 +30,7 @@ class StepRepository(Repository, Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@frozen
 class FileStep:
     """What one step did to the files."""
 

@@ -6,10 +6,10 @@ open the message of every worker. (The planner is briefed by `planning`.)
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from equitr_coder.domain.epic import Plan, Task
 from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.receipts import CheckResult
 
@@ -48,7 +48,7 @@ _REASONS: Mapping[StopReason, str] = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class AttemptNote:
     """What became of an earlier attempt at a task."""
 

@@ -7,13 +7,13 @@ the letter there, and is asked for again when it is not.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, MergeLanded, MergeQueued, MergeRejected, ReceiptStored, TaskChanged
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.orchestration.gate import Gate
@@ -24,7 +24,7 @@ from equitr_coder.ports import Clock, EventSink, EventStore, Repository
 _DONE_BEFORE = "No change of its own: done by earlier work, as its check proves."
 
 
-@dataclass(frozen=True)
+@frozen
 class _Candidate:
     commit: CommitId
     tree: TreeId

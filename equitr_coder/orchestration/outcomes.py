@@ -1,13 +1,12 @@
 """What passes between a worker and the merge queue."""
 
-from dataclasses import dataclass
-
 from equitr_coder.domain.epic import Task
 from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId
 
 
-@dataclass(frozen=True)
+@frozen
 class HandIn:
     """A task's finished work, committed on its kept ref."""
 
@@ -20,7 +19,7 @@ class HandIn:
     summary: str
 
 
-@dataclass(frozen=True)
+@frozen
 class SentBack:
     """Not merged; the words are for the next attempt."""
 

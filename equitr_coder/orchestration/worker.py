@@ -1,12 +1,12 @@
 """One task from its first attempt to done or failed: worktree, agent, hand-in, merge, and again with the reason."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import ModelError, RunStopped, StopReason
 from equitr_coder.domain.events import TaskChanged
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import Purpose, UserMessage
 from equitr_coder.domain.run_view import TaskView
@@ -24,7 +24,7 @@ _LOST = "git has no longer the files that its last step left (a ref under refs/e
 _MARKERS = ("<<<<<<< ", "=======", ">>>>>>> ")
 
 
-@dataclass(frozen=True)
+@frozen
 class WorkerTerms:
     """What is the same for all workers of a run."""
 

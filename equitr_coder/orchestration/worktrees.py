@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CommitId, TaskId, TreeId
 from equitr_coder.ports import Place, Preparation, Repository
 
 
-@dataclass(frozen=True)
+@frozen
 class RunPlaces:
     """The folders of one run."""
 

@@ -5,11 +5,11 @@ branches and files belong to whoever drives this.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from equitr_coder.domain.epic import Plan
 from equitr_coder.domain.errors import EquitrError, RunStopped, StopReason, UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CallId
 from equitr_coder.domain.models import AssistantMessage, Purpose, UserMessage
 from equitr_coder.domain.run_view import SessionView
@@ -37,7 +37,7 @@ class Phase(StrEnum):
     APPROVED = "approved"
 
 
-@dataclass(frozen=True)
+@frozen
 class _Goal:
     """What the planner is to reach, what it is told once when it stops short, and how that ends when it persists."""
 

@@ -6,7 +6,7 @@ document is being revised.
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal, cast
 
@@ -14,6 +14,7 @@ from equitr_coder.domain.epic import Plan
 from equitr_coder.domain.errors import RunStopped, StopReason, ToolFailure, UserError
 from equitr_coder.domain.events import DocumentWritten, Event, PlanSubmitted
 from equitr_coder.domain.forecasts import Forecast
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import SessionId
 from equitr_coder.domain.models import ToolMessage, UserMessage
 from equitr_coder.domain.run_view import RunView
@@ -36,7 +37,7 @@ MakeForecast = Callable[[Plan], Awaitable[Forecast | None]]
 """What a plan may cost; None when nobody knows."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Facts:
     """What planning starts from. `listing` is the repository's files as text, one to a line, uncapped."""
 
@@ -45,7 +46,7 @@ class Facts:
     listing: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class PlanningOptions:
     rules: PlanRules = field(default_factory=PlanRules)
     default_check: str | None = None

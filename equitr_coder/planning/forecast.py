@@ -16,13 +16,13 @@ review (6,900 in, 105 out), again as in the demo.
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from math import isqrt
 from typing import Literal
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.forecasts import CostRange, Forecast, TaskForecast
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.models import Purpose, Tier
 from equitr_coder.domain.money import ZERO, Price, Usage
@@ -46,7 +46,7 @@ _ADVICE_SHARE = Decimal(1) / 6
 _REVIEW = Usage(input=6_900, output=105)
 
 
-@dataclass(frozen=True)
+@frozen
 class PastTask:
     run: RunId
     usd: Decimal

@@ -8,11 +8,11 @@ a reading aid: it may ask about something that is covered in other words.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import combinations
 
 from equitr_coder.domain.epic import Plan, Task
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.planning.keywords import keywords, share_covered
 from equitr_coder.planning.markdown import items, read_sections
@@ -34,7 +34,7 @@ _AROUND_SERVICES = _TEST_WORDS | {"frontend", "ui", "docs", "documentation", "in
 """Areas whose tasks speak of services without building them, unless their title says so."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Requirement:
     number: str
     """Canonical, such as `R3` or `2.1.3`; empty when the document gives none."""

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from equitr_coder.domain.frozen import frozen
 
 _ATX = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 _BOLD_LINE = re.compile(r"^\s*\*\*([^*]+)\*\*\s*:?\s*$")
@@ -18,14 +19,14 @@ _FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 _BOLD_LEVEL = 6
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     number: int
     """1-based."""
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Section:
     """A heading and the lines up to the next heading of any level."""
 

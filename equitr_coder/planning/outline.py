@@ -4,16 +4,16 @@ Reads lists such as `## 2. CORE SERVICES (High Priority)`, `### User Management 
 """
 
 import re
-from dataclasses import dataclass
 
 from equitr_coder.domain.epic import Priority
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.planning.markdown import Section, read_sections
 
 _PRIORITY = re.compile(r"\s*[\[(](high|medium|low)(?:\s+priority)?[\])]\s*$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^\s*(?:[-*+]\s+)?(?:\[(?P<mark>[ xX])\]\s+)?(?P<number>\d+)[.)]\s+(?P<text>\S.*?)\s*$")
 
 
-@dataclass(frozen=True)
+@frozen
 class NumberedTodo:
     number: int
     text: str
@@ -21,7 +21,7 @@ class NumberedTodo:
     line: int
 
 
-@dataclass(frozen=True)
+@frozen
 class TodoGroup:
     """`part` is the subgroup's title, or empty."""
 

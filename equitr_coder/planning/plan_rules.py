@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from equitr_coder.domain.epic import ArtifactType, Plan, SyncPoint, Task, plan_problems
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.planning.checks import cannot_fail
 
@@ -12,7 +12,7 @@ _BULLET = re.compile(r"^(?:[-*+]\s+)?(?:\[[ xX]?\]\s*)?(?:\d+[.)]\s+)?")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
-@dataclass(frozen=True)
+@frozen
 class PlanRules:
     """`collaboration.planning` and `collaboration.sync_points.types`."""
 

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.planning.keywords import keywords
 from equitr_coder.planning.markdown import Line, Section, below, read_sections, split_numbering
 
@@ -28,7 +28,7 @@ _FILLER = re.compile(r"\b(?:the|micro-?services?|services?)\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r",|;|/|\band\b|&|\+", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Service:
     """`database` and `endpoints` are empty, `dependencies` None, when the design does not state them.
 
@@ -52,7 +52,7 @@ class Service:
         return (*lacking, *(("dependencies",) if self.dependencies is None else ()))
 
 
-@dataclass(frozen=True)
+@frozen
 class Edge:
     """`service` depends on `needs`; both as the design's headings name them."""
 

@@ -7,10 +7,10 @@ without any signal is small; `--plan always` overrides.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from equitr_coder.domain.epic import Task
+from equitr_coder.domain.frozen import frozen
 
 LARGE_FROM = 3
 _MANY_WORDS = 80
@@ -18,7 +18,7 @@ _MANY_POINTS = 3
 _HEAD_WORDS = 8
 
 
-@dataclass(frozen=True)
+@frozen
 class Signal:
     pattern: re.Pattern[str]
     weight: int

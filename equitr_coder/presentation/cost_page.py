@@ -9,7 +9,7 @@ from equitr_coder.domain.queries import CostAnswer, CostRow, RunCost
 from equitr_coder.domain.run_view import LedgerRow
 from equitr_coder.presentation.cost_data import UNKNOWN, instant
 from equitr_coder.presentation.cost_forecast import outcome_of, past_forecasts, rests_on, share_inside
-from equitr_coder.presentation.cost_report import GROUPS, group, label, note_lines
+from equitr_coder.presentation.cost_report import GROUPS, group, label, note_lines, total_words
 from equitr_coder.presentation.figures import dollars, exact, limit, tokens
 from equitr_coder.presentation.markup import escaped
 from equitr_coder.presentation.svg import bar_svg, spend_svg
@@ -81,7 +81,7 @@ def _subject(answer: CostAnswer) -> tuple[str, str]:
 def _tiles(answer: CostAnswer) -> str:
     usages = [row.usage for row in answer.by_model]
     given, cached = sum(usage.total_input for usage in usages), sum(usage.cache_read for usage in usages)
-    figures = [("Spent", f"<span title='{exact(answer.total)}'>{dollars(answer.total)}</span>")]
+    figures = [("Spent", f"<span title='{exact(answer.total)}'>{total_words(answer)}</span>")]
     if answer.is_one_run:
         share = f"<small>{100 * answer.total / answer.limit:.0f}% used</small>" if answer.limit else ""
         figures.append(("Budget", escaped(limit(answer.limit)) + share))

@@ -1,10 +1,10 @@
 """`equitrcoder cost` as lines: the total, tables with bars, and what the figures do not say by themselves."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from equitr_coder.domain.costs import grouped, sum_usage
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.queries import CostAnswer, CostRow
 from equitr_coder.domain.run_view import LedgerRow
@@ -21,7 +21,7 @@ _BAR, _LEAST_BAR = 24, 6
 _GAP, _MARGIN = "  ", "  "
 
 
-@dataclass(frozen=True)
+@frozen
 class Paper:
     """What the lines are written on. No width means that nothing is wrapped."""
 
@@ -57,14 +57,15 @@ def report_lines(answer: CostAnswer, *, by: str | None, paper: Paper) -> list[Li
 def _head(answer: CostAnswer) -> list[Line]:
     calls = sum(row.calls for row in answer.by_model)
     held = f" (and {dollars(answer.held)} held)" if answer.held else ""
+    total = total_words(answer)
     if not answer.is_one_run:
         where = f"in {plural(len(answer.runs), 'run')} of this workspace"
-        return [Line(f"Cost: {dollars(answer.total)}{held} {where}, {plural(calls, 'call')}", Tone.STRONG)]
+        return [Line(f"Cost: {total}{held} {where}, {plural(calls, 'call')}", Tone.STRONG)]
     [run] = answer.runs
     name = f"{run.epic} ({run.run})" if run.epic else run.run
     return [
         Line(f"{name}: {prose(run.title)}", Tone.STRONG),
-        Line(f"Cost: {dollars(answer.total)}{held} of {limit(answer.limit)}, {plural(calls, 'call')}", Tone.STRONG),
+        Line(f"Cost: {total}{held} of {limit(answer.limit)}, {plural(calls, 'call')}", Tone.STRONG),
     ]
 
 
@@ -165,9 +166,18 @@ def _fitting(text: str, width: int) -> int:
 
 
 def _money(row: CostRow) -> str:
-    if not row.is_unpriced:
-        return dollars(row.usd)
-    return f"{dollars(row.usd)} + unknown" if row.usd else "unknown"
+    return _amount(row.usd, is_unpriced=row.is_unpriced)
+
+
+def total_words(answer: CostAnswer) -> str:
+    return _amount(answer.total, is_unpriced=any(row.is_unpriced for row in answer.by_model))
+
+
+def _amount(usd: Decimal, *, is_unpriced: bool) -> str:
+    """What calls without a known price cost is never shown as nothing."""
+    if not is_unpriced:
+        return dollars(usd)
+    return f"{dollars(usd)} + unknown" if usd else "unknown"
 
 
 def note_lines(answer: CostAnswer) -> list[str]:

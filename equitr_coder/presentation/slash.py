@@ -3,15 +3,15 @@
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.presentation.tables import table
 from equitr_coder.presentation.text import Line, shown_on_one_line
 
 
-@dataclass(frozen=True)
+@frozen
 class SlashCommand:
     name: str
     help: str

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from equitr_coder.domain.commands import Interrupt
 from equitr_coder.domain.errors import EquitrError, UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.run_view import RunView, apply
 from equitr_coder.domain.runs import RunKind
@@ -30,7 +30,7 @@ Attendants = Callable[[RunApi, Person], Sequence[Attendant]]
 """Made anew for each run that is followed."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Followed:
     """What a run came to while it was followed."""
 

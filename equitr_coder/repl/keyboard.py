@@ -6,13 +6,13 @@ at the next prompt to be looked at.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.repl.screen import Screen
 
 
-@dataclass(frozen=True)
+@frozen
 class Typed:
     """A whole request or command, possibly of several lines."""
 
@@ -21,7 +21,7 @@ class Typed:
     """Its beginning came from the clipboard rather than from the keys."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Interrupted:
     """Ctrl-C at the prompt."""
 
@@ -29,7 +29,7 @@ class Interrupted:
     """What stood there and was thrown away."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Closed:
     """Ctrl-D on an empty prompt, or the terminal is gone."""
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.queries import ConfigAnswer, ConfiguredModel, ModelsAnswer
 from equitr_coder.domain.run_view import RunView
@@ -14,7 +15,7 @@ _BUDGET = "llm.budget"
 _UNLIMITED = "unlimited"
 
 
-@dataclass(frozen=True)
+@frozen
 class Setup:
     """What the configuration says; it does not change while the session is open."""
 

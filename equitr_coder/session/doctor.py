@@ -7,11 +7,11 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from equitr_coder.domain.errors import ModelError, ModelErrorKind, UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.models import ModelSpec
 from equitr_coder.domain.queries import DoctorAnswer, Finding, TrustAnswer
 from equitr_coder.ports import Executor, KeyStore, ModelCatalog, PriceBook, Repository
@@ -20,7 +20,7 @@ _OLDEST_GIT = (2, 38)
 _ENDPOINT_SECONDS = 10
 
 
-@dataclass(frozen=True)
+@frozen
 class Doctor:
     home: Path
     executor: Executor

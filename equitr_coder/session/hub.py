@@ -5,9 +5,9 @@ text may be.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 
 from equitr_coder.domain.events import Event, RunFinished, RunPaused
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, RunId, SessionId, TaskId
 from equitr_coder.domain.run_view import RunView, apply
 from equitr_coder.ports import Clock, EventStore, ShownDelta
@@ -105,7 +105,7 @@ class Hub:
         return ended and position >= self._view.seq
 
 
-@dataclass(frozen=True)
+@frozen
 class _Placed:
     """Streamed text, and the number of the event it came after."""
 

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 
 KeyPath = tuple[str, ...]
 
@@ -24,7 +24,7 @@ _LONGEST_SHOWN = 60
 _SECTION = "a section: keys with values, indented under it"
 
 
-@dataclass(frozen=True)
+@frozen
 class Fault:
     """`place` is `FILE:LINE`, `environment NAME` or `flag --NAME`."""
 

@@ -1,10 +1,10 @@
 """The configuration in force: defaults < user < project < environment < flags, each value with where it comes from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.queries import ConfigEntry
 from equitr_coder.ports import TrustStore
 from equitr_coder.settings.entries import entries_in_force
@@ -21,7 +21,7 @@ _SUPERVISOR = ("llm", "models", "supervisor")
 _WORKER = ("llm", "models", "worker")
 
 
-@dataclass(frozen=True)
+@frozen
 class LoadedSettings:
     settings: Settings
     entries: tuple[ConfigEntry, ...]

@@ -1,12 +1,13 @@
 """One value of the configuration with its source, and how a layer's text becomes such values or faults."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import Any
 
 from pydantic import ValidationError
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.settings.faults import Fault, KeyPath, key_text, not_a_section, stop_on, unknown_key, wrong_value
 from equitr_coder.settings.keys import PRICES, known_keys, section_at, takes_plain_name
 from equitr_coder.settings.schema import TOGETHER, PriceSettings, Settings
@@ -23,7 +24,7 @@ class Layer(IntEnum):
     FLAG = 4
 
 
-@dataclass(frozen=True)
+@frozen
 class Source:
     layer: Layer
     place: str = ""
@@ -43,7 +44,7 @@ class Source:
                 return self.place
 
 
-@dataclass(frozen=True)
+@frozen
 class Leaf:
     value: Any
     source: Source
@@ -52,7 +53,7 @@ class Leaf:
 Leaves = dict[KeyPath, Leaf]
 
 
-@dataclass(frozen=True)
+@frozen
 class Gathered:
     """What reading a layer brings together."""
 

@@ -7,9 +7,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import TrustStore
 from equitr_coder.settings.files import LARGEST_FILE, decoded
 
@@ -19,7 +20,7 @@ FOLDERS = ("profiles", "teams", "workflows")
 MOST_FILES = 500
 
 
-@dataclass(frozen=True)
+@frozen
 class Project:
     """`files` maps the path below `folder` to its bytes. `skipped` says in words what was left out of it."""
 

@@ -6,12 +6,12 @@ bounded. Numbers with a point are `Decimal`, exactly as written; only `true` and
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 32
@@ -38,7 +38,7 @@ class YamlError(UserError):
         self.problem = problem
 
 
-@dataclass(frozen=True)
+@frozen
 class Node:
     """A value and the line it stands on; in a mapping that is the line of its key."""
 

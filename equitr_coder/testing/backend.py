@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.models import RateLimits
 from equitr_coder.testing.rates import Rates
 from equitr_coder.testing.requests import request_problems
@@ -86,7 +87,7 @@ class Recorded:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """A chosen reply with what the wire needs beside it."""
 

@@ -7,9 +7,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+
+from equitr_coder.domain.frozen import frozen
 
 _LARGEST_HEAD = 65_536
 _LARGEST_BODY = 64 * 1024 * 1024
@@ -19,7 +20,7 @@ class UnreadableError(Exception):
     """The bytes are not a request that we read; the connection is of no more use."""
 
 
-@dataclass(frozen=True)
+@frozen
 class HttpRequest:
     method: str
     path: str

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.models import AssistantMessage, Message, ModelRequest, ToolMessage, ToolSpec
 
 
-@dataclass(frozen=True)
+@frozen
 class WireRequest:
     """The body of a *sound* request (see `requests.request_problems`)."""
 

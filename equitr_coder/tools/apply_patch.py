@@ -6,13 +6,13 @@ Everything is verified in memory before the first write. When a write fails midw
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.errors import ToolFailure
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
 from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
 from equitr_coder.tools.excerpt import changed_lines, lines_of
@@ -35,7 +35,7 @@ class ApplyPatchArguments(Arguments):
     patch: str = Field(min_length=1, description='From "*** Begin Patch" to "*** End Patch"')
 
 
-@dataclass(frozen=True)
+@frozen
 class _Step:
     """One verified write. `before` None: the file is new. `after` None: the file goes."""
 
@@ -46,7 +46,7 @@ class _Step:
     told: str
 
 
-@dataclass(frozen=True)
+@frozen
 class _Done:
     step: _Step
     digest: str | None

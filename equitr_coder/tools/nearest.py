@@ -4,10 +4,10 @@ import heapq
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.tools.excerpt import lines_of, numbered
 
 _CANDIDATES = 5
@@ -19,7 +19,7 @@ _SHOWN_DIFFERENCES = 5
 _LINE_NUMBER = re.compile(r"\s*\d+\t")
 
 
-@dataclass(frozen=True)
+@frozen
 class Nearest:
     """A run of lines of the file, as many as were wanted."""
 

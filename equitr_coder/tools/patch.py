@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.tools.excerpt import lines_of
 from equitr_coder.tools.nearest import explain_miss
 
@@ -17,7 +18,7 @@ class PatchError(ValueError):
     """The patch cannot be read, or does not fit; says where and why."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Hunk:
     """Lines to find and lines to put there. `anchor` is a line that stands before them."""
 
@@ -29,18 +30,18 @@ class Hunk:
     """The old lines are the last ones of the file."""
 
 
-@dataclass(frozen=True)
+@frozen
 class AddFile:
     path: str
     content: str
 
 
-@dataclass(frozen=True)
+@frozen
 class DeleteFile:
     path: str
 
 
-@dataclass(frozen=True)
+@frozen
 class UpdateFile:
     path: str
     move_to: str | None
@@ -182,7 +183,7 @@ def _hunk(reader: _Reader, number: int) -> Hunk | None:
     return Hunk(number, hunk.anchor, tuple(hunk.old), tuple(hunk.new), hunk.at_end)
 
 
-@dataclass(frozen=True)
+@frozen
 class Patched:
     text: str
     spans: tuple[tuple[int, int], ...]

@@ -1,13 +1,13 @@
 """An epic from request to landing: plan (or a direct task), approve, execute, land. Each phase can be entered again."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
 from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
 from equitr_coder.domain.errors import EquitrError, RunStopped, StopReason, UserError
 from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted, RunFinished
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CommitId, EpicId, TaskId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
@@ -31,7 +31,7 @@ _LISTED_FILES = 5000
 Decision = ApprovePlan | ReviseDocument | EditDocument | RejectPlan
 
 
-@dataclass(frozen=True)
+@frozen
 class Decisions:
     """What the person decides while a plan waits for approval."""
 

@@ -143,6 +143,7 @@ def decoded(call: ToolCall, reply: Reply, tools: Sequence[ToolSpec]) -> dict[str
         Tier.WEAK,
         reserved=Price(input=1, output=1, source="").input,
         usage=reply.usage,
+        max_tokens=reply.usage.output,
         is_open=False,
     )
     if cut := cut_off(call, session, [row]):

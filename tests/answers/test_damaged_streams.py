@@ -51,7 +51,7 @@ class Body(httpx.AsyncByteStream):
 async def read(data: bytes, size: int) -> Reply:
     """What the direct client does with a body, without the connection."""
     assembly = ReplyAssembly()
-    answer = Answer(httpx.Response(200, stream=Body(data, size)), ROUTE)
+    answer = Answer(httpx.Response(200, stream=Body(data, size)).aiter_bytes(), ROUTE)
     async for chunk in answer.chunks():
         if error := find_error(chunk, has_begun=assembly.has_content):
             raise refused(error, ROUTE)

@@ -188,6 +188,7 @@ def test_the_page_needs_nothing_from_outside(stage: OpenStage) -> None:
     assert f"${(STRONG + WEAK):.4f}" in links.words
 
     nowhere = user.run("cost", "--html", str(user.home / "missing" / "cost.html"))
+    nobody = user.run("cost", "--html", "~nobody_of_that_name/cost.html")
     assert "cannot write" in two_lines(nowhere)[0]
 
 

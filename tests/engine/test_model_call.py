@@ -332,8 +332,9 @@ async def test_a_fallback_that_does_not_fit_the_budget_is_refused_before_it_is_s
     assert [request.model for request in b.model.requests] == ["m"]
 
 
-async def test_a_wait_without_end_ends_the_call_and_says_so(bench: OpenBench) -> None:
-    b = await bench(always(fails(429, "slow down", retry_after=float("inf"))))
+@pytest.mark.parametrize("seconds", [float("inf"), 1e300])
+async def test_a_wait_without_end_ends_the_call_and_says_so(bench: OpenBench, seconds: float) -> None:
+    b = await bench(always(fails(429, "slow down", retry_after=seconds)))
 
     with pytest.raises(ModelError, match="slow down; it asks to come back another time"):
         await b.agent().run()

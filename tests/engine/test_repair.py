@@ -112,11 +112,11 @@ async def test_a_cut_call_is_never_run_and_the_model_is_told_the_limit(bench: Op
     assert b.note.notes == ["a piece"]
     told = next(m for m in b.hub.view.sessions[SESSION].messages if isinstance(m, ToolMessage))
     assert told.is_error
-    assert told.text.startswith("Your answer was cut off at max_tokens=321 before this call of note was complete.")
+    assert told.text.startswith("Your answer was cut off at max_tokens=1000 before this call of note was complete.")
     assert "Send smaller pieces" in told.text
 
 
-async def test_the_limit_that_is_told_is_that_of_the_answer_that_was_cut(bench: OpenBench) -> None:
+async def test_the_limit_that_is_told_is_the_one_that_was_sent(bench: OpenBench) -> None:
     cut = ScriptedCall(name="note", raw='{"text": "')
     b = await bench(
         says("", ScriptedCall(name="note", arguments={"text": "x"}), usage=ScriptedUsage(input=10, output=5)),
@@ -128,5 +128,5 @@ async def test_the_limit_that_is_told_is_that_of_the_answer_that_was_cut(bench: 
     await b.agent().run()
 
     told = [m.text for m in b.hub.view.sessions[SESSION].messages if isinstance(m, ToolMessage)]
-    assert "max_tokens=700 before" in told[1]
-    assert "cut off at max_tokens before" in told[2]
+    assert "cut off at max_tokens=1000 before" in told[1]
+    assert "cut off at max_tokens=1000 before" in told[2]

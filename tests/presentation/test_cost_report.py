@@ -98,10 +98,13 @@ def test_an_unknown_price_is_never_shown_as_nothing() -> None:
 
     lines = shown(answer([row(1), unpriced]), by="model")
     mixed = shown(answer([row(1), replace(unpriced, model="stub/weak")]), by="model")
+    alone = shown(answer([unpriced]), by="model")
 
     assert any("stub/new" in line and "unknown" in line and "$0.0000" not in line for line in lines[3:5])
     assert lines[-1] == "1 call without a known price (stub/new): the total does not hold what they cost"
     assert "$0.0100 + unknown" in mixed[3]
+    assert mixed[1] == "Cost: $0.0100 + unknown of $10.00, 2 calls"
+    assert alone[1] == "Cost: unknown of $10.00, 1 call"
 
 
 def test_estimates_lost_answers_and_overshoots_are_named() -> None:

@@ -178,7 +178,8 @@ class PlayedApi:
             case q.RunsQuery():
                 return q.RunsAnswer(runs=tuple(_row(view) for view in await self.runs(unfinished_only=True)))
             case q.CostQuery():
-                total = fold(self._logs[query.run]).spent
+                assert query.run is not None
+                total = fold(self._logs[RunId(query.run)]).spent
                 rows = (q.CostRow(name="weak/coder", calls=1, usage=Usage(input=10, output=2), usd=total),)
                 cap = Decimal("10.00")
                 nothing: tuple[q.CostRow, ...] = ()

@@ -1,27 +1,23 @@
 """The body of a good answer to its chunks: a stream of events, or one JSON text from servers that do not stream."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any
 
+from equitr_coder.adapters.direct.bounds import drain
 from equitr_coder.adapters.direct.sse import EventStream
-from equitr_coder.adapters.models.errors import bad_response
+from equitr_coder.adapters.models.errors import bad_response, web_page
 from equitr_coder.adapters.models.providers import Route
-
-if TYPE_CHECKING:
-    import httpx
 
 _DONE = "[DONE]"
 _BOM = b"\xef\xbb\xbf"
-_DRAIN = 0.25
 
 
 class Answer:
     """Reads one response. The first byte tells the form; content types are not to be relied on."""
 
-    def __init__(self, response: "httpx.Response", route: Route) -> None:
-        self._pieces = response.aiter_bytes()
+    def __init__(self, pieces: AsyncIterator[bytes], route: Route) -> None:
+        self._pieces = pieces
         self._route = route
         self.is_complete = False
         """The server said it was done: `[DONE]`, or a whole JSON text. A stream may also just end."""
@@ -51,20 +47,11 @@ class Answer:
                 yield self._parse(payload)
             if received is None:
                 return
-        await self._drain()
+        await drain(self._pieces)
 
     def _ends(self, payload: str) -> bool:
         self.is_complete = self.is_complete or payload.strip() == _DONE
         return self.is_complete
-
-    async def _drain(self) -> None:
-        """Read to the end, which follows at once, so that the connection can be used again; but never wait for it."""
-        try:
-            async with asyncio.timeout(_DRAIN):
-                async for _ in self._pieces:
-                    pass
-        except TimeoutError:
-            return
 
     def _parse(self, payload: str) -> Mapping[str, Any]:
         try:
@@ -81,8 +68,7 @@ class Answer:
         except (ValueError, RecursionError) as error:
             if body.removeprefix(_BOM).lstrip()[:1] in (b"", b"{"):
                 raise bad_response("the answer broke off", self._route) from error
-            hint = "Check llm.api_base: it has to lead to an endpoint for OpenAI chat completions."
-            raise bad_response("the answer is a web page", self._route, hint=hint, retryable=False) from error
+            raise web_page("OpenAI chat completions", self._route) from error
         if not isinstance(answer, dict) or not (answer.get("choices") or answer.get("error")):
             raise bad_response("the answer holds no choices", self._route)
         return answer

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from equitr_coder.adapters.direct.answer import Answer
 from equitr_coder.adapters.direct.assembly import ReplyAssembly
+from equitr_coder.adapters.direct.bounds import Bounds
 from equitr_coder.adapters.direct.envelope import as_json, call_ids, sign_reply
 from equitr_coder.adapters.direct.messages import nine_letters, write_messages, write_tools
 from equitr_coder.adapters.direct.ollama import OllamaContext
@@ -39,9 +40,11 @@ class DirectClient:
         assembly = ReplyAssembly(taken=call_ids(request))
         with transport_errors(route, timeout=self._timeout, is_finished=lambda: assembly.is_finished):
             async with self._open(request, route) as (response, body):
-                answer = Answer(response, route)
+                bounds = Bounds(route, timeout=self._timeout, max_tokens=request.max_tokens)
+                answer = Answer(bounds.pieces(response.aiter_bytes()), route)
                 async with aclosing(answer.chunks()) as chunks:
                     async for chunk in chunks:
+                        bounds.note(chunk)
                         if error := find_error(chunk, has_begun=assembly.has_content):
                             raise refused(error, route)
                         if route.name == "gemini":

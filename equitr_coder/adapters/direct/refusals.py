@@ -3,15 +3,16 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from equitr_coder.adapters.models.errors import Refusal
 from equitr_coder.adapters.models.providers import Route
+from equitr_coder.domain.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Spelling:
     """How one endpoint wants to be asked. Learnt from its refusals, which cost nothing."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10.0
 KEEP_ALIVE = 30.0
 _MAX_ERROR = 64 * 1024
+_ERROR_SECONDS = 10.0
 
 # Optional to httpx and httpcore and unused here: the command line (rich, pygments) and HTTP/2. Without them the import
 # costs less than half.
@@ -85,11 +86,12 @@ async def read_error_body(response: "httpx.Response") -> bytes:
     """As much as came: the status is the answer, the text only explains it."""
     httpx, body = import_httpx(), b""
     try:
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > _MAX_ERROR:
-                break
-    except (httpx.TransportError, httpx.DecodingError):
+        async with asyncio.timeout(_ERROR_SECONDS):
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > _MAX_ERROR:
+                    break
+    except (httpx.TransportError, httpx.DecodingError, TimeoutError):
         return body
     return body
 

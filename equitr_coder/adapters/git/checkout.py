@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from equitr_coder.adapters.git.failures import broken_repository, failure
 from equitr_coder.adapters.git.process import GitProcess
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 
 _UNFINISHED = (
     ("MERGE_HEAD", "merge"),
@@ -21,7 +21,7 @@ _UNFINISHED = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Checkout:
     """`git_dir` is this checkout's own; `common_dir` is the repository's, the same for all its worktrees."""
 
@@ -48,7 +48,7 @@ class Checkout:
         return next((word for name, word in _UNFINISHED if (self.git_dir / name).exists()), "")
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """What git says stands at a folder: nothing (both None), a bare repository, or a checkout."""
 

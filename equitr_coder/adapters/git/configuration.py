@@ -7,18 +7,18 @@ file whose filter is switched off keeps what the repository stores (for LFS: the
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.adapters.git.checkout import Checkout
 from equitr_coder.adapters.git.process import GitProcess
+from equitr_coder.domain.frozen import frozen
 
 _OWN = frozenset({"local", "worktree"})
 _TEXT_MERGE = "git merge-file -q --marker-size=%L %A %O %B || exit 1"
 """What git does when a merge driver is named but not defined: an ordinary three-way merge."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Configuration:
     values: Mapping[str, str]
     """Last value of each key, as git resolves it."""

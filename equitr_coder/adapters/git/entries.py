@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from equitr_coder.adapters.git.runner import Git
+from equitr_coder.domain.frozen import frozen
 
 LINK: Final = "120000"
 EXECUTABLE: Final = "100755"
@@ -14,7 +14,7 @@ REGULAR: Final = "100644"
 SUBMODULE: Final = "160000"
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """A file as git knows it: mode and blob. Where there is none, None stands."""
 
@@ -22,7 +22,7 @@ class Entry:
     blob: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     old: Entry | None
     new: Entry | None

@@ -1,16 +1,16 @@
 """Who our commits are by: the user where git knows one, else the product itself."""
 
 import re
-from dataclasses import dataclass
 
 from equitr_coder.adapters.git.runner import Git
+from equitr_coder.domain.frozen import frozen
 
 NAME = "EQUITR Coder"
 EMAIL = "equitrcoder@localhost"
 _SIGNED = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>")
 
 
-@dataclass(frozen=True)
+@frozen
 class Identity:
     """`is_known`: git has a name and an address that somebody configured."""
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.adapters.git.entries import SUBMODULE
@@ -12,6 +11,7 @@ from equitr_coder.adapters.git.preconditions import path_in_status
 from equitr_coder.adapters.git.process import GitProcess
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CommitId
 from equitr_coder.ports import RepoState
 
@@ -21,7 +21,7 @@ OLDEST = (2, 38)
 _VERSION = re.compile(r"git version (\d+)\.(\d+)")
 
 
-@dataclass(frozen=True)
+@frozen
 class _Status:
     head: CommitId | None
     branch: str | None

@@ -2,12 +2,12 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from equitr_coder.adapters.git.checkout import Checkout
 from equitr_coder.adapters.git.entries import Change, Entry
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId
 
 PREFIX = "landing:"
@@ -23,7 +23,7 @@ class Journal(Protocol):
     async def open_journals(self, prefix: str) -> Mapping[str, Mapping[str, Any]]: ...
 
 
-@dataclass(frozen=True)
+@frozen
 class Places:
     """Files a landing makes in the git directory. The lock is the one every git command takes before it changes the
     index; ours is known by its content.
@@ -36,7 +36,7 @@ class Places:
     staged: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Intent:
     run: RunId
     workspace: Path

@@ -2,19 +2,19 @@
 
 import shlex
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.adapters.git.entries import SUBMODULE, Change, nul_separated
 from equitr_coder.adapters.git.refs import branch_at
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.adapters.git.writing import obstacle
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import Landing
 
 _NAMED = 3
 
 
-@dataclass(frozen=True)
+@frozen
 class Move:
     """A checked-out branch (full name) and where it should go."""
 
@@ -23,7 +23,7 @@ class Move:
     new: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Head:
     ref: str
     """Full name of the branch; `HEAD` when detached."""

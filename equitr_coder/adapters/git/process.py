@@ -5,12 +5,12 @@ Never inherits the caller's GIT_DIR and the like, never asks, never pages, never
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.adapters.git.child import run_child
 from equitr_coder.adapters.git.failures import failure
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 
 _KEPT = frozenset(
     {
@@ -56,7 +56,7 @@ _QUIET: tuple[tuple[str, str], ...] = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class GitOutput:
     code: int
     stdout: bytes

@@ -6,7 +6,6 @@ content of each path are. A file or an index entry that is neither is the user's
 
 import stat
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,13 +34,14 @@ from equitr_coder.adapters.git.writing import (
     staging_name,
     stamps,
 )
+from equitr_coder.domain.frozen import frozen
 
 _ATTEMPTS = 3
 _OTHER: Final = Entry("", "")
 """On disk stands what is neither a file nor nothing: the user's."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Settlement:
     is_settled: bool
     is_completed: bool = False
@@ -52,7 +52,7 @@ class Settlement:
     """Why it could not be settled yet."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Likeness:
     """Whether two entries are the same as far as this file system can tell."""
 
@@ -69,7 +69,7 @@ class Likeness:
         return REGULAR if is_blurred else mode
 
 
-@dataclass(frozen=True)
+@frozen
 class Scene:
     """What stands there now, for every path of the landing."""
 

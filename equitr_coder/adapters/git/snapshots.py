@@ -10,7 +10,6 @@ import re
 import stat
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.adapters.git.entries import SUBMODULE, index_entries, nul_separated, put_entries, unmerged_paths
@@ -19,6 +18,7 @@ from equitr_coder.adapters.git.file_lock import locked
 from equitr_coder.adapters.git.files import copy_file, make_writable
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import TreeId
 
 LARGE = 50 * 1024 * 1024
@@ -29,7 +29,7 @@ _PATTERN_CHARACTERS = re.compile(r"[*?\[\\]")
 _ESCAPED = r"\\\g<0>"
 
 
-@dataclass(frozen=True)
+@frozen
 class Listing:
     """What differs between an index and the files: `others` are in no index, `changed` are (deleted ones included)."""
 

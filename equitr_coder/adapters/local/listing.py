@@ -3,10 +3,10 @@
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.adapters.local.processes import run_process
+from equitr_coder.domain.frozen import frozen
 
 SKIPPED_FOLDERS = frozenset(
     {".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".tox", ".nox"}
@@ -16,7 +16,7 @@ _GIT_SECONDS = 60.0
 _LISTING_CAP = 256_000_000
 
 
-@dataclass(frozen=True)
+@frozen
 class Listed:
     path: str
     size: int

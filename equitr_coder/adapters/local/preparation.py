@@ -7,13 +7,13 @@ import os
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.adapters.local.listing import GIT_OPTIONS
 from equitr_coder.adapters.local.paths import folder_of
 from equitr_coder.adapters.local.processes import run_process
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import Executor, Place
 
 _SETUP_SECONDS = 1800.0
@@ -21,7 +21,7 @@ _LISTING_SECONDS = 120.0
 _MARK = ".equitr-prepared"
 
 
-@dataclass(frozen=True)
+@frozen
 class PreparationPlan:
     """What `.equitr/worktree.yaml` asks for; paths are relative to the repository's root."""
 

@@ -5,13 +5,13 @@ Both adapters use it. No text made here holds a key: what the provider wrote is 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from equitr_coder.adapters.models.providers import Route
 from equitr_coder.domain.errors import ModelError, ModelErrorKind
+from equitr_coder.domain.frozen import frozen
 
 _LONGEST = 300
 _KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|AIza|Bearer)[-_ ][\w*.-]{8,}|\bAIza[\w-]{8,}")
@@ -80,7 +80,7 @@ RULES = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Refusal:
     """What the provider answered instead of a reply."""
 
@@ -134,9 +134,9 @@ def unreachable(reason: str, route: Route) -> ModelError:
     )
 
 
-def timed_out(seconds: float, route: Route) -> ModelError:
+def timed_out(seconds: float, route: Route, *, what: str = "nothing") -> ModelError:
     return ModelError(
-        f"{route.name} sent nothing for {seconds:g} s",
+        f"{route.name} sent {what} for {seconds:g} s",
         kind=ModelErrorKind.TIMEOUT,
         provider=route.name,
         hint="Raise llm.timeout if the model is just slow.",
@@ -145,7 +145,7 @@ def timed_out(seconds: float, route: Route) -> ModelError:
 
 
 def bad_response(reason: str, route: Route, *, hint: str = "", retryable: bool = True) -> ModelError:
-    """The answer broke off, or is none."""
+    """The answer broke off, or cannot be read."""
     return ModelError(
         f"{route.name}: {clean(reason, route.key)}",
         kind=ModelErrorKind.BAD_RESPONSE,
@@ -153,6 +153,14 @@ def bad_response(reason: str, route: Route, *, hint: str = "", retryable: bool =
         hint=hint,
         retryable=retryable,
     )
+
+
+def web_page(wire: str, route: Route) -> ModelError:
+    """No model was there to answer, so the status that came is said, and nothing is charged."""
+    hint = f"Check llm.api_base: it has to lead to an endpoint for {wire}."
+    error = bad_response("the answer is a web page", route, hint=hint, retryable=False)
+    error.status = 200
+    return error
 
 
 def retry_after(headers: Mapping[str, str], text: str, *, now: datetime) -> float | None:

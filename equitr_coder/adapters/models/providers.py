@@ -5,11 +5,12 @@ Pure: a table and its reading. Nothing here opens a connection or imports a prov
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 from urllib.parse import urlsplit
 
 from equitr_coder.domain.errors import ModelError, ModelErrorKind, UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.models import ModelSpec
 from equitr_coder.ports import KeyStore
 
@@ -20,7 +21,7 @@ COMPATIBLE = "openai-compatible"
 """Provider of a bare model name with an `api_base`: an endpoint of the person's own."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Provider:
     """One row of the table."""
 
@@ -127,7 +128,7 @@ _VERSIONED = re.compile(r"/v\d+(beta)?(/openai)?$")
 """The end of a base that already says where the wire is spoken."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Route:
     """Where one configured model leads."""
 

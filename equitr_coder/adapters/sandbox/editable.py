@@ -5,12 +5,13 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from equitr_coder.domain.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Detour:
     """`via`, a file in site-packages, leads imports to `target`."""
 

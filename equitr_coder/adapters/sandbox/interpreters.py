@@ -5,11 +5,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.adapters.sandbox.editable import detours, site_packages
 from equitr_coder.adapters.sandbox.mounts import is_inside
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import Place
 
 PRINT_EXECUTABLE = "python3 -c 'import sys; print(sys.executable)'"
@@ -25,7 +25,7 @@ _DESCRIBE_SECONDS = 20
 _MAX_TREE = 50_000
 
 
-@dataclass(frozen=True)
+@frozen
 class Interpreter:
     executable: str
     prefix: str

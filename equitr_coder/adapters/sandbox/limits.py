@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from equitr_coder.domain.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """Generous by default: they stop a runaway, not a large build."""
 

@@ -4,16 +4,17 @@ Asks the host only whether a path exists and where its links lead.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
+
+from equitr_coder.domain.frozen import frozen
 
 Kind = Literal["hide", "empty", "read", "write", "text", "link"]
 
 _MAX_LINKS = 40
 
 
-@dataclass(frozen=True)
+@frozen
 class Mount:
     """One thing put at the absolute path `at`.
 
@@ -34,7 +35,7 @@ class Mount:
 ROOT = Mount("read", "/", "/")
 
 
-@dataclass(frozen=True)
+@frozen
 class Arrangement:
     mounts: tuple[Mount, ...]
     """Parents before children."""

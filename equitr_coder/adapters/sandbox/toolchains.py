@@ -6,14 +6,14 @@ Paths only; what is hidden, and shown again, is decided by `sight`.
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from equitr_coder.adapters.sandbox.editable import detours, site_packages
 from equitr_coder.adapters.sandbox.mounts import is_inside
+from equitr_coder.domain.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Known:
     """A toolchain whose folder below HOME holds more than may be shown."""
 
@@ -66,7 +66,7 @@ _MAX_ENTRIES = 4_000
 _MAX_LINKS = 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Toolchains:
     roots: tuple[str, ...]
     """Environments and toolchains. Those inside the user's checkout belong to the machine, not to the tree."""

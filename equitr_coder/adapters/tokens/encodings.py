@@ -10,9 +10,10 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from equitr_coder.domain.frozen import frozen
 
 _URL = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 _SHA256 = {
@@ -26,7 +27,7 @@ _O200K = re.compile(r"^(gpt-4o|chatgpt-4o|gpt-4\.[15]|gpt-5|gpt-oss|o[134]\b)")
 _CL100K = re.compile(r"^(gpt-4|gpt-3\.5)")
 
 
-@dataclass(frozen=True)
+@frozen
 class Vocabulary:
     """Which encoding stands for a model's own, and by how much its count is raised.
 

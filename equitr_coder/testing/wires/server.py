@@ -4,9 +4,9 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.testing.backend import Answer, Recorded, WireError
 from equitr_coder.testing.http import Connection, HttpRequest
 from equitr_coder.testing.rates import write_headers
@@ -17,7 +17,7 @@ from equitr_coder.testing.wires.wire_format import WireFormat
 Scripted = Script | Sequence[Rule] | Sequence[ScriptedReply]
 
 
-@dataclass(frozen=True)
+@frozen
 class Received:
     """One request as the provider got it."""
 

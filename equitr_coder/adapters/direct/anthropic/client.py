@@ -3,18 +3,20 @@
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from equitr_coder.adapters.direct.anthropic.assembly import MessageAssembly
 from equitr_coder.adapters.direct.anthropic.events import find_error, read_events
 from equitr_coder.adapters.direct.anthropic.messages import Thoughts, replayed, request_body
+from equitr_coder.adapters.direct.bounds import Bounds
 from equitr_coder.adapters.direct.envelope import as_json, call_ids, sign_reply
 from equitr_coder.adapters.direct.recollection import Recollection
 from equitr_coder.adapters.direct.refusals import read_refusal
 from equitr_coder.adapters.direct.transport import Connections, read_error_body, transport_errors
 from equitr_coder.adapters.models.errors import Refusal, bad_response, refused
 from equitr_coder.adapters.models.providers import Resolve, Route, require_key
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.models import Delta, ModelRequest, Reply
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ VERSION = "2023-06-01"
 _MOST_OUTPUT = re.compile(r"max_tokens: \d+ > (\d+)")
 
 
-@dataclass(frozen=True)
+@frozen
 class Terms:
     """What one model takes. Learnt from its refusals, which cost nothing."""
 
@@ -47,11 +49,13 @@ class AnthropicClient:
         require_key(route)
         assembly = MessageAssembly(taken=call_ids(request))
         with transport_errors(route, timeout=self._timeout, is_finished=lambda: assembly.is_finished):
+            bounds = Bounds(route, timeout=self._timeout, max_tokens=request.max_tokens)
             async with (
                 self._open(request, route) as (response, body),
-                aclosing(read_events(response, route)) as events,
+                aclosing(read_events(bounds.pieces(response.aiter_bytes()), route)) as events,
             ):
                 async for event in events:
+                    bounds.note(event)
                     if error := find_error(event, has_begun=assembly.has_content):
                         raise refused(error, route)
                     for delta in assembly.add(event):

@@ -1,15 +1,13 @@
 """The body of a good answer to its events: a stream, or the whole message from servers that do not stream."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any
 
+from equitr_coder.adapters.direct.bounds import drain
 from equitr_coder.adapters.direct.sse import EventStream
-from equitr_coder.adapters.models.errors import Refusal, bad_response
+from equitr_coder.adapters.models.errors import Refusal, bad_response, web_page
 from equitr_coder.adapters.models.providers import Route
-
-if TYPE_CHECKING:
-    import httpx
 
 _STATUSES = {
     "invalid_request_error": 400,
@@ -23,22 +21,25 @@ _STATUSES = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
-_HINT = "Check llm.api_base: it has to lead to an endpoint for Anthropic messages."
+_WIRE = "Anthropic messages"
+_HINT = f"Check llm.api_base: it has to lead to an endpoint for {_WIRE}."
 
 
-async def read_events(response: "httpx.Response", route: Route) -> AsyncGenerator[Mapping[str, Any], None]:
-    """Every event, `message_stop` last; the connection is read to its end, so that it can be used again."""
+async def read_events(pieces: AsyncIterator[bytes], route: Route) -> AsyncGenerator[Mapping[str, Any], None]:
+    """Every event, `message_stop` last; then the connection is read to its end, so that it can be used again."""
     head, events = b"", EventStream()
     is_stream = False
-    async for piece in response.aiter_bytes():
-        if is_stream:
-            for payload in events.feed(piece):
-                yield _parse(payload, route)
-            continue
-        head += piece
-        is_stream = head.lstrip()[:1] not in (b"", b"{", b"[", b"<")
-        for payload in events.feed(head) if is_stream else ():
-            yield _parse(payload, route)
+    async for piece in pieces:
+        received = piece
+        if not is_stream:
+            head = received = head + piece
+            is_stream = head.lstrip()[:1] not in (b"", b"{", b"[", b"<")
+        for payload in events.feed(received) if is_stream else ():
+            event = _parse(payload, route)
+            yield event
+            if event.get("type") == "message_stop":
+                await drain(pieces)
+                return
     for payload in events.close() if is_stream else ():
         yield _parse(payload, route)
     if not is_stream:
@@ -71,7 +72,7 @@ def _whole(body: bytes, route: Route) -> Mapping[str, Any]:
     except ValueError as error:
         if not body.strip() or body.lstrip()[:1] == b"{":
             raise bad_response("the answer broke off", route) from error
-        raise bad_response("the answer is a web page", route, hint=_HINT, retryable=False) from error
+        raise web_page(_WIRE, route) from error
     if not isinstance(answer, dict) or answer.get("type") not in ("message", "error"):
         raise bad_response("the answer is no message", route, hint=_HINT, retryable=False)
     return answer

@@ -4,12 +4,12 @@ A call counts only at the end of the text: what stands in the middle of an answe
 """
 
 import re
-from dataclasses import dataclass
 
 from equitr_coder.adapters.models.text_tools.loose_json import UnclearError
 from equitr_coder.adapters.models.text_tools.marks import CLOSE, OPEN
 from equitr_coder.adapters.models.text_tools.syntaxes import START, read_block
 from equitr_coder.adapters.models.text_tools.written import ARGUMENTS, Written
+from equitr_coder.domain.frozen import frozen
 
 _MOST_STARTS = 40
 """Places tried, counted from the end, so that a text full of markers costs no more than a long one."""
@@ -19,7 +19,7 @@ _STOPS = re.compile(r"(?:\s|</s>|<\|(?:eom_id|eot_id|im_end|end|call|end_of_text
 _IN_CODE = re.compile(rf"```[\w-]*[ \t]*\n(?=\s*{OPEN})")
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """Calls in order, as they stand in the text, and the text without them."""
 

@@ -1,17 +1,17 @@
 """A call as it stands in an answer's text, and the JSON shapes it may have. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from equitr_coder.adapters.models.text_tools.loose_json import UnclearError, read_object
+from equitr_coder.domain.frozen import frozen
 
 ARGUMENTS = ("arguments", "parameters", "args", "params", "input")
 _NAMES = ("name", "tool", "tool_name", "function", "recipient_name", "action")
 _BESIDE = frozenset({"id", "type", "index", "call_id", "tool_call_id"})
 
 
-@dataclass(frozen=True)
+@frozen
 class Written:
     """One call as it stands in the text."""
 
