@@ -1,6 +1,6 @@
 """What one part may ask of another. Protocols and the small values that cross them; no behaviour."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import field
 from datetime import datetime
@@ -604,8 +604,18 @@ class Repository(Protocol):
         """Unified diff text."""
         ...
 
-    async def numstat(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, tuple[int, int]]:
-        """Path -> lines added and removed; binary files count as (0, 0)."""
+    async def file_changes(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, tuple[str, int, int]]:
+        """Path -> `created`, `modified` or `deleted`, lines added, lines removed (0 and 0 for binary files)."""
+        ...
+
+    async def keep(self, ref: str, tree: TreeId) -> None:
+        """Let `ref` (a full name under `refs/equitr/`) name `tree`, whatever it named."""
+        ...
+
+    async def put_back(self, root: Path, before: TreeId, paths: Collection[str]) -> TreeId:
+        """In a worktree of ours: make `paths` what they are in `before` (content, mode, or absent), leave everything
+        else as it stands. Returns the tree of the files then.
+        """
         ...
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None: ...
@@ -623,7 +633,11 @@ class Repository(Protocol):
         ...
 
     async def recover_landings(self) -> Sequence[str]:
-        """Complete or undo landings that a dead process left open; one line for each."""
+        """Complete or undo landings that a dead process left open; one line for each.
+
+        Raises:
+            UserError: the repository cannot be written.
+        """
         ...
 
     async def restore_files(self, from_tree: TreeId, to_tree: TreeId, root: Path) -> Sequence[str]:

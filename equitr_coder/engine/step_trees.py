@@ -4,30 +4,11 @@ newest tree, so that no garbage collection takes what only the log names.
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Protocol, cast
 
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId, SessionId, TreeId
 from equitr_coder.ports import Repository
-
-
-class StepRepository(Repository, Protocol):
-    """What steps need of git beyond `ports.Repository`."""
-
-    async def file_changes(self, old: TreeId, new: TreeId) -> Mapping[str, tuple[str, int, int]]:
-        """Path -> `created`, `modified` or `deleted`, lines added, lines removed."""
-        ...
-
-    async def keep(self, ref: str, tree: TreeId) -> None:
-        """Let `ref` (a full name under `refs/equitr/`) name `tree`, whatever it named."""
-        ...
-
-    async def put_back(self, root: Path, before: TreeId, paths: Collection[str]) -> TreeId:
-        """In a worktree of ours: make `paths` what they are in `before` (content, mode, or absent), leave everything
-        else as it stands. Returns the tree of the files then.
-        """
-        ...
 
 
 @frozen
@@ -45,7 +26,7 @@ class TreeWatch:
 
     def __init__(self, repository: Repository, root: Path, *, ref: str, current: TreeId) -> None:
         """`ref` keeps the newest tree; `current` is the one the session starts from, which something keeps already."""
-        self._repository = cast("StepRepository", repository)
+        self._repository = repository
         self._root = root
         self._ref = ref
         self.current = current

@@ -190,6 +190,7 @@ def test_the_page_needs_nothing_from_outside(stage: OpenStage) -> None:
     nowhere = user.run("cost", "--html", str(user.home / "missing" / "cost.html"))
     nobody = user.run("cost", "--html", "~nobody_of_that_name/cost.html")
     assert "cannot write" in two_lines(nowhere)[0]
+    assert "there is no such user" in two_lines(nobody)[0]
 
 
 def test_a_forecast_is_a_prior_first_and_then_rests_on_past_tasks(stage: OpenStage) -> None:

@@ -171,9 +171,6 @@ class GitRepository:
     async def diff(self, old: TreeId | CommitId, new: TreeId | CommitId, *, paths: Sequence[str] = ()) -> str:
         return await trees.diff(await self.open(), old, new, paths=paths)
 
-    async def numstat(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, tuple[int, int]]:
-        return await trees.numstat(await self.open(), old, new)
-
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None:
         return await trees.show_file(await self.open(), tree, path)
 

@@ -100,7 +100,7 @@ async def changed(git: Git, old: str, new: str) -> dict[str, str]:
 
 
 async def file_changes(git: Git, old: str, new: str) -> dict[str, tuple[str, int, int]]:
-    """Path -> created, modified or deleted; lines added and removed. What `changed` and `numstat` say, by one git."""
+    """Path -> created, modified or deleted; lines added and removed; (0, 0) for binary files."""
     said = await git.run("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", *_PATCH[:2], old, new)
     found: dict[str, tuple[str, int, int]] = {}
     records = iter(said.records)
@@ -118,15 +118,6 @@ async def file_changes(git: Git, old: str, new: str) -> dict[str, tuple[str, int
 async def diff(git: Git, old: str, new: str, *, paths: Sequence[str]) -> str:
     said = await git.run("diff-tree", "-p", "-r", "-M", *_PATCH, old, new, "--", *paths)
     return said.stdout.decode("utf-8", "replace")
-
-
-async def numstat(git: Git, old: str, new: str) -> dict[str, tuple[int, int]]:
-    said = await git.run("diff-tree", "-r", "-z", "--numstat", "--no-renames", *_PATCH[:2], old, new)
-    found: dict[str, tuple[int, int]] = {}
-    for record in said.records:
-        added, removed, path = record.split("\t", 2)
-        found[path] = (0, 0) if added == "-" else (int(added), int(removed))
-    return found
 
 
 async def show_file(git: Git, tree: str, path: str) -> bytes | None:

@@ -205,7 +205,7 @@ async def test_nothing_the_repository_configures_is_ever_run(
     forecast = await repository.forecast(ours, theirs)
     assert forecast.conflicts == ("src/app.py",)
     assert "print('ours')" in await repository.diff(old, ours)
-    await repository.numstat(old, ours)
+    await repository.file_changes(old, ours)
     await repository.status_text(path)
     await repository.snapshot(checkout.root)
     assert await repository.move_ref("equitr/epic-001", ours, None)

@@ -141,12 +141,12 @@ async def test_what_changed_between_two_trees(checkout: Checkout, repository: Gi
         "run.sh": "modified",
         "src/app.py": "modified",
     }
-    assert await repository.numstat(base, tree) == {
-        "README.md": (0, 1),
-        "image.bin": (0, 0),
-        "new file.txt": (2, 0),
-        "run.sh": (0, 0),
-        "src/app.py": (1, 0),
+    assert await repository.file_changes(base, tree) == {
+        "README.md": ("deleted", 0, 1),
+        "image.bin": ("created", 0, 0),
+        "new file.txt": ("created", 2, 0),
+        "run.sh": ("modified", 0, 0),
+        "src/app.py": ("modified", 1, 0),
     }
     diff = await repository.diff(base, tree, paths=["src/app.py"])
     assert diff.splitlines()[0] == "diff --git a/src/app.py b/src/app.py"
@@ -222,7 +222,5 @@ async def test_changes_and_their_lines_are_what_the_two_questions_say_apart(
 
     found = await repository.file_changes(old, new)
 
-    lines = await repository.numstat(old, new)
-    kinds = await repository.changed(old, new)
-    assert found == {path: (kind, *lines.get(path, (0, 0))) for path, kind in kinds.items()}
+    assert {path: kind for path, (kind, _, _) in found.items()} == await repository.changed(old, new)
     assert len(found) == 5

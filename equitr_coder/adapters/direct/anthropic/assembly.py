@@ -137,8 +137,14 @@ class MessageAssembly:
             self._stop_reason = reason
 
     def _take_usage(self, report: Mapping[str, Any], *, is_final: bool) -> None:
-        """Figures are cumulative: later ones replace earlier ones, null says nothing."""
-        self._usage |= {key: value for key, value in report.items() if value is not None}
+        """Figures are cumulative, so they only grow: a later 0 is what servers send that have no figure any more, and
+        null says nothing.
+        """
+        for key, value in report.items():
+            known = self._usage.get(key)
+            is_less = isinstance(value, int) and isinstance(known, int) and value < known
+            if value is not None and not is_less:
+                self._usage[key] = value
         self._reported_output = self._reported_output or (is_final and report.get("output_tokens") is not None)
 
     def _open(self, index: int, block: Mapping[str, Any]) -> Iterator[Delta]:

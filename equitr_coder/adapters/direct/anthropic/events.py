@@ -59,7 +59,7 @@ def find_error(event: Mapping[str, Any], *, has_begun: bool) -> Refusal | None:
 def _parse(payload: str, route: Route) -> Mapping[str, Any]:
     try:
         event = json.loads(payload)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise bad_response("a piece of the stream is no JSON; it broke off or is damaged", route) from error
     if not isinstance(event, dict):
         raise bad_response("a piece of the stream is no JSON object", route)
@@ -69,7 +69,7 @@ def _parse(payload: str, route: Route) -> Mapping[str, Any]:
 def _whole(body: bytes, route: Route) -> Mapping[str, Any]:
     try:
         answer = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if not body.strip() or body.lstrip()[:1] == b"{":
             raise bad_response("the answer broke off", route) from error
         raise web_page(_WIRE, route) from error

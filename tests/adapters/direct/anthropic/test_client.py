@@ -1,5 +1,6 @@
 """The Anthropic wire, byte by byte: streams, whole messages, errors in both, and what models refuse."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -17,7 +18,7 @@ from equitr_coder.domain.models import (
 )
 from equitr_coder.domain.money import Usage
 from tests.adapters.direct.anthropic.conftest import KEY, Ask
-from tests.adapters.direct.wire import Pieces, head, streamed, whole
+from tests.adapters.direct.wire import STAYS_OPEN, Pieces, head, streamed, whole
 
 USAGE = {
     "input_tokens": 12,
@@ -252,15 +253,27 @@ async def test_an_error_inside_a_good_answer_is_the_providers_failure(
         whole(200, b""),
         whole(200, b'{"type": "message", "content": [{"te'),
         [head(content_type="text/event-stream", connection="close"), b"event: message_start\ndata: {\n\n"],
-        whole(200, b"<html>a proxy</html>", content_type="text/html"),
         whole(200, {"choices": []}),
     ],
-    ids=["no end", "cut", "no reason", "nothing", "no body", "cut json", "damaged", "page", "another wire"],
+    ids=["no end", "cut", "no reason", "nothing", "no body", "cut json", "damaged", "another wire"],
 )
 async def test_what_is_no_whole_answer_is_a_bad_response(ask: Ask, answer: Pieces) -> None:
     error = await failed(ask, answer)
 
     assert (error.kind, error.sent, error.status) == (ModelErrorKind.BAD_RESPONSE, True, None)
+
+
+async def test_a_web_page_has_a_status_and_so_costs_nothing(ask: Ask) -> None:
+    error = await failed(ask, whole(200, b"<html>a proxy</html>", content_type="text/html"))
+
+    assert (error.kind, error.status, error.retryable) == (ModelErrorKind.BAD_RESPONSE, 200, False)
+    assert "Anthropic messages" in error.hint
+
+
+async def test_a_connection_that_stays_open_after_the_last_event_is_not_waited_for(ask: Ask) -> None:
+    asked = await ask([*events(START, *text("Hello"), end(), STOP, end=False), STAYS_OPEN], timeout=60)
+
+    assert (await asyncio.wait_for(asked.all(), 5))[1].message.text == "Hello"
 
 
 async def test_an_answer_that_was_finished_before_the_connection_broke_is_kept(ask: Ask) -> None:
