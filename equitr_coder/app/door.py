@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from logging.handlers import RotatingFileHandler
+from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 from equitr_coder.adapters.git.repository import open_repository
@@ -84,7 +84,7 @@ async def _open_workspace(overrides: Overrides, home: Path, store: EventStore) -
 def _log_to(path: Path) -> None:
     """Warnings and tracebacks go to a file that is only made when there is something to write."""
     logger = logging.getLogger("equitr_coder")
-    if any(isinstance(handler, RotatingFileHandler) for handler in logger.handlers):
+    if any(isinstance(handler, LazyFileHandler) for handler in logger.handlers):
         return
     handler = LazyFileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -92,17 +92,33 @@ def _log_to(path: Path) -> None:
     logger.propagate = False
 
 
-class LazyFileHandler(RotatingFileHandler):
+class LazyFileHandler(logging.Handler):
+    """Neither the file nor the code that turns it over is there before the first line. A log that cannot be written
+    must not bury the error itself: that one is said in its own words.
+    """
+
     def __init__(self, path: Path) -> None:
-        super().__init__(path, maxBytes=2_000_000, backupCount=2, delay=True, encoding="utf-8")
+        super().__init__()
+        self._path = path
+
+    @cached_property
+    def _file(self) -> logging.Handler:
+        from logging.handlers import RotatingFileHandler
+
+        class Silent(RotatingFileHandler):
+            def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+                pass
+
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = Silent(self._path, maxBytes=2_000_000, backupCount=2, delay=True, encoding="utf-8")
+        file.setFormatter(self.formatter)
+        return file
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            self.handleError(record)
-        else:
-            super().emit(record)
+        with suppress(OSError):
+            self._file.emit(record)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """A log that cannot be written must not bury the error itself; that one is said in its own words."""
+    def close(self) -> None:
+        if "_file" in vars(self):
+            self._file.close()
+        super().close()

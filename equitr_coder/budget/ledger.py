@@ -63,8 +63,9 @@ class Ledger:
         self._queue: list[_Claim] = []
         self._warnings: list[Event] = []
         for row in opening:
+            counted = self._counted(row)
             for node in self._path(Account(run, row.task, row.session)):
-                node.spent += row.reserved if row.is_open else row.usd
+                node.spent += counted
             if not row.is_open and row.failed is None:
                 self._learn(
                     row.model,
@@ -148,6 +149,13 @@ class Ledger:
     def release(self, reservation: Reservation) -> None:
         if reservation.call in self._open:
             self._close(reservation, ZERO)
+
+    def _counted(self, row: LedgerRow) -> Decimal:
+        """A call whose price was unknown counts at the price that is known now: a limit may have been set since."""
+        if row.is_open:
+            return row.reserved
+        price = self._prices.price(row.model) if row.is_unpriced else None
+        return row.usd if price is None else price.cost(row.usage)
 
     def _path(self, account: Account) -> tuple[Node, ...]:
         task = () if account.task is None else (self._task(account.task),)

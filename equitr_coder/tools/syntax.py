@@ -4,7 +4,6 @@ import ast
 import json
 import re
 import sys
-import tomllib
 import warnings
 from pathlib import PurePosixPath
 
@@ -53,6 +52,8 @@ def _json_fault(text: str) -> str:
 
 
 def _toml_fault(text: str) -> str:
+    import tomllib  # seldom needed
+
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

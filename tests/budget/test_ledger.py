@@ -1,6 +1,7 @@
 """The wall, case by case. A token costs a dollar here; the text of the last message says how many tokens it is."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -740,7 +741,16 @@ async def test_no_stated_cost_is_too_large_to_be_counted_and_to_stop_the_run(pri
 
     gate.settle(first, Usage(input=1, reported_usd=Decimal("1E+30")))
 
-    assert (gate.spent, gate.held) == (Decimal("1E+30"), 0)
+    assert standing(gate) == (0, Decimal("1E+30"))
     refused = await outcome(gate, asking(3, 1))
     assert isinstance(refused, BudgetRefused)
     assert "--budget" in refused.hint
+
+
+async def test_what_was_spent_before_the_price_was_known_counts_under_a_limit_that_was_set_since() -> None:
+    unknown = replace(row("c1", 0, usage=Usage(input=6, output=2)), is_unpriced=True)
+
+    gate = ledger(10, opening=[unknown])
+
+    assert gate.spent == 8
+    assert isinstance(await outcome(gate, asking(2, 1)), BudgetRefused)

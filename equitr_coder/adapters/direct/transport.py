@@ -122,6 +122,7 @@ def _reason(error: Exception) -> str:
 def warm_up() -> None:
     """Import what the first call needs, ahead of it: in a thread while the event loop waits for other programs."""
     import_httpx()
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the first one initialises the library
     # httpcore asks for these only when its first connection opens. Should they move, the first call loads them itself.
     for name in ("httpcore._backends.anyio", "anyio._backends._asyncio"):
         with suppress(ImportError):

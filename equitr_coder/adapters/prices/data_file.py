@@ -4,7 +4,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,9 @@ from equitr_coder.adapters.prices.entries import Entry, entry_info, entry_price
 from equitr_coder.domain.models import ModelInfo
 from equitr_coder.domain.money import Price
 
+_RATES = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning")
+_FINEST = -9
+"""A billionth of a dollar for a million tokens: the last decimal of a price that counts."""
 _FILE = "model_prices_and_context_window_backup.json"
 _ALIASES = {"ollama_chat": "ollama"}
 """Prefixes under which the file has nothing of its own."""
@@ -103,13 +106,23 @@ class DataFilePrices:
         for name in (model, model.partition("/")[2]):
             if name in self._overrides:
                 price = self._overrides[name]
-                return price if price.source else price.model_copy(update={"source": "config llm.prices"})
+                rates = {field: _storable(rate) for field in _RATES if (rate := getattr(price, field)) is not None}
+                return price.model_copy(update={**rates, "source": price.source or "config llm.prices"})
         entry = self.data_file.entry(model)
         return None if entry is None else entry_price(entry, self.data_file.source)
 
     def info(self, model: str) -> ModelInfo | None:
         entry = self.data_file.entry(model)
         return None if entry is None else entry_info(model, entry)
+
+
+def _storable(rate: Decimal) -> Decimal:
+    """As it is where it was written by hand; else rounded up, so that no product and no sum of products needs more
+    digits than `Decimal` keeps.
+    """
+    exponent = rate.as_tuple().exponent
+    is_short = isinstance(exponent, int) and exponent >= _FINEST
+    return rate if is_short else rate.quantize(Decimal(1).scaleb(_FINEST), rounding=ROUND_CEILING)
 
 
 def _version(package: Path) -> str:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,19 @@ def test_a_cache_price_that_a_tier_does_not_state_rises_with_its_input() -> None
 
     assert price is not None
     assert price.cost(Usage(cache_read=200_000, output=1000)) == Decimal("0.208")  # 200,000 x 1.00 + 1,000 x 8
+
+
+def test_a_price_with_more_decimals_than_can_be_summed_is_rounded_up_and_a_plain_one_stays_as_written() -> None:
+    long = Price(input=Decimal("1.234567890123456789012345678901234567"), output=Decimal("0.10"), cache_read=Decimal(0))
+    price = DataFilePrices({"x": long}).price("x")
+
+    assert price is not None
+    assert (str(price.input), str(price.output), str(price.cache_read)) == ("1.234567891", "0.10", "0")
+    calls = [Usage(input=1013 + 7919 * number, output=31 * number) for number in range(50)]
+    total = sum(price.cost(usage) for usage in calls)
+    with localcontext(prec=200):
+        exact = sum(price.cost(usage) for usage in calls)
+    assert total == exact
 
 
 def test_configured_prices_come_first_by_either_name() -> None:

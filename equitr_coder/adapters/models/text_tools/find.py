@@ -16,7 +16,11 @@ _MOST_STARTS = 40
 _STOPS = re.compile(r"(?:\s|</s>|<\|(?:eom_id|eot_id|im_end|end|call|end_of_text)\|>|<｜end▁of▁sentence｜>)*")
 
 
-_IN_CODE = re.compile(rf"```[\w-]*[ \t]*\n(?=\s*{OPEN})")
+_IN_CODE = re.compile(rf"```(?!(?:markdown|md|text|txt|html)\b)[\w-]*[ \t]*\n(?=\s*{OPEN})")
+_QUOTE = re.compile(r"[ \t]*>")
+_INDENTED = re.compile(r"(?: {4}|\t)[ \t]*\Z")
+_BRACKETS = (("<think>", "</think>"), ("<!--", "-->"))
+_TILDES = re.compile(r"^[ \t]*~~~", re.MULTILINE)
 
 
 @frozen
@@ -36,6 +40,8 @@ def find_calls(text: str) -> Found | None:
         starts.insert(0, bare)
     for start in starts:
         calls, here = _run(text, start)
+        if calls and _is_shown(text[:start]):
+            continue
         if calls and here == len(text):
             return Found(calls, text[start:], text[:start].rstrip())
     return None
@@ -52,15 +58,27 @@ def find_own_calls(text: str) -> Found | None:
     rests: list[str] = []
     end = 0
     for match in re.finditer(rf"^[ \t]*{OPEN}", text, re.MULTILINE):
-        if match.start() < end or text.count("```", end, match.start()) % 2:
+        start = match.end() - len(OPEN)
+        if match.start() < end or text.count("```", end, match.start()) % 2 or _is_shown(text[end:start]):
             continue
-        made, here = _run(text, match.end() - len(OPEN), or_raw=True)
+        made, here = _run(text, start, or_raw=True)
         if made:
             calls += made
             rests.append(text[end : match.start()].strip())
             end = here
     rests.append(text[end:].strip())
     return Found(tuple(calls), text, "\n\n".join(filter(None, rests))) if calls else None
+
+
+def _is_shown(before: str) -> bool:
+    """Whether what follows is documentation or a thought: in a quote, an indented or tilde block, or a comment."""
+    if any(before.rfind(opening) > before.rfind(closing) for opening, closing in _BRACKETS):
+        return True
+    if len(_TILDES.findall(before)) % 2:
+        return True
+    above, _, line = before.rpartition("\n")
+    is_block = bool(above.strip()) and not above.rpartition("\n")[2].strip()
+    return _QUOTE.match(line) is not None or (is_block and _INDENTED.match(line) is not None)
 
 
 def _run(text: str, start: int, *, or_raw: bool = False) -> tuple[tuple[Written, ...], int]:

@@ -161,6 +161,15 @@ async def test_later_usage_replaces_earlier_and_null_says_nothing(ask: Ask) -> N
     assert reply.usage == SAID.model_copy(update={"input": 15})
 
 
+async def test_a_figure_that_was_told_is_not_lost_to_a_later_nothing(ask: Ask) -> None:
+    zeros = {"input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+    asked = await ask(events(START, *text("Hello"), end(**zeros), STOP))
+
+    _, reply = await asked.all()
+
+    assert reply.usage == SAID
+
+
 async def test_usage_that_stops_at_the_start_is_completed_by_an_estimate(ask: Ask) -> None:
     last = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
     asked = await ask(events(START, *text("Hello" * 40), last, STOP))
@@ -254,8 +263,21 @@ async def test_an_error_inside_a_good_answer_is_the_providers_failure(
         whole(200, b'{"type": "message", "content": [{"te'),
         [head(content_type="text/event-stream", connection="close"), b"event: message_start\ndata: {\n\n"],
         whole(200, {"choices": []}),
+        [head(content_type="text/event-stream", connection="close"), b"data: " + b"[" * 100_000 + b"\n\n"],
+        whole(200, b'{"a":' + b"[" * 100_000),
     ],
-    ids=["no end", "cut", "no reason", "nothing", "no body", "cut json", "damaged", "another wire"],
+    ids=[
+        "no end",
+        "cut",
+        "no reason",
+        "nothing",
+        "no body",
+        "cut json",
+        "damaged",
+        "another wire",
+        "deep",
+        "whole deep",
+    ],
 )
 async def test_what_is_no_whole_answer_is_a_bad_response(ask: Ask, answer: Pieces) -> None:
     error = await failed(ask, answer)
