@@ -290,7 +290,11 @@ class EventStore(Protocol):
         ...
 
     async def read(self, run: RunId, *, after: int = 0, transcripts: bool = True) -> Sequence[Event]:
-        """In order. Without `transcripts` messages and tool results are left out: enough for lists and money."""
+        """In order. Without `transcripts` messages and tool results are left out: enough for lists and money.
+
+        Raises:
+            UserError: an event is damaged, or of a newer version; names the run.
+        """
         ...
 
     async def runs(self, workspace: str | None = None) -> Sequence[RunRow]:

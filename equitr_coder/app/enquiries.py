@@ -161,7 +161,7 @@ class Enquiries:
     async def _probe(self, model: str) -> q.ProbeAnswer:
         """One small call, reserved and priced like any other, but belonging to no run."""
         configured = self._shop.settings.single_model() or self._shop.settings.supervisor()
-        spec = ModelSpec(name=model, tier=Tier.STRONG)
+        spec = self._shop.settings.untried(model)
         if configured is not None and configured.name == model:
             spec = configured
         request = ModelRequest(
@@ -180,9 +180,9 @@ class Enquiries:
                 if isinstance(item, Reply):
                     reply = item
         except ModelError as error:
-            return q.ProbeAnswer(
-                ok=False, text=f"{error}. {error.hint}".strip(), usd=ledger.charge(reservation), latency_ms=0
-            )
+            is_free = not error.sent or error.status is not None
+            usd = Decimal(0) if is_free else ledger.charge(reservation)
+            return q.ProbeAnswer(ok=False, text=f"{error}. {error.hint}".strip(), usd=usd, latency_ms=0)
         assert reply is not None
         usd, _ = ledger.settle(reservation, reply.usage)
         latency = round((self._shop.clock.monotonic() - started) * 1000)

@@ -12,7 +12,9 @@ _FILE = '"${EQUITR_HOME:-$HOME/.equitr}/config.yaml"'
 _NO_KEY = (
     Line("Set the key of a provider, for example:"),
     Line("  export OPENAI_API_KEY=...      # or any variable named above"),
-    Line("or name a server of your own:"),
+    Line("or name any other provider's model, its key being set:"),
+    Line("  export EQUITR_LLM__MODEL=openrouter/NAME"),
+    Line("or a server of your own:"),
     Line("  export EQUITR_LLM__API_BASE=http://localhost:11434/v1 EQUITR_LLM__MODEL=NAME"),
     Line("then: equitrcoder models --discover"),
 )

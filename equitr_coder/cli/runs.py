@@ -43,9 +43,9 @@ async def _runs(invocation: Invocation, unfinished: bool, output: str) -> int:
     assert isinstance(answer, RunsAnswer)
     screen = console(invocation)
     if output == "json":
-        screen.record(answer.model_dump_json(include={"runs"}))
+        screen.record(answer.model_dump_json(include={"runs", "unreadable"}))
     else:
-        screen.say(runs_lines(answer.runs, now=datetime.now(UTC), width=screen.width))
+        screen.say(runs_lines(answer.runs, now=datetime.now(UTC), width=screen.width, unreadable=answer.unreadable))
     return 0
 
 

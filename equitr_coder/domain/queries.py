@@ -177,6 +177,8 @@ class RunSummary(Value):
 class RunsAnswer(Value):
     type: Literal["runs"] = "runs"
     runs: tuple[RunSummary, ...]
+    unreadable: tuple[RunId, ...] = ()
+    """Runs whose log is damaged, or of a newer version."""
 
 
 class CostRow(Value):
@@ -245,6 +247,8 @@ class CostAnswer(Value):
     """Every call in the order of time, open ones included."""
     is_one_run: bool = True
     """Whether one run was asked for."""
+    unreadable: tuple[RunId, ...] = ()
+    """Runs whose log is damaged, or of a newer version: not in any figure."""
 
 
 class DiffAnswer(Value):

@@ -158,8 +158,8 @@ class ModelCalls:
                 await self._events.record(self._failed(request, reservation, cut, retry_in=None))
                 raise
             latency_ms = round((self._clock.monotonic() - started) * 1000)
+            await self._record_settled(request, reservation, reply, latency_ms=latency_ms)  # paid: before all else
             slot.answered(reply.limits)
-        await self._record_settled(request, reservation, reply, latency_ms=latency_ms)
         return reply
 
     async def _stream(self, request: ModelRequest, slot: Slot) -> Reply:

@@ -21,6 +21,7 @@ from math import isqrt
 from typing import Literal
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
+from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.forecasts import CostRange, Forecast, TaskForecast
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId
@@ -82,7 +83,10 @@ class Forecaster:
         for row in await self._store.runs(self._workspace):
             if row.epic_number is None or row.run == view.run:
                 continue  # a chat has no tasks
-            events = await self._store.read(row.run, transcripts=False)
+            try:
+                events = await self._store.read(row.run, transcripts=False)
+            except UserError:
+                continue  # damaged, or of a newer version: nothing can be learned from it
             found += self._tasks_of(fold(events), view)
             read, same = read + len(events), sum(task.is_same_model for task in found)
             if same >= ENOUGH_TASKS or read >= MOST_EVENTS:

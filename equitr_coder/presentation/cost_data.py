@@ -33,6 +33,7 @@ def cost_data(answer: CostAnswer, *, by: str | None = None) -> dict[str, Any]:
     """`rows` has every group, or the one asked for; each group's sums make the total."""
     return {
         "total": exact(answer.total),
+        "unreadable": list(answer.unreadable),
         "held": exact(answer.held),
         "limit": exact(answer.limit) if answer.limit is not None else None,
         "overshoot": exact(sum((row.overshoot for row in answer.calls), ZERO)),

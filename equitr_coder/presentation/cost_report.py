@@ -10,6 +10,7 @@ from equitr_coder.domain.queries import CostAnswer, CostRow
 from equitr_coder.domain.run_view import LedgerRow
 from equitr_coder.presentation.chart import bar
 from equitr_coder.presentation.figures import dollars, limit, tokens
+from equitr_coder.presentation.listings import unreadable_lines
 from equitr_coder.presentation.tables import table
 from equitr_coder.presentation.text import Line, Tone, cells, pad, plural, prose, shown_on_one_line
 
@@ -37,7 +38,7 @@ def group(answer: CostAnswer, by: str) -> tuple[CostRow, ...]:
 
 def report_lines(answer: CostAnswer, *, by: str | None, paper: Paper) -> list[Line]:
     """One group in full, or every group that tells something, shortened."""
-    lines = _head(answer)
+    lines = [*_head(answer), *unreadable_lines(answer.unreadable)]
     if not answer.calls:
         return lines
     if by is not None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from textwrap import wrap
 
 from equitr_coder.domain.epic import TaskState, agent_names
+from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.queries import (
     ConfigAnswer,
     ConfiguredModel,
@@ -25,9 +26,19 @@ _NARROW = 78
 _FINDINGS = {"ok": ("+", Tone.GOOD), "warn": ("!", Tone.WARN), "bad": ("x", Tone.BAD)}
 
 
-def runs_lines(runs: Sequence[RunSummary], *, now: datetime, width: int | None = None) -> list[Line]:
-    """One row per run, newest first."""
+def unreadable_lines(runs: Sequence[RunId]) -> list[Line]:
+    """Runs that are left out of what is shown."""
     if not runs:
+        return []
+    why = "the log is damaged, or a newer version wrote it"
+    return [Line(f"! left out: {', '.join(runs)}: {why}", Tone.WARN)]
+
+
+def runs_lines(
+    runs: Sequence[RunSummary], *, now: datetime, width: int | None = None, unreadable: Sequence[RunId] = ()
+) -> list[Line]:
+    """One row per run, newest first."""
+    if not runs and not unreadable:
         return [Line('No runs here yet. Start one with: equitrcoder chat "..."')]
     header = ("run", "epic", "state", "tasks", "cost", "last", "title")
     rows = [
@@ -46,6 +57,7 @@ def runs_lines(runs: Sequence[RunSummary], *, now: datetime, width: int | None =
     return [
         Line(head, Tone.DIM),
         *(Line(text, run_tone(run.state)) for text, run in zip(body, runs, strict=True)),
+        *unreadable_lines(unreadable),
     ]
 
 
@@ -172,7 +184,7 @@ def proposal_lines(answer: ProposalAnswer) -> list[Line]:
     """What a first configuration could be, from the keys that are there."""
     if not answer.proposals:
         return [
-            Line("No model is configured and no provider key is set."),
+            Line("No model is configured, and there is no key for which a pair could be proposed."),
             *(Line(text) for text in wrap(f"Looked for: {', '.join(answer.looked_for)}", _NARROW)),
         ]
     lines = [Line("No model is configured. With the keys in your environment you could use:")]

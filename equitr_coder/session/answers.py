@@ -20,7 +20,9 @@ _DEAREST = 3
 _NAMED_RUNS = 5
 
 
-def runs_answer(views: Sequence[RunView], is_owned: Callable[[RunId], bool]) -> RunsAnswer:
+def runs_answer(
+    views: Sequence[RunView], is_owned: Callable[[RunId], bool], *, unreadable: Sequence[RunId] = ()
+) -> RunsAnswer:
     rows: list[RunSummary] = []
     for view in views:
         if view.started is None or view.last is None:
@@ -42,10 +44,10 @@ def runs_answer(views: Sequence[RunView], is_owned: Callable[[RunId], bool]) -> 
                 alive=is_owned(view.run),
             )
         )
-    return RunsAnswer(runs=tuple(rows))
+    return RunsAnswer(runs=tuple(rows), unreadable=tuple(unreadable))
 
 
-def cost_answer(views: Sequence[RunView], *, is_one_run: bool) -> CostAnswer:
+def cost_answer(views: Sequence[RunView], *, is_one_run: bool, unreadable: Sequence[RunId] = ()) -> CostAnswer:
     """`views` are newest first."""
     rows = sorted(
         (row for view in views for row in view.ledger.values()),
@@ -57,6 +59,7 @@ def cost_answer(views: Sequence[RunView], *, is_one_run: bool) -> CostAnswer:
         return row.task or "-" if is_one_run or row.task is None else f"{epics[row.run]}/{row.task}"
 
     return CostAnswer(
+        unreadable=tuple(unreadable),
         total=sum((view.spent for view in views), ZERO),
         held=sum((view.held for view in views), ZERO),
         limit=views[0].options.budget if is_one_run and views else None,

@@ -150,13 +150,15 @@ class Doctor:
             return [Finding(name="models", state="bad", detail="no model is configured", fix=fix)]
         specs = {(spec.name, spec.api_base, instead_of): spec for spec, instead_of in self._with_fallbacks()}
         findings = [self._model(spec, instead_of=instead_of) for (_, _, instead_of), spec in specs.items()]
-        asked: dict[str, ModelSpec] = {}
+        asked: dict[str, list[ModelSpec]] = {}
         for spec, finding in zip(specs.values(), findings, strict=True):
             if finding.state != "bad":
-                asked.setdefault(self.catalog.endpoint(spec), spec)
-        return [*findings, *[await self._endpoint(address, spec) for address, spec in asked.items()]]
+                asked.setdefault(self.catalog.endpoint(spec), []).append(spec)
+        return [*findings, *[await self._endpoint(address, sharing) for address, sharing in asked.items()]]
 
-    async def _endpoint(self, address: str, spec: ModelSpec) -> Finding:
+    async def _endpoint(self, address: str, sharing: Sequence[ModelSpec]) -> Finding:
+        """`sharing` are the models that are asked for there."""
+        spec = sharing[0]
         try:
             async with asyncio.timeout(_ENDPOINT_SECONDS):
                 offered = await self.catalog.discover(spec)
@@ -164,9 +166,21 @@ class Doctor:
             detail = f"{address} did not answer within {_ENDPOINT_SECONDS} s"
             return Finding(name="endpoint", state="bad", detail=detail, fix="check llm.api_base and the network")
         except ModelError as error:
-            is_silent = error.kind is ModelErrorKind.NOT_FOUND  # it answers, but publishes no list
-            return Finding(name="endpoint", state="warn" if is_silent else "bad", detail=str(error), fix=error.hint)
-        return Finding(name="endpoint", state="ok", detail=f"{address} answers and offers {len(offered)} models")
+            if error.kind is ModelErrorKind.NOT_FOUND:
+                detail = f"{address} answers, but publishes no list of models: their names are not checked"
+                return Finding(name="endpoint", state="warn", detail=detail)
+            return Finding(name="endpoint", state="bad", detail=str(error), fix=error.hint)
+        except UserError as error:
+            # There is no list that could be read, or no way to send anything.
+            return Finding(name="endpoint", state="warn", detail=str(error), fix=error.hint)
+        listed = [info.name for info in offered]
+        missing = list(dict.fromkeys(one.name for one in sharing if not _is_among(one.name, listed)))
+        count = "1 model" if len(offered) == 1 else f"{len(offered)} models"
+        if missing and "://" in address:
+            detail = f"{address} answers, but {', '.join(missing)} is not among the {count} it lists"
+            fix = "`equitrcoder models --discover` lists them; some providers take names that they do not list"
+            return Finding(name="endpoint", state="warn", detail=detail, fix=fix)
+        return Finding(name="endpoint", state="ok", detail=f"{address} answers and offers {count}")
 
     def _with_fallbacks(self) -> Iterator[tuple[ModelSpec, str]]:
         """Every model with the name of the one it takes over for, which is empty for the tiers' own."""
@@ -197,3 +211,9 @@ class Doctor:
             return Finding(name="limits", state="ok", detail=", ".join(held))
         detail = "none: a run may spend whatever it asks for"
         return Finding(name="limits", state="warn", detail=detail, fix="set llm.budget, or give --budget USD")
+
+
+def _is_among(name: str, listed: Sequence[str]) -> bool:
+    """Models at one endpoint may be configured with different prefixes; Ollama's `:latest` goes without saying."""
+    bare = (name.partition("/")[2] or name).removesuffix(":latest")
+    return any(f"/{one}".removesuffix(":latest").endswith(f"/{bare}") for one in listed)

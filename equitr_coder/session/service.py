@@ -283,15 +283,28 @@ class LocalRunApi:
         return fold(events)
 
     async def runs(self, *, unfinished_only: bool = False) -> Sequence[RunView]:
-        rows = await self._store.runs(str(self._checkout))
-        views = [fold(await self._store.read(row.run, transcripts=False)) for row in rows]
-        return [view for view in views if view.seq and not (unfinished_only and view.state.is_final)]
+        views, _ = await self._readable()
+        return [view for view in views if not (unfinished_only and view.state.is_final)]
+
+    async def _readable(self) -> tuple[Sequence[RunView], Sequence[RunId]]:
+        """The runs of this workspace without their transcripts, newest first; and those whose log cannot be read."""
+        views: list[RunView] = []
+        unreadable: list[RunId] = []
+        for row in await self._store.runs(str(self._checkout)):
+            try:
+                view = await self._money(row.run)
+            except UserError:
+                unreadable.append(row.run)
+            else:
+                views += [view] if view.seq else []
+        return views, unreadable
 
     async def query(self, query: q.Query) -> q.Answer:
         match query:
             case q.RunsQuery():
-                views = await self.runs(unfinished_only=query.unfinished_only)
-                return answers.runs_answer(views, self._store.is_owned)
+                views, unreadable = await self._readable()
+                wanted = [view for view in views if not (query.unfinished_only and view.state.is_final)]
+                return answers.runs_answer(wanted, self._store.is_owned, unreadable=unreadable)
             case q.CostQuery():
                 return await self._cost(query.run)
             case q.DiffQuery():
@@ -300,10 +313,11 @@ class LocalRunApi:
                 return await self._answer(query)
 
     async def _cost(self, name: str | None) -> q.CostAnswer:
-        rows = await self._store.runs(str(self._checkout))
-        wanted = [row.run for row in rows] if name is None else [answers.find_run(name, rows)]
-        views = [await self._money(run) for run in wanted]
-        return answers.cost_answer([view for view in views if view.seq], is_one_run=name is not None)
+        if name is None:
+            views, unreadable = await self._readable()
+            return answers.cost_answer(views, is_one_run=False, unreadable=unreadable)
+        found = await self._money(answers.find_run(name, await self._store.runs(str(self._checkout))))
+        return answers.cost_answer([found] if found.seq else [], is_one_run=True)
 
     async def _money(self, run: RunId) -> RunView:
         """A view without transcripts, which money does not need."""
@@ -321,6 +335,9 @@ class LocalRunApi:
         for view in views:
             if name in (view.run, view.epic):
                 return view
+        for row in await self._store.runs(str(self._checkout)):
+            if name in (row.run, epic_id(row.epic_number) if row.epic_number is not None else None):
+                return await self._money(row.run)  # says why it is not among them
         raise UserError(f"there is no run or epic {name} in this workspace", hint="equitrcoder runs lists them")
 
 

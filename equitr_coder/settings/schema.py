@@ -264,6 +264,10 @@ class Settings(Value):
             return self.worker()
         return self.supervisor()
 
+    def untried(self, name: str) -> ModelSpec:
+        """A model that is not configured, as it would be called if it were."""
+        return self._spec(name, ModelSettings(), Tier.STRONG)
+
     def worker_note(self) -> str:
         """`same as supervisor` when the worker has no model of its own and therefore is the supervisor's."""
         worker, supervisor = self.worker(), self.supervisor()

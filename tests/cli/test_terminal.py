@@ -400,4 +400,6 @@ def test_without_any_key_the_variables_are_named(command: "Command", logs: "Logs
     result = command(api=logs.api(answers=[unset]))
 
     assert "Looked for: OPENAI_API_KEY, GROQ_API_KEY\n" in result.err
+    assert "no provider key is set" not in result.err, "one without a preset may be"
+    assert "EQUITR_LLM__MODEL=openrouter/NAME" in result.err
     assert "equitrcoder models --discover" in result.err

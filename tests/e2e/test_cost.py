@@ -4,6 +4,8 @@ import os
 import pwd
 import re
 import signal
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -334,3 +336,25 @@ def test_a_workspace_without_runs_costs_nothing(stage: OpenStage) -> None:
     assert told(user)["total"] == "0"
     assert user.run("cost", "--output", "csv").out.count("\n") == 1
     assert "No forecasts here yet" in user.run("cost", "--forecasts").out
+
+
+def test_a_damaged_log_is_named_and_left_out(stage: OpenStage) -> None:
+    user = stage([always(says("Hello.", usage=ANSWER))])
+    for text in ("one", "two"):
+        assert user.run("chat", text).code == 0
+    sound, damaged = (run["run"] for run in user.run("runs", "--output", "json").result["runs"])
+    with closing(sqlite3.connect(user.equitr_home / "equitr.db")) as store, store:
+        store.execute("INSERT INTO events VALUES (?, 999, 'of_tomorrow', '{\"type\":\"of_tomorrow\"}')", (damaged,))
+
+    listed, summed = user.run("runs"), user.run("cost")
+    asked = [user.run(command, damaged) for command in ("cost", "resume")]
+
+    assert (listed.code, summed.code) == (0, 0)
+    for ended in (listed, summed):
+        assert f"! left out: {damaged}: the log is damaged, or a newer version wrote it" in ended.out
+    assert sound in listed.out
+    assert "in 1 run of this workspace, 1 call" in summed.out
+    for ended in asked:
+        first, second = two_lines(ended)
+        assert f"the log of {damaged} cannot be read" in first
+        assert "upgrade" in second

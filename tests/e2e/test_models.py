@@ -3,6 +3,8 @@ import socket
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from equitr_coder.testing.script import (
     OfferedModel,
     Rule,
@@ -267,3 +269,37 @@ def test_the_doctor_says_how_each_model_is_called_and_what_limits_hold(stage: Op
     damaged = user.run("doctor")
     assert damaged.code == 2, damaged.brief
     assert "equitr.db is damaged" in damaged.out
+
+
+def test_the_doctor_compares_the_configured_models_with_what_the_endpoint_lists(stage: OpenStage) -> None:
+    user = stage(Script(rules=(answering(),), models=(OfferedModel(id="strong"),)))
+
+    ended = user.run("doctor")
+
+    assert ended.code == 0, ended.brief
+    assert f"{user.server.url} answers, but stub/weak is not among the 1 model it lists" in ended.out
+    assert "models --discover" in ended.out
+
+    user.configure({"llm": {"models": {"worker": "other/strong"}}})
+    assert f"{user.server.url} answers and offers 1 model\n" in user.run("doctor").out
+
+
+@pytest.mark.parametrize(
+    ("model", "environ", "said"),
+    [
+        ("bedrock/anthropic.claude-v2", {}, "bedrock cannot be asked for its models"),
+        ("anthropic/claude-haiku-4-5", {"HTTPS_PROXY": "foo://x"}, "the proxy in the environment cannot be used"),
+    ],
+    ids=["no list", "no way out"],
+)
+def test_the_doctor_goes_on_where_an_endpoint_cannot_be_asked(
+    stage: OpenStage, model: str, environ: dict[str, str], said: str
+) -> None:
+    user = stage([answering()], config={"llm": {"api_base": None, "models": {"supervisor": model, "worker": model}}})
+    user.environ |= {"ANTHROPIC_API_KEY": "not-a-real-key", **environ}
+
+    ended = user.run("doctor")
+
+    assert f"endpoint: {said}" in ended.out, ended.brief
+    assert "limits: $10.00 a run" in ended.out
+    assert not ended.err

@@ -196,3 +196,23 @@ def test_an_unknown_provider_lists_the_known_ones(stage: OpenStage) -> None:
     for provider in ("anthropic", "gemini", "groq", "ollama", "openai", "openrouter"):
         assert provider in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_a_first_test_call_goes_where_the_configuration_leads_and_costs_nothing_when_refused(stage: OpenStage) -> None:
+    script = Script(rules=(always(says("hello")),), require_key=KEY)
+    with serve_provider(script, Anthropic()) as server:
+        user = stage(Script(rules=()))
+        (user.equitr_home / "config.yaml").unlink()
+        user.environ |= {"ANTHROPIC_API_KEY": "sk-ant-a-wrong-one", "EQUITR_LLM__API_BASE": server.url}
+
+        with user.terminal() as terminal:
+            terminal.expect("Use which?")
+            terminal.answer("1", prompt="no)")
+            terminal.answer("yes", prompt="(yes/no)")
+            terminal.expect("($0.0000, ")
+            terminal.answer("no", prompt="(yes/no)")
+            terminal.answer("no", prompt="(yes/no)")
+            terminal.expect("Nothing was written.")
+
+        assert [got.path for got in server.received] == ["/v1/messages"]
+        assert "rejects the key in ANTHROPIC_API_KEY" in terminal.screen.replace("\r\n", "")

@@ -28,7 +28,8 @@ class Bounds:
         self, route: Route, *, timeout: float, max_tokens: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._route = route
-        self._silence = timeout * _SILENCES
+        self.silence = timeout * _SILENCES
+        """Seconds without output after which nothing more is expected."""
         self._max_tokens = max_tokens
         self._chunks_left = _CHUNKS_PER_TOKEN * max_tokens + _MORE_CHUNKS
         self._bytes_left = _BYTES_PER_TOKEN * max_tokens + _MORE_BYTES
@@ -41,8 +42,8 @@ class Bounds:
             self._bytes_left -= len(piece)
             if self._bytes_left < 0:
                 raise self._endless()
-            if self._clock() - self._said_at > self._silence:
-                raise timed_out(self._silence, self._route, what="nothing but keep-alives")
+            if self._clock() - self._said_at > self.silence:
+                raise self.only_kept_alive()
             yield piece
 
     def note(self, chunk: Mapping[str, Any]) -> None:
@@ -51,6 +52,9 @@ class Bounds:
             self._chunks_left -= 1
             if self._chunks_left < 0:
                 raise self._endless()
+
+    def only_kept_alive(self) -> ModelError:
+        return timed_out(self.silence, self._route, what="nothing but keep-alives")
 
     def _endless(self) -> ModelError:
         hint = f"Choose another model than `{self._route.model}`, or check that its server keeps max_tokens."

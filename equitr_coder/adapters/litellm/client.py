@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from equitr_coder.adapters.direct.assembly import ReplyAssembly
+from equitr_coder.adapters.direct.bounds import Bounds
 from equitr_coder.adapters.direct.envelope import as_json, call_ids, sign_reply
 from equitr_coder.adapters.direct.messages import write_messages, write_tools
 from equitr_coder.adapters.direct.transport import CONNECT_TIMEOUT
@@ -44,13 +45,14 @@ class LiteLLMClient:
 
         body = write_body(request, route)
         assembly = ReplyAssembly(taken=call_ids(request))
+        bounds = Bounds(route, timeout=self._timeout, max_tokens=request.max_tokens)
         async with AsyncExitStack() as stack:
             try:
                 timeout = httpx.Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout))
                 answer = await self._litellm.acompletion(**body, **_call_settings(route), timeout=timeout)
                 stack.push_async_callback(answer.aclose)
-                async for chunk in answer:
-                    for delta in assembly.add(chunk.model_dump(exclude_none=True)):
+                async for chunk in _watched(answer, bounds):
+                    for delta in assembly.add(chunk):
                         yield delta
             except (openai.OpenAIError, httpx.HTTPError) as error:
                 raise litellm_error(error, route, timeout=self._timeout) from error
@@ -86,6 +88,22 @@ def write_body(request: ModelRequest, route: Route) -> dict[str, Any]:
     if request.model.temperature is not None:
         body["temperature"] = request.model.temperature
     return body
+
+
+async def _watched(answer: Any, bounds: Bounds) -> AsyncGenerator[dict[str, Any], None]:
+    """The chunks as mappings. litellm drops keep-alives, so a stream of nothing else looks like a long silence."""
+    chunks = aiter(answer)
+    while True:
+        try:
+            async with asyncio.timeout(bounds.silence):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise bounds.only_kept_alive() from error
+        said = chunk.model_dump(exclude_none=True)
+        bounds.note(said)
+        yield said
 
 
 def _call_settings(route: Route) -> dict[str, Any]:

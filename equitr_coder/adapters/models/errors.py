@@ -15,7 +15,9 @@ from equitr_coder.domain.frozen import frozen
 
 _LONGEST = 300
 _KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|AIza|Bearer)[-_ ][\w*.-]{8,}|\bAIza[\w-]{8,}")
-_WAIT = re.compile(r'(?:try again in|retry[ _-]?(?:after|delay)"?[: ]+"?)\s*([0-9.]+)\s*(ms|s)\b', re.IGNORECASE)
+_WAIT = re.compile(
+    r'(?:try again in|retry[ _-]?(?:after|delay)"?[: ]+"?)\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s)\b', re.IGNORECASE
+)
 
 _CONTEXT = (
     "context_length_exceeded",

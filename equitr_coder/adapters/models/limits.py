@@ -50,9 +50,9 @@ _TOKENS = (
 )
 _OUTPUT_TOKENS = (_anthropic("output-tokens"),)
 
-_WHOLE = re.compile(r"\s*(\d+)")
-_NUMBER = re.compile(r"\s*\d+(\.\d+)?\s*")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_WHOLE = re.compile(r"\s*(\d{1,15})(?!\d)")
+_NUMBER = re.compile(r"\s*\d{1,15}(\.\d+)?\s*")
+_PART = re.compile(r"(\d{1,15}(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _EPOCH = 1e9
 """From here on a bare number is a moment, not a duration."""

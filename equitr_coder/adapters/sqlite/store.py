@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from equitr_coder.adapters.sqlite import schema
 from equitr_coder.adapters.sqlite.blobs import Blobs
 from equitr_coder.adapters.sqlite.locks import RunLocks
@@ -70,7 +72,13 @@ class SqliteStore:
             query += " AND type NOT IN (?, ?, ?)"
             arguments += _TRANSCRIPT_TYPES
         rows: list[Any] = await self._do(lambda c: c.execute(query + " ORDER BY seq", arguments).fetchall(), absent=[])
-        return [EVENTS.validate_json(body) for (body,) in rows]
+        try:
+            return [EVENTS.validate_json(body) for (body,) in rows]
+        except ValidationError as error:
+            raise UserError(
+                f"the log of {run} cannot be read: an event of it is damaged, or a newer version wrote it",
+                hint="upgrade equitrcoder; the other runs are not concerned",
+            ) from error
 
     async def runs(self, workspace: str | None = None) -> Sequence[RunRow]:
         query = "SELECT run, workspace, epic_number, created FROM runs"

@@ -11,6 +11,7 @@ from equitr_coder.adapters.tokens.encodings import Encodings, Vocabulary
 from equitr_coder.domain.models import AssistantMessage, ModelRequest, ToolMessage
 
 PER_MESSAGE = 8
+PER_CALL = 8
 """Role, separators and end mark; OpenAI's template takes 3 to 5, Llama's 6."""
 PER_REQUEST = 128
 """Begin of text, date lines and the start of the reply; the largest known, gpt-oss, takes about 80."""
@@ -56,4 +57,6 @@ def _written(request: ModelRequest, count: Callable[[str], int]) -> int:
 
 
 def _allowance(request: ModelRequest) -> int:
-    return PER_REQUEST + PER_MESSAGE * (len(request.messages) + 1) + (WITH_TOOLS if request.tools else 0)
+    calls = sum(len(message.calls) for message in request.messages if isinstance(message, AssistantMessage))
+    marks = PER_MESSAGE * (len(request.messages) + 1) + PER_CALL * calls
+    return PER_REQUEST + marks + (WITH_TOOLS if request.tools else 0)

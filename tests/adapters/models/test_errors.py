@@ -83,6 +83,8 @@ def test_every_refusal_has_a_kind_and_two_lines_for_people(status: int | None, t
         ({}, "Please try again in 250ms.", 0.25),
         ({}, 'quota {"retryDelay": "34s"}', 34.0),
         ({}, "try later", None),
+        ({}, "Please try again in 1.2.3s.", None),
+        ({}, "Please try again in . s", None),
     ],
 )
 def test_the_wait_is_read_from_headers_dates_and_words(

@@ -50,6 +50,8 @@ def test_openais_headers_give_requests_and_tokens() -> None:
         ("6m0", None),
         ("", None),
         ("-3", None),
+        pytest.param("9" * 400, None, id="a number without end"),
+        pytest.param("9" * 400 + "d", None, id="days without end"),
     ],
 )
 def test_every_spelling_of_a_reset_is_seconds(text: str, seconds: float | None) -> None:
@@ -133,7 +135,15 @@ def test_a_moment_is_measured_from_the_answers_own_date() -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"content-type": "text/event-stream"}, {"x-ratelimit-limit-requests": "many"}, {"retry-after": "3"}]
+    "headers",
+    [
+        {},
+        {"content-type": "text/event-stream"},
+        {"x-ratelimit-limit-requests": "many"},
+        {"x-ratelimit-limit-requests": "9" * 5000},
+        {"retry-after": "3"},
+    ],
+    ids=["none", "another", "no number", "no number that can be", "a wait"],
 )
 def test_headers_without_limits_say_nothing(headers: dict[str, str]) -> None:
     assert read_limits(headers) is None

@@ -162,8 +162,8 @@ async def test_later_usage_replaces_earlier_and_null_says_nothing(ask: Ask) -> N
 
 
 async def test_a_figure_that_was_told_is_not_lost_to_a_later_nothing(ask: Ask) -> None:
-    zeros = {"input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
-    asked = await ask(events(START, *text("Hello"), end(**zeros), STOP))
+    nothing = end(input_tokens=0, cache_read_input_tokens=0, cache_creation_input_tokens=0)
+    asked = await ask(events(START, *text("Hello"), nothing, STOP))
 
     _, reply = await asked.all()
 
