@@ -130,7 +130,8 @@ class LiveRun:
 
     async def _pause(self, stop: RunStopped | UserError | ModelError) -> None:
         view = self.hub.view
-        hint = stop.hint or f"equitrcoder resume {view.epic or view.run}"
+        again = f"equitrcoder resume {view.epic or view.run}"
+        hint = stop.hint or again
         match stop:
             case BudgetRefused():
                 reached = BudgetReached(
@@ -151,6 +152,8 @@ class LiveRun:
             case RunStopped():
                 await self.hub.record(RunPaused(reason=stop.reason, detail=str(stop), hint=hint))
             case ModelError():
+                # The provider's hint says what to mend; what was done is kept, and this is how it goes on.
+                hint = hint if "resume" in hint else f"{hint.rstrip('.')}. Then: {again}"
                 await self.hub.record(RunPaused(reason=StopReason.MODEL_ERROR, detail=str(stop), hint=hint))
             case UserError():
                 await self.hub.record(RunPaused(reason=StopReason.BLOCKED, detail=str(stop), hint=hint))

@@ -22,6 +22,8 @@ _SECRET_PARAMETER = re.compile(r"(?i)\b([a-z_-]*(?:key|token|secret|password))=[
 _LONGEST_SHOWN = 60
 
 _SECTION = "a section: keys with values, indented under it"
+_WANTED = {"model_type": _SECTION, "dict_type": _SECTION, "tuple_type": "a list, like [first, second]"}
+"""In place of pydantic's words, by its name for the error."""
 
 
 @frozen
@@ -68,7 +70,7 @@ def wrong_value(place: str, key: KeyPath, error: Mapping[str, Any]) -> Fault:
     elif kind == "missing":
         return Fault(place, key, "it is missing", f"add `{key[-1]}` there")
     else:
-        wanted = _SECTION if kind in ("model_type", "dict_type") else error["msg"]
+        wanted = _WANTED.get(kind, error["msg"])
     found = "what looks like a key" if key[-1] == "api_key_env" else _found(error["input"])
     return Fault(place, key, f"expected {wanted}; found {found}", place_hint(place))
 

@@ -1,8 +1,10 @@
 """litellm's traps, one by one, on the wire of OpenAI and on that of Anthropic."""
 
 import asyncio
+import itertools
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -302,6 +304,26 @@ async def test_silence_is_a_timeout(ask: Ask, name: str, begun: bool) -> None:
     error = await failed(ask, [*(start if begun else ()), STAYS_OPEN], name=name, timeout=0.2)
 
     assert (error.kind, error.sent, error.status) == (ModelErrorKind.TIMEOUT, True, None)
+
+
+async def test_keep_alives_for_ever_are_a_timeout(ask: Ask) -> None:
+    class ForEver(list[bytes]):
+        def __iter__(self) -> Iterator[bytes]:
+            yield self[0]
+            yield from itertools.repeat(self[1])
+
+    start, beat, *_ = streamed(": keep-alive\n\n")
+    error = await failed(ask, ForEver([start, beat]), timeout=0.2)
+
+    assert (error.kind, error.status) == (ModelErrorKind.TIMEOUT, None)
+    assert "nothing but keep-alives for 1 s" in str(error)
+
+
+async def test_output_far_beyond_what_was_asked_for_is_stopped(ask: Ask) -> None:
+    error = await failed(ask, streamed(*[delta(content="on")] * 33_500, end=False))
+
+    assert (error.kind, error.retryable) == (ModelErrorKind.BAD_RESPONSE, False)
+    assert "far beyond max_tokens=100" in str(error)
 
 
 @pytest.mark.parametrize("name", ["openai/m-1", CLAUDE])
