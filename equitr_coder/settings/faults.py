@@ -22,7 +22,7 @@ _SECRET_PARAMETER = re.compile(r"(?i)\b([a-z_-]*(?:key|token|secret|password))=[
 _LONGEST_SHOWN = 60
 
 _SECTION = "a section: keys with values, indented under it"
-_WANTED = {"model_type": _SECTION, "dict_type": _SECTION, "tuple_type": "a list, like [first, second]"}
+_WANTED = {"model_type": _SECTION, "dict_type": _SECTION, "tuple_type": "a list, such as [first, second]"}
 """In place of pydantic's words, by its name for the error."""
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.settings.faults import Fault, KeyPath, key_text, not_a_section, stop_on, unknown_key, wrong_value
 from equitr_coder.settings.keys import PRICES, known_keys, section_at, takes_plain_name
-from equitr_coder.settings.schema import TOGETHER, PriceSettings, Settings
+from equitr_coder.settings.schema import TOGETHER, FallbackSettings, PriceSettings, Settings
 from equitr_coder.settings.yaml_text import Node
 
 
@@ -136,7 +136,8 @@ def _fault(error: Mapping[str, Any], leaves: Leaves) -> Fault:
         leaf = max(inside, key=lambda path: leaves[path].source.layer)
     place = leaves[leaf].source.place
     if error["type"] == "extra_forbidden":
-        return unknown_key(place, where, siblings=PriceSettings.model_fields, known=())
+        lists = FallbackSettings if "fallbacks" in where else PriceSettings
+        return unknown_key(place, where, siblings=lists.model_fields, known=())
     return wrong_value(place, _without_indexes(where, leaf), error)
 
 

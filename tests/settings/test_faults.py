@@ -51,6 +51,16 @@ BROKEN = {
         f"{FILE}:1: llm: expected a section: keys with values, indented under it; found the text 'gpt-4o'\n"
         f"correct line 1 of {FILE}",
     ),
+    "text for fallbacks": (
+        "llm:\n  models:\n    worker: {model: m, fallbacks: b/m}\n",
+        f"{FILE}:3: llm.models.worker.fallbacks: expected a list, such as [first, second]; found the text 'b/m'\n"
+        f"correct line 3 of {FILE}",
+    ),
+    "misspelt key of a fallback": (
+        "llm:\n  models:\n    worker: {model: m, fallbacks: [{model: b/m, api_bas: x}]}\n",
+        f"{FILE}:3: llm.models.worker.fallbacks.0.api_bas: there is no such key\n"
+        "did you mean llm.models.worker.fallbacks.0.api_base?",
+    ),
     "section for a value": (
         "llm:\n  model: {name: m}\n",
         f"{FILE}:2: llm.model: expected text; found a section\ncorrect line 2 of {FILE}",
