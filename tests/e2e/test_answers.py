@@ -146,7 +146,7 @@ def test_a_call_cut_by_length_is_not_run_and_the_model_is_told_to_send_less(stag
     told = tool_results(user.server.requests[2])
     assert len(told) == 2
     for text in told:
-        assert "cut off at max_tokens=777" in text
+        assert "cut off at max_tokens=8192" in text
         assert "Nothing was run" in text
         assert "smaller pieces" in text
 
