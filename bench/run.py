@@ -27,6 +27,7 @@ from equitr_coder.testing.chunks import pieces
 from equitr_coder.testing.script import ScriptedReply, calls, says
 from equitr_coder.testing.server import ServerInThread, serve_in_thread
 
+PROGRAM = Path(sys.executable).with_name("equitrcoder")
 TURNS = 60
 CHUNKS = 4000
 
@@ -49,7 +50,7 @@ class User:
         with tempfile.TemporaryFile() as said:
             started = time.monotonic()
             process = subprocess.Popen(
-                [sys.executable, "-m", "equitr_coder", *arguments],
+                [str(PROGRAM), *arguments],
                 cwd=self.repo,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
@@ -149,12 +150,11 @@ def between_turns(adapter: str, runs: int, reply: Callable[[int], ScriptedReply]
 def start_up(runs: int) -> dict[str, list[float]]:
     """CPU seconds of calls that need no model."""
     rows: dict[str, list[float]] = {}
-    program = Path(sys.executable).with_name("equitrcoder")
     for name in ("--version", "--help"):
         figures = rows[f"{name}, CPU ms"] = []
         for _ in range(runs + 1):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run([str(program), name], capture_output=True, check=True)
+            subprocess.run([str(PROGRAM), name], capture_output=True, check=True)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             figures.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000)
         figures.pop(0)

@@ -92,6 +92,20 @@ async def find_checkout(process: GitProcess, root: Path) -> Found:
     return Found(Checkout(root=top, git_dir=git_dir, common_dir=common))
 
 
+def mark(root: Path, checkout: Checkout) -> tuple[object, ...]:
+    """Changes when `root` may belong to another checkout than before: compared instead of asking git again."""
+    places = (root / ".git", checkout.root / ".git", checkout.git_dir)
+    return (*map(_file_id, places), (checkout.git_dir / "HEAD").exists())
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _folder(path: Path) -> Path | None:
     return path.resolve() if path.is_dir() else None
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from equitr_coder.adapters.git import inspection, refs, trees
-from equitr_coder.adapters.git.checkout import find_checkout, find_linked, is_inside
+from equitr_coder.adapters.git.checkout import Checkout, Found, find_checkout, find_linked, is_inside, mark
 from equitr_coder.adapters.git.creation import create_repository, make_first_commit, open_shadow, shadow_of
 from equitr_coder.adapters.git.files import FileOps
 from equitr_coder.adapters.git.identity import Identity, find_identity
@@ -55,6 +55,7 @@ class GitRepository:
         self._worktrees = Worktrees(self._home)
         self._landings = Landings(home=self._home, journal=store, files=self._files)
         self._opened: Git | None = None
+        self._last: tuple[Checkout, tuple[object, ...]] | None = None
         self._identity = Identity(is_known=False)
         self._is_new_enough = False
 
@@ -81,7 +82,7 @@ class GitRepository:
         if self._root.is_dir() and not self._is_new_enough:
             await inspection.check_version(self._process, self._root)
             self._is_new_enough = True
-        found = await find_checkout(self._process, self._root)
+        found = await self._look()
         if found.bare_dir:
             return inspection.bare_repository(self._root)
         if found.checkout is None:
@@ -208,8 +209,17 @@ class GitRepository:
             raise _no_repository(self._root)
         return git
 
+    async def _look(self) -> Found:
+        """Every start asks three times within milliseconds."""
+        last = self._last
+        if last is None or last[1] != mark(self._root, last[0]):
+            found = await find_checkout(self._process, self._root)
+            self._last = (found.checkout, mark(self._root, found.checkout)) if found.checkout else None
+            return found
+        return Found(last[0])
+
     async def _find(self) -> Git | None:
-        found = await find_checkout(self._process, self._root)
+        found = await self._look()
         if found.bare_dir:
             raise _bare(self._root)
         return Git(self._process, found.checkout) if found.checkout else None
