@@ -17,6 +17,7 @@ _RATES = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "rea
 _FINEST = -9
 """A billionth of a dollar for a million tokens: the last decimal of a price that counts."""
 _FILE = "model_prices_and_context_window_backup.json"
+_LONGEST_ENTRY = 64 * 1024
 _ALIASES = {"ollama_chat": "ollama"}
 """Prefixes under which the file has nothing of its own."""
 
@@ -65,29 +66,34 @@ class DataFile:
         """The entry that stands on a line of its own as the others do. Whatever else the name occurs as is decided by
         reading the whole table.
         """
-        key = json.dumps(name, ensure_ascii=False)
-        if key not in self._text:
+        key = json.dumps(name, ensure_ascii=False).encode()
+        if key not in self._data:
             return None
-        line = f"\n{self._indent}{key}: {{"
-        at = self._text.find(line)
-        if self._indent is None or at < 0 or self._text.count(f"{key}:") != 1:
+        line = (self._indent or b"") + key + b": {"
+        at = self._data.find(b"\n" + line)
+        if self._indent is None or at < 0 or self._data.count(key + b":") != 1:
             return self._entries.get(name)
-        entry: Entry = json.JSONDecoder(parse_float=Decimal).raw_decode(self._text, at + len(line) - 1)[0]
+        start = at + len(line)
+        text = self._data[start : start + _LONGEST_ENTRY].decode("utf-8", "ignore")
+        try:
+            entry: Entry = json.JSONDecoder(parse_float=Decimal).raw_decode(text)[0]
+        except ValueError:
+            return self._entries.get(name)
         return entry
 
     @cached_property
-    def _indent(self) -> str | None:
+    def _indent(self) -> bytes | None:
         """What stands before each model's name; None when the table does not begin as one line to a key."""
-        found = re.match(r'\{\n( +|\t)"', self._text)
+        found = re.match(rb'\{\n( +|\t)"', self._data)
         return found[1] if found else None
 
     @cached_property
-    def _text(self) -> str:
-        return "" if self._path is None else self._path.read_text(encoding="utf-8")
+    def _data(self) -> bytes:
+        return b"" if self._path is None else self._path.read_bytes()
 
     @cached_property
     def _entries(self) -> Mapping[str, Entry]:
-        entries: dict[str, Entry] = json.loads(self._text or "{}", parse_float=Decimal)
+        entries: dict[str, Entry] = json.loads(self._data or b"{}", parse_float=Decimal)
         return entries
 
 

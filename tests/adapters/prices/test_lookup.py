@@ -34,7 +34,7 @@ def test_an_entry_is_what_reading_the_whole_table_gives(tmp_path: Path, layout: 
 def test_every_hundredth_entry_of_the_installed_table_is_found_as_it_stands() -> None:
     installed = DataFile.installed()
     assert installed.source.startswith("litellm 1.")
-    table = json.loads(installed._text, parse_float=Decimal)
+    table = json.loads(installed._data, parse_float=Decimal)
 
     for name in list(table)[::100]:
         assert installed.entry(name) == table[name], name
