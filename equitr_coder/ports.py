@@ -894,6 +894,8 @@ class RunTerms:
     min_tasks: int
     max_tasks: int
     artifact_types: tuple[ArtifactType, ...]
+    workflow_limit: Decimal | None = None
+    """US dollars for a run of this kind, beside its own budget."""
 
 
 @frozen

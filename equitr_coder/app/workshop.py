@@ -225,7 +225,7 @@ class Workshop:
             checkout=self.checkout,
             worktrees=self.home / "worktrees" / sha256(str(self.checkout).encode()).hexdigest()[:12],
             links=links,
-            terms=self._terms(),
+            terms=self._terms(view),
         )
 
     def _is_limited(self, options: RunOptions) -> bool:
@@ -250,7 +250,7 @@ class Workshop:
             each_agent=below.agent,
         )
 
-    def _terms(self) -> RunTerms:
+    def _terms(self, view: RunView) -> RunTerms:
         checks, collaboration = self.settings.checks, self.settings.collaboration
         return RunTerms(
             default_check=checks.default,
@@ -261,6 +261,7 @@ class Workshop:
             min_tasks=collaboration.planning.min_subtasks,
             max_tasks=collaboration.planning.max_subtasks,
             artifact_types=tuple(ArtifactType(name) for name in collaboration.sync_points.types),
+            workflow_limit=self._limits(view).workflow,
         )
 
     def model_for(self, tier: Tier, view: RunView) -> ModelSpec:

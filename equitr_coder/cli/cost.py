@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from equitr_coder.domain.queries import CostAnswer
     from equitr_coder.presentation.cost_report import Paper
 
+_HEAD = 100
+"""Characters by which a page of ours is known."""
 _GROUPS = ("model", "agent", "task", "purpose", "day")
 
 
@@ -102,8 +104,11 @@ def _write_page(name: str, answer: CostAnswer) -> None:
         path = Path(name).expanduser()
     except RuntimeError as error:
         raise UserError(f"cannot write {name}: there is no such user", hint="name the folder itself") from error
+    page = cost_page(answer)
     try:
-        path.write_text(cost_page(answer), encoding="utf-8")
+        if path.is_file() and not path.read_bytes()[:_HEAD].startswith(page[:_HEAD].encode()):
+            raise UserError(f"{path} is there and is no page of ours", hint="name another file, or remove it first")
+        path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror}", hint="name a file in a folder that exists and can be written"

@@ -7,6 +7,11 @@ from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.value import Value
 
 
+def tightest(*limits: Decimal | None) -> Decimal | None:
+    """The least of the limits that there are."""
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 class CostRange(Value):
     """US dollars. `likely` is the median, `low` and `high` are the bounds of an 80 % range."""
 
@@ -37,6 +42,8 @@ class Forecast(Value):
     """`same_model`: what past tasks with this worker model cost. `other_models`: the tokens of past tasks with others,
     at the prices of the models in force. `prior`: no past task is known.
     """
+    cap: Decimal | None = None
+    """A limit that the whole run has beside its budget (`llm.limits.workflows`), when this was made."""
     left: Decimal | None = None
     """What the budget had left when this was made; None without a limit."""
 

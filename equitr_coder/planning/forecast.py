@@ -22,7 +22,7 @@ from typing import Literal
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.forecasts import CostRange, Forecast, TaskForecast
+from equitr_coder.domain.forecasts import CostRange, Forecast, TaskForecast, tightest
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.models import Purpose, Tier
@@ -59,22 +59,33 @@ class Forecaster:
     """Forecasts plans of one run."""
 
     def __init__(
-        self, *, store: EventStore, prices: PriceBook, events: EventSink, workspace: str, max_escalations: int
+        self,
+        *,
+        store: EventStore,
+        prices: PriceBook,
+        events: EventSink,
+        workspace: str,
+        max_escalations: int,
+        cap: Decimal | None = None,
     ) -> None:
+        """`cap` is a limit of the whole run beside its budget."""
         self._store = store
         self._prices = prices
         self._events = events
         self._workspace = workspace
         self._max_escalations = max_escalations
+        self._cap = cap
 
     async def forecast(self, plan: Plan) -> Forecast | None:
         """None when nobody knows what the models in force cost."""
         view = self._events.view
         past = await self._past_tasks(view)
         made = from_experience(plan, past) if past else self._prior(plan, view)
-        cap = view.options.budget
-        left = None if cap is None else cap - view.spent
-        return made.model_copy(update={"left": left}) if made is not None else None
+        if made is None:
+            return None
+        limit = tightest(view.options.budget, self._cap)
+        left = None if limit is None else limit - view.spent
+        return made.model_copy(update={"left": left, "cap": self._cap})
 
     async def _past_tasks(self, view: RunView) -> Sequence[PastTask]:
         """Newest first; only those of the same worker model when there are any."""

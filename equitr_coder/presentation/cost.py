@@ -6,7 +6,7 @@ from decimal import Decimal
 from equitr_coder.domain.costs import dearest_uses, grouped
 from equitr_coder.domain.queries import CostAnswer, CostRow, CostUse
 from equitr_coder.domain.run_view import RunView
-from equitr_coder.presentation.figures import dollars, limit, tokens
+from equitr_coder.presentation.figures import amount, dollars, limit, tokens
 from equitr_coder.presentation.tables import table
 from equitr_coder.presentation.text import Line, Tone, plural
 
@@ -23,8 +23,8 @@ def dearest(view: RunView, count: int = 3) -> list[CostUse]:
 
 def run_cost_lines(view: RunView) -> list[Line]:
     """Total against the budget, split by model, and the three dearest uses."""
-    lines = [Line(_total(view.spent, view.held, view.options.budget))]
-    lines += _rows(by_model(view))
+    rows = by_model(view)
+    lines = [Line(_total(view.spent, view.held, view.options.budget, rows)), *_rows(rows)]
     top = dearest(view)
     if len(top) > 1:
         lines.append(Line("Most expensive (model / agent / purpose)"))
@@ -34,7 +34,7 @@ def run_cost_lines(view: RunView) -> list[Line]:
 
 def cost_lines(answer: CostAnswer) -> list[Line]:
     """The whole breakdown: by model, agent, purpose and task."""
-    lines = [Line(_total(answer.total, answer.held, answer.limit), Tone.STRONG)]
+    lines = [Line(_total(answer.total, answer.held, answer.limit, answer.by_model), Tone.STRONG)]
     groups = (("model", answer.by_model), ("agent", answer.by_agent))
     for name, rows in (*groups, ("purpose", answer.by_purpose), ("task", answer.by_task)):
         if rows:
@@ -43,9 +43,10 @@ def cost_lines(answer: CostAnswer) -> list[Line]:
     return lines
 
 
-def _total(spent: Decimal, held: Decimal, cap: Decimal | None) -> str:
+def _total(spent: Decimal, held: Decimal, cap: Decimal | None, rows: Iterable[CostRow]) -> str:
     waiting = f" (and {dollars(held)} held)" if held else ""
-    return f"Cost: {dollars(spent)}{waiting} of {limit(cap)}"
+    shown = amount(spent, is_unpriced=any(row.is_unpriced for row in rows))
+    return f"Cost: {shown}{waiting} of {limit(cap)}"
 
 
 def _rows(rows: Iterable[CostRow]) -> list[Line]:

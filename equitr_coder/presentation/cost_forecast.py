@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from equitr_coder.domain.forecasts import CostRange, Forecast
+from equitr_coder.domain.forecasts import CostRange, Forecast, tightest
 from equitr_coder.domain.queries import RunCost
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.presentation.figures import dollars, exact
@@ -61,7 +61,7 @@ def with_what_is_left(view: RunView) -> Forecast | None:
     """The run's forecast against the budget as it stands now, which a resume may have raised."""
     if view.forecast is None:
         return None
-    cap = view.options.budget
+    cap = tightest(view.options.budget, view.forecast.cap)
     left = None if cap is None else cap - view.spent + view.built_for
     return view.forecast.model_copy(update={"left": left})
 

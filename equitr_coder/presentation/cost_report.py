@@ -9,7 +9,7 @@ from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.queries import CostAnswer, CostRow
 from equitr_coder.domain.run_view import LedgerRow
 from equitr_coder.presentation.chart import bar
-from equitr_coder.presentation.figures import dollars, limit, tokens
+from equitr_coder.presentation.figures import amount, dollars, limit, tokens
 from equitr_coder.presentation.listings import unreadable_lines
 from equitr_coder.presentation.tables import table
 from equitr_coder.presentation.text import Line, Tone, cells, pad, plural, prose, shown_on_one_line
@@ -167,18 +167,11 @@ def _fitting(text: str, width: int) -> int:
 
 
 def _money(row: CostRow) -> str:
-    return _amount(row.usd, is_unpriced=row.is_unpriced)
+    return amount(row.usd, is_unpriced=row.is_unpriced)
 
 
 def total_words(answer: CostAnswer) -> str:
-    return _amount(answer.total, is_unpriced=any(row.is_unpriced for row in answer.by_model))
-
-
-def _amount(usd: Decimal, *, is_unpriced: bool) -> str:
-    """What calls without a known price cost is never shown as nothing."""
-    if not is_unpriced:
-        return dollars(usd)
-    return f"{dollars(usd)} + unknown" if usd else "unknown"
+    return amount(answer.total, is_unpriced=any(row.is_unpriced for row in answer.by_model))
 
 
 def note_lines(answer: CostAnswer) -> list[str]:

@@ -16,6 +16,13 @@ def dollars(amount: Decimal) -> str:
     return f"${amount.quantize(_PLACES, rounding=ROUND_HALF_EVEN):f}"
 
 
+def amount(usd: Decimal, *, is_unpriced: bool) -> str:
+    """Dollars of calls of which some may have no known price: what nobody knows is never shown as nothing."""
+    if not is_unpriced:
+        return dollars(usd)
+    return f"{dollars(usd)} + unknown" if usd else "unknown"
+
+
 def limit(amount: Decimal | None) -> str:
     """A cap as it was given, with at least two decimals: `$10.00`, `$0.005`; None is `no limit`."""
     if amount is None:

@@ -114,6 +114,7 @@ class EpicRun:
                 events=self._kit.events,
                 workspace=str(self._kit.checkout),
                 max_escalations=terms.max_escalations,
+                cap=terms.workflow_limit,
             ).forecast,
         )
 

@@ -172,6 +172,7 @@ def test_an_unpriced_model_is_refused_with_the_line_that_prices_it(stage: OpenSt
     unlimited = user.run("chat", "--model", "stub/another", "--output", "json", "hello")
     assert unlimited.code == 0, unlimited.brief
     assert "unknown" in str(unlimited.result["cost"]) or "unknown" in unlimited.err
+    assert "Cost: unknown of no limit" in user.run("chat", "--model", "stub/another", "hello").out
 
 
 def test_prices_can_be_given_and_overridden(stage: OpenStage) -> None:

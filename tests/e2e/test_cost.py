@@ -194,6 +194,14 @@ def test_the_page_needs_nothing_from_outside(stage: OpenStage) -> None:
     assert "cannot write" in two_lines(nowhere)[0]
     assert "there is no such user" in two_lines(nobody)[0]
 
+    before = page.read_text()
+    assert user.run("cost", "epic-001", "--html", str(page)).code == 0, "a page of ours is written anew"
+    assert page.read_text()[:200] == before[:200]
+    foreign = user.repo / "README.md"
+    theirs = foreign.read_text()
+    assert "is no page of ours" in two_lines(user.run("cost", "--html", str(foreign)))[0]
+    assert foreign.read_text() == theirs
+
 
 def test_a_forecast_is_a_prior_first_and_then_rests_on_past_tasks(stage: OpenStage) -> None:
     user = stage([*paid_epic("T1", "T2"), *paid_epic("T3", "T4")])

@@ -96,10 +96,16 @@ class Desk:
             **{"multi_agent": False, "review": "none", "max_iterations": 16} | changes.pop("options", {})
         )
         view = RunView(run=RunId("run-now"), options=options, worker_model="weak", supervisor_model="strong")
+        cap = changes.pop("cap", None)
         for name, value in changes.items():
             setattr(view, name, value)
         forecaster = Forecaster(
-            store=self.store, prices=FixedPrices(self.prices), events=Sink(view), workspace=WORKSPACE, max_escalations=3
+            store=self.store,
+            prices=FixedPrices(self.prices),
+            events=Sink(view),
+            workspace=WORKSPACE,
+            max_escalations=3,
+            cap=cap,
         )
         return await forecaster.forecast(plan)
 
@@ -273,6 +279,27 @@ async def test_the_verdict_compares_it_with_what_the_budget_has_left(
 
     assert forecast.left == (None if budget is None else Decimal(budget) - Decimal(spent))
     assert forecast.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("budget", "cap", "left", "verdict"),
+    [("100", "8", "8", "tight"), ("4", "8", "4", "short"), (None, "3", "3", "short"), ("100", None, "100", "enough")],
+)
+async def test_a_limit_of_the_kind_of_run_counts_as_its_budget_does(
+    desk: Desk, budget: str | None, cap: str | None, left: str, verdict: str
+) -> None:
+    await desk.past("1", "3", "5", "7", "9")
+    await desk.past("2", "4", "6", "8", "10")
+
+    forecast = await made(
+        desk.forecast(
+            plan_of(1),
+            options={"budget": None if budget is None else Decimal(budget)},
+            cap=None if cap is None else Decimal(cap),
+        )
+    )
+
+    assert (forecast.left, forecast.verdict) == (Decimal(left), verdict)
 
 
 USD = st.decimals(min_value=0, max_value=100, places=4)
