@@ -155,7 +155,8 @@ def test_events_come_while_it_happens(stage: OpenStage) -> None:
             break
     assert process.poll() is None
     user.open_gate("meanwhile")
-    rest, err = process.communicate(timeout=60)
+    rest = process.stdout.read()  # `communicate` would pass over what the loop has read ahead
+    _, err = process.communicate(timeout=60)
 
     assert process.returncode == 0, err
     assert json.loads(rest.splitlines()[-1])["type"] == "run_finished"
