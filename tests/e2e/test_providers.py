@@ -216,3 +216,38 @@ def test_a_first_test_call_goes_where_the_configuration_leads_and_costs_nothing_
 
         assert [got.path for got in server.received] == ["/v1/messages"]
         assert "rejects the key in ANTHROPIC_API_KEY" in terminal.screen.replace("\r\n", "")
+
+
+@pytest.mark.parametrize(
+    ("wire", "model", "variable"),
+    [
+        (OpenAI(), "openai/gpt-4o-mini", "OPENAI_API_KEY"),
+        (Gemini(), "gemini/gemini-2.5-flash", "GEMINI_API_KEY"),
+        (OpenRouter(), "openrouter/openai/gpt-4o-mini", "OPENROUTER_API_KEY"),
+        (Groq(), "groq/llama-3.3-70b-versatile", "GROQ_API_KEY"),
+        (Ollama(), "ollama/qwen3", None),
+    ],
+    ids=["openai", "gemini", "openrouter", "groq", "ollama"],
+)
+def test_every_provider_does_a_task_with_tools_in_its_own_form(
+    before: Open, wire: WireFormat, model: str, variable: str | None
+) -> None:
+    replies = [calls("write_file", path="hello.txt", content="hello\n"), says("Written.", usage=USAGE)]
+    user, server = before(
+        wire,
+        model,
+        replies,
+        environ={variable: KEY} if variable else {},
+        adapter="litellm" if isinstance(wire, Gemini | Ollama) else "direct",  # their native form is litellm's
+        prices={model: {"input": 1, "output": 1}},
+    )
+
+    ended = user.run("chat", "--output", "json", "write hello.txt")
+
+    assert ended.code == 0, ended.brief
+    assert user.read("hello.txt") == "hello\n"
+    assert ended.result["content"] == "Written."
+    assert KEY not in ended.text
+    assert len(server.requests) == 2
+    sent = [got.headers.get("authorization") or got.headers.get("x-goog-api-key") for got in server.received]
+    assert all(KEY in (key or "") for key in sent) or variable is None
