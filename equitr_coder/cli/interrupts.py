@@ -41,8 +41,6 @@ class Interrupts:
         """Everything is in the log already; from here on a signal ends the process without another word."""
         self.are_urgent = True
         loop = asyncio.get_running_loop()
-        # A record that is torn in two by leaving is refused by the store; that is no news to who wants to leave.
-        loop.set_exception_handler(lambda _loop, _context: None)
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
             signal.signal(number, _end_now)

@@ -53,7 +53,11 @@ class Hub:
                 event.model_copy(update={"seq": self._view.seq + offset, "at": now, "run": self._run})
                 for offset, event in enumerate(events, start=1)
             ]
-            await self._store.append(stamped)
+            try:
+                await self._store.append(stamped)
+            except asyncio.CancelledError:
+                self._apply(stamped)  # they are stored: a loop that ends cancels this very task as well
+                raise
             self._apply(stamped)
 
     def _apply(self, stamped: Sequence[Event]) -> None:

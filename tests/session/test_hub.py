@@ -181,3 +181,23 @@ async def test_text_that_streamed_before_a_message_is_never_shown_after_it(tmp_p
         await hub.record(RunPaused(reason=StopReason.INTERRUPTED))
 
     assert shown == [1, 2, "late", 3]
+
+
+async def test_a_loop_that_ends_cancels_the_record_itself_and_the_next_one_still_fits(tmp_path: Path) -> None:
+    hub = hub_at(tmp_path)
+    await hub.record(started())
+    here = asyncio.current_task()
+
+    for number in range(5):
+        told = asyncio.ensure_future(hub.record(answered(number)))  # noqa: TID251 - what a loop's end does to all tasks
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {here}:
+            task.cancel()
+        await asyncio.wait([told])
+        assert told.cancelled()
+        await hub.record(answered(100 + number))
+
+    stored = await SqliteStore(tmp_path).read(RUN)
+    assert [event.seq for event in stored] == list(range(1, len(stored) + 1))
+    assert hub.view.seq == len(stored)
