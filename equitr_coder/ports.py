@@ -894,6 +894,10 @@ class RunTerms:
     min_tasks: int
     max_tasks: int
     artifact_types: tuple[ArtifactType, ...]
+    detect_sync_points: bool = True
+    max_run_escalations: int = 20
+    has_stronger_attempt: bool = False
+    independent_tests: bool = False
     workflow_limit: Decimal | None = None
     """US dollars for a run of this kind, beside its own budget."""
 

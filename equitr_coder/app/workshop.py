@@ -115,6 +115,7 @@ class Workshop:
             rounds=rounds,
             worker_timeout=orchestrator.worker_timeout,
             review=orchestrator.review,
+            conflicts=self.settings.collaboration.conflict_resolution.mode,
             yes=command.yes,
             can_ask=command.can_ask,
             plan_only=command.plan_only,
@@ -261,6 +262,10 @@ class Workshop:
             min_tasks=collaboration.planning.min_subtasks,
             max_tasks=collaboration.planning.max_subtasks,
             artifact_types=tuple(ArtifactType(name) for name in collaboration.sync_points.types),
+            detect_sync_points=collaboration.sync_points.auto_detect,
+            max_run_escalations=self.settings.orchestrator.max_run_escalations,
+            has_stronger_attempt=self.settings.orchestrator.stronger_attempt,
+            independent_tests=checks.independent_tests,
             workflow_limit=self._limits(view).workflow,
         )
 

@@ -74,9 +74,19 @@ class Task(Value):
     needs: tuple[TaskId, ...] = ()
     files: tuple[str, ...] = ()
     """The footprint: paths or globs the task says it will touch. Empty means it did not say."""
+    symbols: tuple[str, ...] = ()
+    """The part of a footprint file it will touch, as `path::Name` or `path::Class.method`: two tasks may share a file
+    of which they name different symbols. A file without symbols is claimed whole.
+    """
+    resources: tuple[str, ...] = ()
+    """What only one task at a time may use besides files: `port:8080`, `db:test`, `cpu`."""
+    covers: tuple[str, ...] = ()
+    """Numbers of the requirements it fulfils, such as `2.1.3`."""
     todos: tuple[str, ...] = ()
     check: str | None = None
     """Shell command that proves the task; None means `checks.default`, and without one the result is unchecked."""
+    check_reason: str = ""
+    """Why the check passes before the task is done, or why there is none."""
     critical: bool = False
     """The planner's mark: always reviewed."""
 
@@ -85,7 +95,7 @@ class Task(Value):
     def _lower_priority(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
 
-    @field_validator("needs", "files", "todos", mode="before")
+    @field_validator("needs", "files", "symbols", "resources", "covers", "todos", mode="before")
     @classmethod
     def _none_is_empty(cls, value: Any) -> Any:
         return () if value is None else value
@@ -93,7 +103,8 @@ class Task(Value):
     @field_validator("check", mode="before")
     @classmethod
     def _blank_is_none(cls, value: Any) -> Any:
-        return None if isinstance(value, str) and not value.strip() else value
+        """`none` is how a plan says that a task has no check."""
+        return None if isinstance(value, str) and value.strip().lower() in ("", "none") else value
 
 
 class Plan(Value):
@@ -105,6 +116,15 @@ class Plan(Value):
 
     def task(self, task_id: TaskId) -> Task:
         return next(task for task in self.tasks if task.id == task_id)
+
+    def point(self, sync_point: str) -> SyncPoint | None:
+        return next((point for point in self.sync_points if point.id == sync_point), None)
+
+    def produced_by(self, task_id: TaskId) -> tuple[SyncPoint, ...]:
+        return tuple(point for point in self.sync_points if point.producer == task_id)
+
+    def consumed_by(self, task_id: TaskId) -> tuple[SyncPoint, ...]:
+        return tuple(point for point in self.sync_points if task_id in point.consumers)
 
     @property
     def todo_numbers(self) -> dict[TaskId, tuple[int, ...]]:

@@ -8,11 +8,14 @@ Order that every log keeps (asserted by `testing.assert_well_formed`): `run_star
 
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer
+from equitr_coder.domain.artifacts import Artifact
+from equitr_coder.domain.conflicts import Conflict, ConflictState
 from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
 from equitr_coder.domain.forecasts import Forecast
@@ -61,6 +64,21 @@ class RunStarted(EventBase):
     """Uncommitted files that worktrees do not see."""
     user: str = ""
     """Name of the local user who started it."""
+
+
+class EscalationTrigger(StrEnum):
+    """Why a question went to the supervisor."""
+
+    TOOL = "tool"
+    """The worker asked."""
+    COMPLEX_TASK = "complex_task"
+    """Before the first attempt at a task that is hard by its own words."""
+    REPEATED_FAILURE = "repeated_failure"
+    NO_PROGRESS = "no_progress"
+    LOW_CONFIDENCE = "low_confidence"
+    FOOTPRINT = "footprint"
+    CONTRACT = "contract"
+    CONFLICT = "conflict"
 
 
 class QuestionAsked(AgentEvent):
@@ -207,6 +225,8 @@ class MessageAdded(AgentEvent):
 
     type: Literal["message_added"] = "message_added"
     message: Message
+    delivers: tuple[RequestId, ...] = ()
+    """The `message_sent` that this user message brings to the agent."""
 
 
 class ToolCalled(AgentEvent):
@@ -263,6 +283,7 @@ class EscalationAsked(AgentEvent):
     question: str
     files: tuple[str, ...] = ()
     automatic: bool = False
+    trigger: EscalationTrigger = EscalationTrigger.TOOL
 
 
 class EscalationAnswered(AgentEvent):
@@ -309,6 +330,78 @@ class ReceiptStored(EventBase):
     type: Literal["receipt_stored"] = "receipt_stored"
     task: TaskId
     receipt: Receipt
+
+
+class TaskAssigned(EventBase):
+    """Which worker profile does a task. The last one of a task holds; `user` is never replaced by `analytics`."""
+
+    type: Literal["task_assigned"] = "task_assigned"
+    task: TaskId
+    profile: str
+    by: Literal["user", "analytics", "declared", "load"]
+    why: str = ""
+
+
+class ArtifactProduced(EventBase):
+    """A version of what a sync point promised. `by` is `worker`, or `host` where the code wrote it from what landed."""
+
+    type: Literal["artifact_produced"] = "artifact_produced"
+    task: TaskId
+    agent: AgentName | None = None
+    artifact: Artifact
+    by: Literal["worker", "host", "user"] = "worker"
+
+
+class ArtifactConsumed(EventBase):
+    """A consumer has read this version."""
+
+    type: Literal["artifact_consumed"] = "artifact_consumed"
+    task: TaskId
+    agent: AgentName | None = None
+    sync_point: str
+    version: int
+
+
+class MessageSent(EventBase):
+    """From one agent (or the host) to one task's agent. It is delivered by a `message_added` that names it."""
+
+    type: Literal["message_sent"] = "message_sent"
+    id: RequestId
+    """`m1`, `m2`, ... within a run."""
+    sender: str
+    """A task id, `supervisor`, `user`, or `host`."""
+    to: TaskId
+    kind: Literal["task_assignment", "finding", "question", "response", "escalation"] = "finding"
+    topic: str = ""
+    """What the host's own messages are about: `artifact_produced`, `artifact_updated`, `contract_failed`,
+    `conflict_forecast`; empty for words of agents."""
+    content: str
+
+
+class ConflictFound(EventBase):
+    type: Literal["conflict_found"] = "conflict_found"
+    conflict: Conflict
+
+
+class ConflictChanged(EventBase):
+    """A proposal was made, or a person is needed. `tree` is the proposed merge."""
+
+    type: Literal["conflict_changed"] = "conflict_changed"
+    conflict: RequestId
+    state: ConflictState
+    tree: TreeId | None = None
+    detail: str = ""
+
+
+class ConflictResolved(EventBase):
+    """`how`: `structure` (code merged it), `proposal` (the supervisor's merge was accepted), `user`, `worker` (done
+    again on the newer base), `passed` (a forecast that did not come true), `aborted`."""
+
+    type: Literal["conflict_resolved"] = "conflict_resolved"
+    conflict: RequestId
+    how: Literal["structure", "proposal", "user", "worker", "passed", "aborted"]
+    commit: CommitId | None = None
+    detail: str = ""
 
 
 class BudgetWarned(EventBase):
@@ -384,6 +477,13 @@ Event = Annotated[
     | MergeLanded
     | MergeRejected
     | ReceiptStored
+    | TaskAssigned
+    | ArtifactProduced
+    | ArtifactConsumed
+    | MessageSent
+    | ConflictFound
+    | ConflictChanged
+    | ConflictResolved
     | BudgetWarned
     | BudgetReached
     | RunPaused

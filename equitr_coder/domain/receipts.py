@@ -24,6 +24,8 @@ class CheckResult(Value):
     environment_hash: str = ""
     sandbox: str = ""
     """`bubblewrap`, or `none`."""
+    tests: int | None = None
+    """Tests that ran, as far as the output tells; None when it does not."""
     unproven: str = ""
     """Why the result proves nothing about `tree` (for example code imported from elsewhere); empty when it does."""
 

@@ -7,7 +7,9 @@ from decimal import Decimal
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain.approvals import Approval
-from equitr_coder.domain.epic import Plan, TaskState
+from equitr_coder.domain.artifacts import Artifact, SyncState
+from equitr_coder.domain.conflicts import Conflict, ConflictState
+from equitr_coder.domain.epic import Plan, SyncPoint, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.frozen import frozen
@@ -44,6 +46,40 @@ class TaskView:
     ended: datetime | None = None
     history: list[tuple[int, StopReason | None, str]] = field(default_factory=list)
     """What became of earlier attempts: number, reason, detail."""
+    assigned: e.TaskAssigned | None = None
+
+
+@dataclass
+class SyncPointView:
+    """What has become of one promise."""
+
+    point: SyncPoint
+    versions: list[Artifact] = field(default_factory=list)
+    read: dict[TaskId, int] = field(default_factory=dict)
+    """Consumer -> newest version it has read."""
+
+    @property
+    def newest(self) -> Artifact | None:
+        return self.versions[-1] if self.versions else None
+
+    @property
+    def state(self) -> SyncState:
+        newest = self.newest
+        if newest is None:
+            return SyncState.PENDING
+        consumers = self.point.consumers
+        is_read = bool(consumers) and all(self.read.get(task) == newest.version for task in consumers)
+        return SyncState.CONSUMED if is_read else SyncState.PRODUCED
+
+
+@dataclass
+class ConflictView:
+    conflict: Conflict
+    state: ConflictState = ConflictState.OPEN
+    tree: TreeId | None = None
+    """The proposed merge."""
+    detail: str = ""
+    resolved: e.ConflictResolved | None = None
 
 
 @dataclass
@@ -165,6 +201,11 @@ class RunView:
     reviews: dict[tuple[SessionId, TreeId | None], e.ReviewGiven] = field(default_factory=dict)
     answers: dict[RequestId, e.EscalationAnswered] = field(default_factory=dict)
     escalations: list[tuple[e.EscalationAsked, e.EscalationAnswered | None]] = field(default_factory=list)
+    sync_points: dict[str, SyncPointView] = field(default_factory=dict)
+    messages: list[e.MessageSent] = field(default_factory=list)
+    delivered: dict[RequestId, SessionId] = field(default_factory=dict)
+    """Message -> the session that got it."""
+    conflicts: dict[RequestId, ConflictView] = field(default_factory=dict)
     ledger: dict[CallId, LedgerRow] = field(default_factory=dict)
     warned: set[str] = field(default_factory=set)
     started: datetime | None = None
@@ -238,12 +279,12 @@ def apply(view: RunView, event: e.Event) -> None:
             view.documents[event.name] = event
         case e.PlanSubmitted():
             view.plan, view.gaps, view.forecast = event.plan, event.gaps, event.forecast
-            view.tasks = {task.id: TaskView(task.id) for task in event.plan.tasks}
+            _take_plan(view, event.plan)
         case e.PlanApproved():
             view.plan, view.is_approved = event.plan, True
             view.branch, view.tip, view.documents_at = event.branch, event.commit, event.documents_at
             view.base_commit, view.base_branch = event.base, event.base_branch
-            view.tasks = {task.id: TaskView(task.id) for task in event.plan.tasks}
+            _take_plan(view, event.plan)
         case e.TaskChanged():
             _apply_task(view.tasks.setdefault(event.task, TaskView(event.task)), event)
         case e.ModelCallReserved():
@@ -275,6 +316,7 @@ def apply(view: RunView, event: e.Event) -> None:
             session.checkpoints.append((len(session.messages), event.tree))
         case e.MessageAdded():
             session = _session(view, event)
+            view.delivered.update(dict.fromkeys(event.delivers, event.session))
             if isinstance(event.message, SystemMessage):
                 session.system = event.message.text
             else:
@@ -324,8 +366,37 @@ def apply(view: RunView, event: e.Event) -> None:
             view.warned.add(event.account)
         case e.ReviewGiven():
             view.reviews[(event.session, event.tree)] = event
+        case e.TaskAssigned():
+            view.tasks.setdefault(event.task, TaskView(event.task)).assigned = event
+        case e.ArtifactProduced():
+            if (promised := view.sync_points.get(event.artifact.sync_point)) is not None:
+                promised.versions.append(event.artifact)
+        case e.ArtifactConsumed():
+            if (promised := view.sync_points.get(event.sync_point)) is not None:
+                promised.read[event.task] = max(event.version, promised.read.get(event.task, 0))
+        case e.MessageSent():
+            view.messages.append(event)
+        case e.ConflictFound():
+            view.conflicts[event.conflict.id] = ConflictView(event.conflict)
+        case e.ConflictChanged():
+            if (conflict := view.conflicts.get(event.conflict)) is not None:
+                conflict.state, conflict.detail = event.state, event.detail
+                conflict.tree = event.tree or conflict.tree
+        case e.ConflictResolved():
+            if (conflict := view.conflicts.get(event.conflict)) is not None:
+                conflict.state, conflict.resolved = ConflictState.RESOLVED, event
         case e.MergeQueued() | e.MergeRejected() | e.BudgetReached() | e.ModelCallDelayed():
             pass
+
+
+def _take_plan(view: RunView, plan: Plan) -> None:
+    """What was decided about a task before (who does it) outlives a plan that is submitted or approved anew."""
+    before = view.tasks
+    view.tasks = {task.id: TaskView(task.id) for task in plan.tasks}
+    for task in view.tasks.values():
+        if task.id in before:
+            task.assigned = before[task.id].assigned
+    view.sync_points = {point.id: SyncPointView(point) for point in plan.sync_points}
 
 
 def _session(view: RunView, event: e.AgentEvent) -> SessionView:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from enum import StrEnum
 
+from equitr_coder.domain.conflicts import ConflictMode
 from equitr_coder.domain.value import Value
 
 
@@ -51,6 +52,8 @@ class RunOptions(Value):
     worker_timeout: float = 600.0
     """Seconds of one attempt; limiter pauses do not count."""
     review: str = "critical"
+    conflicts: ConflictMode = "merge_review"
+    """What becomes of a clash that neither git nor structure can merge."""
     yes: bool = False
     """Approve the plan and whatever the policy asks inside sandbox, footprint and budget."""
     can_ask: bool = True

@@ -17,6 +17,7 @@ from equitr_coder.domain.models import (
 from equitr_coder.domain.run_view import SessionView
 from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.engine.dispatch import Dispatcher
+from equitr_coder.engine.inbox import Inbox
 from equitr_coder.engine.model_call import Caller, ModelCalls
 from equitr_coder.ports import AgentOutcome, EventSink, Guard
 
@@ -50,6 +51,7 @@ class AgentLoop:
         self._dispatcher = dispatcher
         self._events = events
         self._guards = guards
+        self._inbox = Inbox(events, caller)
 
     async def run(self, message: str | None = None) -> AgentOutcome:
         await self._open(message)
@@ -58,6 +60,7 @@ class AgentLoop:
             session = self._session
             if end is not None or self._has_spoken(session):
                 return AgentOutcome(text=_last_text(session), end=end, iterations=session.calls_made)
+            await self._inbox.deliver()
             for guard in self._guards:
                 guard.check(session.calls_made)
             await self._calls.call(self._request(session))

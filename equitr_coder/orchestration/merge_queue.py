@@ -17,7 +17,7 @@ from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.orchestration.gate import Gate
-from equitr_coder.orchestration.outcomes import HandIn, SentBack
+from equitr_coder.orchestration.outcomes import HandIn, Proof, Resolver, SentBack
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.ports import Clock, EventSink, EventStore, Repository
 
@@ -52,6 +52,8 @@ class MergeQueue:
         default_check: str | None,
         gate_checks: Sequence[str],
         ref_prefix: str,
+        resolver: Resolver,
+        proofs: Sequence[Proof] = (),
     ) -> None:
         self._plan = plan
         self._ref = f"refs/heads/{branch}"
@@ -65,6 +67,8 @@ class MergeQueue:
         self._default_check = default_check
         self._gate_checks = tuple(gate_checks)
         self._ref_prefix = ref_prefix
+        self._resolver = resolver
+        self._proofs = tuple(proofs)
         self._turn = asyncio.Lock()
 
     @property
@@ -79,7 +83,7 @@ class MergeQueue:
         candidate = await self._candidate(hand_in)
         if isinstance(candidate, SentBack):
             return await self._reject(hand_in, candidate)
-        results, refusal = await self._prove(hand_in.task, candidate)
+        results, refusal = await self._prove(hand_in, candidate)
         if refusal is not None:
             return await self._reject(hand_in, refusal)
         refusal = await self._reviewer.review(hand_in.task, hand_in.attempt, candidate.old, candidate.commit, results)
@@ -90,7 +94,7 @@ class MergeQueue:
                 moved = await self._candidate(hand_in)
                 if isinstance(moved, SentBack):
                     return await self._reject(hand_in, moved)
-                results, refusal = await self._prove(hand_in.task, moved)
+                results, refusal = await self._prove(hand_in, moved)
                 refusal = refusal or await self._review_again(hand_in, candidate, moved, results)
                 if refusal is not None:
                     return await self._reject(hand_in, refusal)
@@ -98,10 +102,13 @@ class MergeQueue:
             await self._land(hand_in, candidate, results)
         return None
 
-    async def _prove(self, task: Task, candidate: _Candidate) -> tuple[Sequence[CheckResult], SentBack | None]:
+    async def _prove(self, hand_in: HandIn, candidate: _Candidate) -> tuple[Sequence[CheckResult], SentBack | None]:
+        task = hand_in.task
         results = await self._gate.prove(candidate.commit, self._checks(task, candidate.paths))
         refusal = _refusal(results)
         if not candidate.is_empty:
+            for proof in self._proofs:
+                refusal = refusal or await proof.examine(hand_in, candidate.old, candidate.commit, results)
             return results, refusal
         if refusal is not None and refusal.reason is not StopReason.CHECK_UNPROVEN:
             refusal = SentBack(StopReason.NO_CHANGE, f"nothing was changed, and it is not done: {refusal.detail}")
@@ -179,28 +186,22 @@ class MergeQueue:
     async def _candidate(self, hand_in: HandIn) -> _Candidate | SentBack:
         old = self.tip
         forecast = await self._repository.forecast(old, hand_in.commit)
-        if forecast.tree is None:
-            listed = ", ".join(forecast.conflicts)
-            return SentBack(
-                StopReason.MERGE_CONFLICT,
-                f"the work clashes with what others have landed since, in: {listed}. Where the files hold conflict "
-                "markers, the upper part is what has landed and the lower part is yours: resolve them and hand in "
-                "again.",
-                forecast.conflicts,
-            )
-        if forecast.tree == await self._repository.tree_of(old):
+        resolved = forecast.tree or await self._resolver.resolve(hand_in, old, forecast)
+        if isinstance(resolved, SentBack):
+            return resolved
+        if resolved == await self._repository.tree_of(old):
             if not (hand_in.task.check or self._default_check):
                 words = "nothing was changed, so there is nothing to merge, and no check can prove that it is done"
                 return SentBack(StopReason.NO_CHANGE, words)
-            return _Candidate(old, forecast.tree, old, ())
-        paths = tuple(sorted(await self._repository.changed(old, forecast.tree)))
+            return _Candidate(old, resolved, old, ())
+        paths = tuple(sorted(await self._repository.changed(old, resolved)))
         commit = await self._repository.commit_tree(
-            forecast.tree, [old], self._message(hand_in), author=f"{hand_in.agent} <equitrcoder@localhost>"
+            resolved, [old], self._message(hand_in), author=f"{hand_in.agent} <equitrcoder@localhost>"
         )
         await self._repository.move_ref(
             f"{self._ref_prefix}{hand_in.task.id}.{hand_in.attempt}-merged-{commit[:10]}", commit, None
         )
-        return _Candidate(commit, forecast.tree, old, paths)
+        return _Candidate(commit, resolved, old, paths)
 
     def _message(self, hand_in: HandIn) -> str:
         summary = f"{hand_in.summary.strip()}\n\n" if hand_in.summary.strip() else ""

@@ -1,9 +1,14 @@
 """What passes between a worker and the merge queue."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from equitr_coder.domain.epic import Task
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.ids import AgentName, CommitId
+from equitr_coder.domain.ids import AgentName, CommitId, TreeId
+from equitr_coder.domain.receipts import CheckResult
+from equitr_coder.ports import MergeForecast
 
 
 @frozen
@@ -26,3 +31,27 @@ class SentBack:
     reason: StopReason
     detail: str
     paths: tuple[str, ...] = ()
+
+
+class Proof(Protocol):
+    """What a merge candidate must show besides green checks: kept contracts, untouched tests, a kept footprint."""
+
+    async def examine(
+        self, hand_in: HandIn, old: CommitId, new: CommitId, results: Sequence[CheckResult]
+    ) -> SentBack | None:
+        """Why `new` (the candidate on top of `old`, with its passed `results`) may not land; None when it may. Asked
+        again when the branch has moved and the candidate is another.
+        """
+        ...
+
+
+class Resolver(Protocol):
+    """What becomes of a hand-in that does not merge."""
+
+    async def resolve(self, hand_in: HandIn, old: CommitId, forecast: MergeForecast) -> TreeId | SentBack:
+        """The merged tree, or why the task goes back to its worker.
+
+        Raises:
+            RunStopped: a person must resolve it first; the run pauses with everything kept.
+        """
+        ...

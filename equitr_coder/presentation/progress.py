@@ -11,6 +11,7 @@ from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.presentation.figures import dollars, duration, limit, tokens
 from equitr_coder.presentation.plan import plan_lines
+from equitr_coder.presentation.sharing import conflict_lines, sharing_lines
 from equitr_coder.presentation.states import is_proven, task_glyph, task_tone
 from equitr_coder.presentation.text import Line, Tone, first_line, plural, prose, shorten, visible
 
@@ -39,6 +40,10 @@ def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -
             lines = _supervision(event)
         case e.MergeLanded() | e.MergeRejected() | e.ReceiptStored():
             lines = _merge(event, view)
+        case e.TaskAssigned() | e.ArtifactProduced() | e.ArtifactConsumed() | e.MessageSent():
+            lines = sharing_lines(event)
+        case e.ConflictFound() | e.ConflictChanged() | e.ConflictResolved():
+            lines = conflict_lines(event)
         case e.BudgetWarned() | e.BudgetReached() | e.ModelCallFailed() | e.ModelCallDelayed():
             lines = _money_and_models(event)
         case e.ModelCallReserved():

@@ -1,5 +1,6 @@
 """A glyph and a word for every state. The word alone is enough; no colour, no emoji, one column wide."""
 
+from equitr_coder.domain.artifacts import SyncState
 from equitr_coder.domain.epic import Plan, SyncPoint, TaskState
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunState
@@ -67,8 +68,6 @@ def waits_for(plan: Plan, view: RunView, task: TaskView) -> tuple[str, ...]:
 
 
 def sync_state(point: SyncPoint, view: RunView) -> str:
-    """`pending`, `produced` once its producer is done, `consumed` once every consumer is done too."""
-    done = {task.id for task in view.tasks.values() if task.state is TaskState.DONE}
-    if point.producer not in done:
-        return "pending"
-    return "consumed" if point.consumers and set(point.consumers) <= done else "produced"
+    """`pending`, `produced`, or `consumed` once every consumer has read the newest version."""
+    found = view.sync_points.get(point.id)
+    return (found.state if found is not None else SyncState.PENDING).value

@@ -173,12 +173,21 @@ class OrchestratorSettings(Value):
     plan: PlanMode = PlanMode.AUTO
     max_escalations: CountOrNone = 3
     """Questions to the supervisor per task."""
+    max_run_escalations: CountOrNone = 20
+    """The same, of all tasks of a run together, the host's own questions included."""
+    stronger_attempt: Flag = False
+    """Whether a task whose attempts have failed gets a last one by the supervisor's model."""
+    footprint: Literal["ask", "refuse"] = "ask"
+    worktree_pool: CountOrNone = 4
+    """Worktrees kept for the next run of this workspace."""
 
 
 class CheckSettings(Value):
     default: Text | None = None
     gate: Texts = ()
     timeout: Seconds = 600.0
+    independent_tests: Flag = False
+    """Whether the tests that a check names must be written by another task than the one that has to pass them."""
 
 
 class PlanningSettings(Value):

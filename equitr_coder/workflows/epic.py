@@ -12,6 +12,7 @@ from equitr_coder.domain.ids import CommitId, EpicId, TaskId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.engine.step_trees import release
+from equitr_coder.orchestration.conflicts import Conflicts
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.review import Reviewer
@@ -278,6 +279,7 @@ class EpicRun:
             default_check=kit.terms.default_check,
             gate_checks=kit.terms.gate_checks,
             ref_prefix=f"refs/equitr/{self._epic}/",
+            resolver=Conflicts(),
         )
         await queue.recover()
         worker = TaskWorker(

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from equitr_coder.domain import events as e
+from equitr_coder.domain.artifacts import Artifact, digest_of
 from equitr_coder.domain.epic import Plan, SyncPoint, Task, TaskState
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RunId, SessionId, TaskId
@@ -64,12 +65,33 @@ def test_two_done_of_four_is_half() -> None:
     assert [task["waits_for"] for task in shown["tasks"]] == [[], [], [], ["Forms"]]
 
 
-def test_sync_point_follows_its_tasks() -> None:
+def test_a_sync_point_is_consumed_once_every_consumer_has_read_the_newest_version() -> None:
     (point,) = PLAN.sync_points
+    view = epic(TaskState.WORKING)
 
-    assert sync_state(point, epic(TaskState.WORKING)) == "pending"
-    assert sync_state(point, epic(TaskState.DONE, TaskState.DONE)) == "produced"
-    assert sync_state(point, epic(TaskState.DONE, TaskState.DONE, TaskState.DONE)) == "consumed"
+    def publish(version: int) -> None:
+        artifact = Artifact(
+            sync_point="types", type=point.type, version=version, content="x", digest=digest_of("x"), producer=A
+        )
+        fold([e.ArtifactProduced(task=A, artifact=artifact)], view)
+
+    def read(task: TaskId, version: int) -> None:
+        fold([e.ArtifactConsumed(task=task, sync_point="types", version=version)], view)
+
+    seen = [sync_state(point, view)]
+    publish(1)
+    seen.append(sync_state(point, view))
+    read(B, 1)
+    seen.append(sync_state(point, view))
+    read(C, 1)
+    seen.append(sync_state(point, view))
+    publish(2)
+    seen.append(sync_state(point, view))
+    read(B, 2)
+    read(C, 2)
+    seen.append(sync_state(point, view))
+
+    assert seen == ["pending", "produced", "produced", "consumed", "produced", "consumed"]
 
 
 def test_money_by_model_adds_up_to_the_total_and_open_calls_are_held_not_spent() -> None:

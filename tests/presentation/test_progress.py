@@ -8,7 +8,9 @@ import pytest
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Scope
-from equitr_coder.domain.epic import Plan, Task, TaskState
+from equitr_coder.domain.artifacts import Artifact, digest_of
+from equitr_coder.domain.conflicts import Conflict, ConflictState
+from equitr_coder.domain.epic import ArtifactType, Plan, Task, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, RequestId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import AssistantMessage, Purpose, Tier, UserMessage
@@ -59,6 +61,11 @@ def lines(*events: e.Event) -> list[str]:
     """What the last event prints after the others."""
     return [line.text for line in progress_lines(events[-1], fold(events))]
 
+
+ARTIFACT = Artifact(
+    sync_point="S1", type=ArtifactType.SCHEMAS, version=2, content="{}", digest=digest_of("{}"), producer=T1
+)
+CONFLICT = Conflict(id=RequestId("C1"), tasks=(T1, TaskId("T2")), paths=("a.py",))
 
 SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
     e.RunStarted: (
@@ -143,6 +150,31 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
         ["~ Not landed (merge_conflict): main moved [a.py]"],
     ),
     e.ReceiptStored: (e.ReceiptStored(task=T1, receipt=RECEIPT), []),
+    e.TaskAssigned: (
+        e.TaskAssigned(task=T1, profile="careful", by="user", why="chosen by hand"),
+        ["  T1 goes to careful: chosen by hand"],
+    ),
+    e.ArtifactProduced: (
+        e.ArtifactProduced(task=T1, agent=AgentName("backend_worker"), artifact=ARTIFACT),
+        ["  * S1 (schemas, version 2) published by backend_worker"],
+    ),
+    e.ArtifactConsumed: (e.ArtifactConsumed(task=T1, sync_point="S1", version=2), ["  * S1 read by T1"]),
+    e.MessageSent: (
+        e.MessageSent(id=RequestId("m1"), sender="host", to=T1, content="S1 has changed\nmore"),
+        ["  host -> T1: S1 has changed"],
+    ),
+    e.ConflictFound: (
+        e.ConflictFound(conflict=CONFLICT),
+        ["  ! C1: T1 and T2 clash in a.py"],
+    ),
+    e.ConflictChanged: (
+        e.ConflictChanged(conflict=RequestId("C1"), state=ConflictState.ESCALATED, detail="mode manual"),
+        ["  ! C1 escalated and waits for you: mode manual"],
+    ),
+    e.ConflictResolved: (
+        e.ConflictResolved(conflict=RequestId("C1"), how="structure"),
+        ["  C1 resolved (structure)"],
+    ),
     e.BudgetWarned: (
         e.BudgetWarned(account="run", usd=Decimal(4), limit=Decimal(5)),
         ["! budget of run: $4.0000 of $5.00 used"],

@@ -1,0 +1,30 @@
+"""Messages to the agents of a run. They are events; the receiver's loop brings them before its next model call."""
+
+from typing import Literal
+
+from equitr_coder.domain.events import MessageSent
+from equitr_coder.domain.ids import RequestId, TaskId
+from equitr_coder.ports import EventSink
+
+HOST = "host"
+
+
+class Mailbox:
+    def __init__(self, events: EventSink) -> None:
+        self._events = events
+
+    def letter(
+        self,
+        to: TaskId,
+        content: str,
+        *,
+        topic: str = "",
+        sender: str = HOST,
+        kind: Literal["finding", "question", "response", "escalation"] = "finding",
+        number: int = 1,
+    ) -> MessageSent:
+        """An event to record, alone or in one transaction with what it tells of. `number` counts within one such
+        transaction, because ids follow what is recorded.
+        """
+        mail = RequestId(f"m{len(self._events.view.messages) + number}")
+        return MessageSent(id=mail, sender=sender, to=to, kind=kind, topic=topic, content=content)
