@@ -583,8 +583,18 @@ class Repository(Protocol):
         ...
 
     async def commit_tree(
-        self, tree: TreeId, parents: Sequence[CommitId], message: str, *, author: str | None = None
-    ) -> CommitId: ...
+        self,
+        tree: TreeId,
+        parents: Sequence[CommitId],
+        message: str,
+        *,
+        author: str | None = None,
+        at: datetime | None = None,
+    ) -> CommitId:
+        """`at` is the commit's time, now without it. One made again with the same time is the same commit: a process
+        that was killed before a ref named it leaves nothing unreachable when the next does it over.
+        """
+        ...
 
     async def tree_with(self, base: TreeId, files: Mapping[str, bytes | None]) -> TreeId:
         """`base` with whole files put in, or taken out where the value is None. Modes of existing files are kept."""

@@ -235,6 +235,12 @@ class RunView:
             return "working"
         return "awaiting approval" if self.plan is not None else "planning"
 
+    def last_call(self, session: SessionId) -> datetime | None:
+        """When the last model call of a session ended: the time of what is made of its work, the same however often
+        that is made.
+        """
+        return max((row.ended for row in self.ledger.values() if row.session == session and row.ended), default=None)
+
     def count(self, state: TaskState) -> int:
         return sum(task.state is state for task in self.tasks.values())
 

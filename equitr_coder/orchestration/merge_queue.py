@@ -14,7 +14,7 @@ from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, MergeLanded, MergeQueued, MergeRejected, ReceiptStored, TaskChanged
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.ids import AgentName, CommitId, TaskId, TreeId
+from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.outcomes import HandIn, Proof, Resolver, SentBack
@@ -196,7 +196,11 @@ class MergeQueue:
             return _Candidate(old, resolved, old, ())
         paths = tuple(sorted(await self._repository.changed(old, resolved)))
         commit = await self._repository.commit_tree(
-            resolved, [old], self._message(hand_in), author=f"{hand_in.agent} <equitrcoder@localhost>"
+            resolved,
+            [old],
+            self._message(hand_in),
+            author=f"{hand_in.agent} <equitrcoder@localhost>",
+            at=self._events.view.last_call(SessionId(f"{hand_in.task.id}.{hand_in.attempt}")),
         )
         await self._repository.move_ref(
             f"{self._ref_prefix}{hand_in.task.id}.{hand_in.attempt}-merged-{commit[:10]}", commit, None

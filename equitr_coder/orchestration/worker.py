@@ -1,6 +1,7 @@
 """One task from its first attempt to done or failed: worktree, agent, hand-in, merge, and again with the reason."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
@@ -108,7 +109,10 @@ class TaskWorker:
             # What the last attempt left is where this one starts, merged with what has landed since; where that
             # clashes the files hold conflict markers.
             left = await self._repository.commit_tree(
-                view.tree, [_base(view)], f"{task.id}: left by attempt {attempt - 1}"
+                view.tree,
+                [_base(view)],
+                f"{task.id}: left by attempt {attempt - 1}",
+                at=self._last_call(task, attempt - 1),
             )
             await self._repository.move_ref(f"{self._terms.ref_prefix}{task.id}.{attempt - 1}-left", left, None)
             forecast = await self._repository.forecast(base, left)
@@ -132,7 +136,9 @@ class TaskWorker:
 
     async def _keep_start(self, task: Task, attempt: int, tree: TreeId, base: CommitId) -> None:
         """The log names this tree until the first step that writes has one of its own."""
-        start = await self._repository.commit_tree(tree, [base], f"{task.id}: start of attempt {attempt}")
+        start = await self._repository.commit_tree(
+            tree, [base], f"{task.id}: start of attempt {attempt}", at=self._last_call(task, attempt - 1)
+        )
         ref = f"{self._terms.ref_prefix}{task.id}.{attempt}-start"
         await self._repository.move_ref(ref, start, await self._repository.resolve(ref))
 
@@ -239,7 +245,11 @@ class TaskWorker:
                 return SentBack(StopReason.MERGE_CONFLICT, f"conflict markers are left in: {', '.join(marked)}", marked)
         message = f"{task.id}: {task.title} (attempt {view.attempt})"
         commit = await self._repository.commit_tree(
-            tree, [base], message, author=f"{self._terms.names[task.id]} <equitrcoder@localhost>"
+            tree,
+            [base],
+            message,
+            author=f"{self._terms.names[task.id]} <equitrcoder@localhost>",
+            at=self._last_call(task, view.attempt),
         )
         ref = f"{self._terms.ref_prefix}{task.id}.{view.attempt}"
         kept = await self._repository.resolve(ref)
@@ -256,6 +266,9 @@ class TaskWorker:
             )
         )
         return None
+
+    def _last_call(self, task: Task, attempt: int) -> datetime | None:
+        return self._events.view.last_call(SessionId(f"{task.id}.{attempt}"))
 
     async def _still_marked(self, base: CommitId, tree: TreeId) -> tuple[str, ...]:
         marked: list[str] = []

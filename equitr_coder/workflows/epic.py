@@ -198,7 +198,10 @@ class EpicRun:
             folder, files = await place_documents(repository, self._kit.checkout, base, self._epic, documents)
             tree = await repository.tree_with(await repository.tree_of(base), files)
             commit = await repository.commit_tree(
-                tree, [base], f"{self._epic}: planning documents\n\n{plan.title}\n\nRun: {self._view.run}\n"
+                tree,
+                [base],
+                f"{self._epic}: planning documents\n\n{plan.title}\n\nRun: {self._view.run}\n",
+                at=max((row.ended for row in self._view.ledger.values() if row.ended), default=None),
             )
         await self._make_branch(branch, commit)
         await self._kit.events.record(
@@ -363,7 +366,10 @@ class EpicRun:
         else:
             names = ", ".join(sorted(done))
             commit = await repository.commit_tree(
-                tree, [old], f"{self._epic}: tick the todos of {names}\n\nRun: {view.run}\n"
+                tree,
+                [old],
+                f"{self._epic}: tick the todos of {names}\n\nRun: {view.run}\n",
+                at=max((task.ended for task in view.tasks.values() if task.ended), default=None),
             )
             if not await repository.move_ref(ref, commit, old):
                 raise UserError(

@@ -88,7 +88,10 @@ def epic() -> list[Rule]:
         _works(
             "T2",
             says("", call("ask_supervisor", question="Which word?"), _writes("T2", "draft")),
-            says("", call("run_command", command="sed -i s/draft/T2-built/ t2.txt && echo once >> t2.txt && touch more.txt")),
+            says(
+                "",
+                call("run_command", command="sed -i s/draft/T2-built/ t2.txt && echo once >> t2.txt && touch more.txt"),
+            ),
             says("", _hands_in("T2")),
         ),
         _works("T3", says("", _writes("T3", "T3-built")), says("", _hands_in("T3"))),

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from equitr_coder.adapters.git import inspection, refs, trees
@@ -134,13 +135,19 @@ class GitRepository:
         return await self._snapshots.take(git, is_ours=True)
 
     async def commit_tree(
-        self, tree: TreeId, parents: Sequence[CommitId], message: str, *, author: str | None = None
+        self,
+        tree: TreeId,
+        parents: Sequence[CommitId],
+        message: str,
+        *,
+        author: str | None = None,
+        at: datetime | None = None,
     ) -> CommitId:
         git = await self.open()
         if not self._identity.is_known:
             self._identity = await find_identity(git)
         return await trees.commit_tree(
-            git, tree, parents=parents, message=message, identity=self._identity, author=author
+            git, tree, parents=parents, message=message, identity=self._identity, author=author, at=at
         )
 
     async def tree_with(self, base: TreeId, files: Mapping[str, bytes | None]) -> TreeId:
