@@ -9,7 +9,8 @@ import pytest
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import ToolSpec
 from equitr_coder.engine.prompts import prompt_names, system_prompt
-from equitr_coder.planning.gaps import find_gaps, read_requirements
+from equitr_coder.planning.coverage import read_requirements
+from equitr_coder.planning.gaps import find_gaps
 from equitr_coder.planning.plan_rules import PlanRules, validate
 from equitr_coder.planning.services import read_edges, read_services
 from equitr_coder.planning.structure import design_problems, requirements_problems
@@ -191,7 +192,7 @@ def test_the_tasks_and_sync_points_that_the_planner_is_shown_leave_no_gap() -> N
 
     assert problems == ()
     gaps = find_gaps(plan, requirements=wanted, design="", rules=PlanRules())
-    assert gaps == ("requirement without a task: 2.2.1 Tapir (requirements.md, line 5)",)
+    assert gaps == ("no task covers requirement 2.2.1: Tapir",)
 
 
 def test_the_examples_of_tools_are_arguments_that_fit_their_schema(specs: Mapping[str, ToolSpec]) -> None:
