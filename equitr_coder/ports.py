@@ -12,7 +12,7 @@ from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, To
 from equitr_coder.domain.commands import Command
 from equitr_coder.domain.epic import ArtifactType, Plan
 from equitr_coder.domain.errors import ModelError
-from equitr_coder.domain.events import Event
+from equitr_coder.domain.events import EscalationTrigger, Event
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import (
@@ -734,10 +734,26 @@ class Questions(Protocol):
 
 
 class Advisor(Protocol):
-    """Answers a worker's question with the supervisor model. Capped per task, priced, logged."""
+    """Answers a worker's question with the supervisor model. Capped per task and run, priced, logged. What was answered
+    before a restart is answered again at no cost.
+    """
 
     async def advise(self, context: ToolContext, question: str, files: Sequence[str]) -> str:
-        """Raises ToolFailure when the cap is reached: tells the worker to go on or to hand in."""
+        """Raises ToolFailure when a cap is reached: tells the worker to go on or to hand in."""
+        ...
+
+
+class Overseer(Advisor, Protocol):
+    """An advisor whom the host asks as well, for one attempt at a task."""
+
+    async def report(
+        self, trigger: EscalationTrigger, question: str, *, key: str = "", files: Sequence[str] = ()
+    ) -> str | None:
+        """What the host asks, once for each trigger and `key` in an attempt. None: the run has no more questions."""
+        ...
+
+    async def second_opinion(self, context: ToolContext, summary: str, confidence: float) -> str | None:
+        """On work that its worker is unsure of. None when there was one in this attempt, or the run has no more."""
         ...
 
 
@@ -781,6 +797,8 @@ class Profile:
     extra_prompt: str = ""
     temperature: float | None = None
     max_iterations: int | None = None
+    auto_escalate_on_uncertainty: bool = True
+    """Whether a hand-in of low confidence goes to the supervisor first."""
 
 
 @frozen
@@ -846,11 +864,19 @@ class AgentSpawner(Protocol):
         self,
         order: AgentOrder,
         *,
-        advisor: Advisor | None = None,
+        advisor: Overseer | None = None,
         drafts: Drafts | None = None,
         deadline: Deadline | None = None,
     ) -> Agent:
         """A session with the tools of its profile, bound to the given ports. The same session id continues."""
+        ...
+
+
+class Coach(Protocol):
+    """Asked before every model call that the guards let through."""
+
+    async def word(self) -> str | None:
+        """What the session is told before the call, as a message of the user; None when there is nothing to say."""
         ...
 
 

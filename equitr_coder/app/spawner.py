@@ -9,6 +9,7 @@ from equitr_coder.domain.epic import Plan
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
+from equitr_coder.engine.coaching import Coach
 from equitr_coder.engine.dispatch import Desk, Dispatcher
 from equitr_coder.engine.guards import NoDeadline, NoProgress, StepLimit
 from equitr_coder.engine.loop import AgentLoop, Opening
@@ -17,7 +18,6 @@ from equitr_coder.engine.permission import Rules, SessionPolicy
 from equitr_coder.engine.prompts import system_prompt
 from equitr_coder.engine.step_trees import TreeWatch, kept_ref
 from equitr_coder.ports import (
-    Advisor,
     Agent,
     AgentOrder,
     Approvals,
@@ -27,6 +27,7 @@ from equitr_coder.ports import (
     EventStore,
     Executor,
     Guard,
+    Overseer,
     Place,
     Profile,
     Questions,
@@ -119,7 +120,7 @@ class Spawner:
         self,
         order: AgentOrder,
         *,
-        advisor: Advisor | None = None,
+        advisor: Overseer | None = None,
         drafts: Drafts | None = None,
         deadline: Deadline | None = None,
     ) -> Agent:
@@ -178,6 +179,7 @@ class Spawner:
                 NoProgress(self._hub, order.session),
                 *_guards_of(drafts),
             ],
+            coach=Coach(self._hub, order.session, advisor if order.has_supervisor else None),
         )
 
     def _system(self, profile: Profile, order: AgentOrder) -> str:
@@ -206,7 +208,7 @@ class Spawner:
         order: AgentOrder,
         profile: Profile,
         outputs: KeptOutputs,
-        advisor: Advisor | None,
+        advisor: Overseer | None,
         drafts: Drafts | None,
     ) -> Toolset:
         links = {} if order.in_place else self._links  # in the checkout itself they are where they are
@@ -220,7 +222,7 @@ class Spawner:
             ListFiles(workspace, linked=tuple(links)),
             Search(workspace, linked=tuple(links)),
             RunCommand(self._executor, place, outputs),
-            HandIn(),
+            HandIn(advisor if order.has_supervisor and profile.auto_escalate_on_uncertainty else None),
             Review(),
         ]
         plan = self._hub.view.plan

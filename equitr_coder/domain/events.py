@@ -146,6 +146,8 @@ class TaskChanged(EventBase):
     base: CommitId | None = None
     """Commit of the integration branch that the attempt starts from."""
     commit: CommitId | None = None
+    tier: Tier | None = None
+    """Whose model does the attempt, when it is not the worker's own."""
 
 
 class ModelCallReserved(AgentEvent):
@@ -293,6 +295,16 @@ class EscalationAnswered(AgentEvent):
     usd: Decimal = Decimal(0)
 
 
+class EscalationSkipped(AgentEvent):
+    """The host would have asked the supervisor, and the run has no more questions. It is not asked later either."""
+
+    type: Literal["escalation_skipped"] = "escalation_skipped"
+    escalation: RequestId
+    trigger: EscalationTrigger
+    limit: int
+    """`orchestrator.max_run_escalations` as it was then."""
+
+
 class ReviewGiven(AgentEvent):
     type: Literal["review_given"] = "review_given"
     approved: bool
@@ -363,14 +375,17 @@ class ArtifactConsumed(EventBase):
 
 
 class MessageSent(EventBase):
-    """From one agent (or the host) to one task's agent. It is delivered by a `message_added` that names it."""
+    """From one agent (or the host) to one task's agent, delivered by a `message_added` that names it; or to the
+    supervisor, whose answer is an event of its own (`escalation_answered`).
+    """
 
     type: Literal["message_sent"] = "message_sent"
     id: RequestId
-    """`m1`, `m2`, ... within a run."""
+    """`m1`, `m2`, ... within a run; of an escalation, that one's id behind `m:`."""
     sender: str
     """A task id, `supervisor`, `user`, or `host`."""
-    to: TaskId
+    to: str
+    """A task id, or `supervisor`."""
     kind: Literal["task_assignment", "finding", "question", "response", "escalation"] = "finding"
     topic: str = ""
     """What the host's own messages are about: `artifact_produced`, `artifact_updated`, `contract_failed`,
@@ -472,6 +487,7 @@ Event = Annotated[
     | ApprovalResolved
     | EscalationAsked
     | EscalationAnswered
+    | EscalationSkipped
     | ReviewGiven
     | MergeQueued
     | MergeLanded

@@ -46,6 +46,8 @@ class TaskView:
     ended: datetime | None = None
     history: list[tuple[int, StopReason | None, str]] = field(default_factory=list)
     """What became of earlier attempts: number, reason, detail."""
+    tier: Tier | None = None
+    """Whose model does the current attempt, when it is not the worker's own."""
     assigned: e.TaskAssigned | None = None
 
 
@@ -101,6 +103,9 @@ class SessionView:
     last_stop: StopCause = StopCause.END
     checkpoints: list[tuple[int, TreeId]] = field(default_factory=list)
     """Number of messages before a turn, and the checkout's tree then."""
+    files: list[int] = field(default_factory=list)
+    """For each tool result in `messages`, in order: a fingerprint of the files after it (their tree, and what was read
+    or written). Equal numbers mean equal files; good within one process."""
 
     @property
     def unanswered(self) -> tuple[CallId, ...]:
@@ -201,6 +206,8 @@ class RunView:
     reviews: dict[tuple[SessionId, TreeId | None], e.ReviewGiven] = field(default_factory=dict)
     answers: dict[RequestId, e.EscalationAnswered] = field(default_factory=dict)
     escalations: list[tuple[e.EscalationAsked, e.EscalationAnswered | None]] = field(default_factory=list)
+    skipped: set[RequestId] = field(default_factory=set)
+    """Escalations that the run's limit kept from being asked."""
     sync_points: dict[str, SyncPointView] = field(default_factory=dict)
     messages: list[e.MessageSent] = field(default_factory=list)
     delivered: dict[RequestId, SessionId] = field(default_factory=dict)
@@ -342,6 +349,7 @@ def apply(view: RunView, event: e.Event) -> None:
                 session.tree = event.tree
                 if event.task is not None and event.task in view.tasks:
                     view.tasks[event.task].tree = event.tree
+            session.files.append(hash((session.tree, frozenset(session.seen.items()))))
         case e.FileChanged():
             if event.task is not None and event.task in view.tasks:
                 view.tasks[event.task].files[event.path] = event.change
@@ -361,6 +369,8 @@ def apply(view: RunView, event: e.Event) -> None:
                 (asked, event if asked.escalation == event.escalation else answered)
                 for asked, answered in view.escalations
             ]
+        case e.EscalationSkipped():
+            view.skipped.add(event.escalation)
         case e.MergeLanded():
             if event.target == view.branch:
                 view.tip = event.commit
@@ -422,6 +432,8 @@ def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
     task.tree = event.tree or task.tree
     task.base = event.base or task.base
     task.commit = event.commit or task.commit
+    if event.state is TaskState.WORKING:
+        task.tier = event.tier
     if event.state is TaskState.WORKING and task.started is None:
         task.started = event.at
     if event.state.is_final:

@@ -146,7 +146,8 @@ class Dispatcher:
             answer = await self._approvals.ask(approval)
         if not answer.allowed:
             note = f" They said: {answer.note}" if answer.note else ""
-            raise ToolFailure(f"The user did not allow this.{note} Do it another way, or say what you need.")
+            why = f": {decision.reason}" if decision.reason else ""
+            raise ToolFailure(f"The user did not allow this{why}.{note} Do it another way, or say what you need.")
 
     async def _record(
         self, call: ToolCall, result: ToolResult, touches: Touches, *, announced: bool, duration_ms: int

@@ -102,6 +102,25 @@ def failure_question(task: Task, previous: Sequence[AttemptNote]) -> str:
     )
 
 
+def opening_question(task: Task) -> str:
+    """What the host asks the supervisor before the first attempt at a task that is hard by its own words."""
+    return (
+        f"A worker is about to start on task {task.id} ({task.title}), which looks hard. Before it does, tell it how "
+        "to go about it: which files and parts, with the names and signatures that matter, in which order, what is "
+        "likely to go wrong, and how it will see that it works."
+    )
+
+
+def doubt_question(task: Task, summary: str, confidence: float, changed: Mapping[str, str]) -> str:
+    """What the host asks the supervisor when a worker is unsure of the work that it hands in."""
+    files = "\n".join(f"- {path} ({change})" for path, change in changed.items()) or "None."
+    return (
+        f"The worker would hand in task {task.id} ({task.title}), and is unsure of it: confidence {confidence:g} of 1. "
+        "Look at its files. If the work is right, say so in one line; else say what is wrong and what to do before it "
+        f"hands in.\n\nIts summary:\n{_ends(summary.strip(), _NOTE)}\n\nFiles it changed:\n{files}"
+    )
+
+
 def advice_message(
     *,
     task: Task,

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from equitr_coder.domain.events import MessageSent
-from equitr_coder.domain.ids import RequestId, TaskId
+from equitr_coder.domain.ids import RequestId
 from equitr_coder.ports import EventSink
 
 HOST = "host"
@@ -15,7 +15,7 @@ class Mailbox:
 
     def letter(
         self,
-        to: TaskId,
+        to: str,
         content: str,
         *,
         topic: str = "",

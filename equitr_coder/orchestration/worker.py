@@ -6,16 +6,16 @@ from pathlib import Path
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import ModelError, RunStopped, StopReason
-from equitr_coder.domain.events import TaskChanged
+from equitr_coder.domain.events import EscalationTrigger, TaskChanged
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
-from equitr_coder.domain.models import Purpose, UserMessage
+from equitr_coder.domain.models import Purpose, Tier, UserMessage
 from equitr_coder.domain.run_view import TaskView
 from equitr_coder.domain.runs import RunOptions
 from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES, AttemptDeadline
 from equitr_coder.engine.step_trees import is_readable
 from equitr_coder.orchestration import briefing
-from equitr_coder.orchestration.advice import Advice
+from equitr_coder.orchestration.advice import Advice, Quota
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.outcomes import HandIn, SentBack
 from equitr_coder.orchestration.worktrees import Worktrees
@@ -40,8 +40,21 @@ class WorkerTerms:
     options: RunOptions
     has_supervisor: bool
     max_escalations: int
+    max_run_escalations: int
+    has_stronger_attempt: bool
+    """Whether a task whose attempts have all failed gets one more, by the supervisor's model."""
+    is_complex: Callable[[Task], bool]
+    """Whether the supervisor is asked before the first attempt."""
     ref_prefix: str
     """`refs/equitr/epic-NNN/`: where hand-ins are kept."""
+
+    @property
+    def attempts(self) -> int:
+        return self.options.rounds + (self.has_supervisor and self.has_stronger_attempt)
+
+    def is_stronger(self, attempt: int) -> bool:
+        """Whether this attempt is the one by the supervisor's model."""
+        return self.options.rounds < attempt <= self.attempts
 
 
 class TaskWorker:
@@ -63,6 +76,7 @@ class TaskWorker:
         self._queue = queue
         self._events = events
         self._open_workspace = open_workspace
+        self._quota = Quota(events, terms.max_run_escalations)
 
     async def work(self, task: Task) -> None:
         """Ends with the task done or failed.
@@ -75,7 +89,7 @@ class TaskWorker:
         view = self._events.view.tasks[task.id]
         while True:
             if view.state not in (TaskState.WORKING, TaskState.REVIEW):
-                if view.attempt >= self._terms.options.rounds:
+                if view.attempt >= self._terms.attempts:
                     await self._fail(task, view)
                     return
                 await self._begin(task, view)
@@ -131,6 +145,7 @@ class TaskWorker:
                 worktree=str(path),
                 tree=tree,
                 base=base,
+                tier=Tier.STRONG if self._terms.is_stronger(attempt) else None,
             ),
         )
 
@@ -176,6 +191,7 @@ class TaskWorker:
         workspace = self._open_workspace(self._worktrees.path(task.id))
         advice = Advice(
             task=task,
+            attempt=view.attempt,
             workspace=workspace,
             spawner=self._spawner,
             repository=self._repository,
@@ -183,6 +199,7 @@ class TaskWorker:
             deadline=deadline,
             asker=self._terms.names[task.id],
             limit=self._terms.max_escalations,
+            quota=self._quota,
         )
         async with deadline.running():
             guidance = await self._guidance(task, view, advice)
@@ -199,15 +216,21 @@ class TaskWorker:
         return any(isinstance(m, UserMessage) and m.text == briefing.HAND_IN_NUDGE for m in messages)
 
     async def _guidance(self, task: Task, view: TaskView, advice: Advice) -> str | None:
-        """Before the last attempt, and after at least one failure, the supervisor is asked by the host."""
-        is_last = view.attempt >= self._terms.options.rounds and view.attempt > 1
-        if not (is_last and self._terms.has_supervisor):
+        """The supervisor is asked by the host before the first attempt at a complex task, and before the last one of
+        a task that has failed. What it said once is told again in later attempts.
+        """
+        if not self._terms.has_supervisor:
             return None
-        question = briefing.failure_question(task, _notes(view))
-        return await advice.guide(view.attempt, question)
+        if view.attempt == 1 and self._terms.is_complex(task):
+            return await advice.report(EscalationTrigger.COMPLEX_TASK, briefing.opening_question(task))
+        if view.attempt == self._terms.options.rounds and view.attempt > 1:
+            await advice.report(EscalationTrigger.REPEATED_FAILURE, briefing.failure_question(task, _notes(view)))
+        said = (advice.recall(EscalationTrigger.COMPLEX_TASK), advice.recall(EscalationTrigger.REPEATED_FAILURE))
+        return "\n\n".join(text for text in said if text) or None
 
     def _order(self, task: Task, view: TaskView, root: Path, guidance: str | None) -> AgentOrder:
         checks = self._queue.checks(task)
+        is_stronger = self._terms.is_stronger(view.attempt)
         return AgentOrder(
             profile="worker",
             session=SessionId(f"{task.id}.{view.attempt}"),
@@ -226,7 +249,8 @@ class TaskWorker:
             ),
             root=root,
             can_write=True,
-            has_supervisor=self._terms.has_supervisor,
+            has_supervisor=self._terms.has_supervisor and not is_stronger,
+            tier=Tier.STRONG if is_stronger else None,
             max_iterations=self._terms.options.max_iterations,
             footprint=task.files,
             approved_commands=checks,

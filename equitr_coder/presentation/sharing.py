@@ -23,6 +23,8 @@ def sharing_lines(event: Sharing) -> list[Line]:
             return [Line(f"  * {artifact.sync_point} ({artifact.type.value}{new}) published by {who}")]
         case e.ArtifactConsumed():
             return [Line(f"  * {event.sync_point} read by {event.agent or event.task}", Tone.DIM)]
+        case e.MessageSent(kind="escalation"):
+            return []  # the escalation itself is told
         case e.MessageSent():
             return [
                 Line(f"  {event.sender} -> {event.to}: {prose(shorten(first_line(event.content), _WIDTH))}", Tone.DIM)

@@ -2,6 +2,7 @@
 
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.models import Tier
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.presentation.cost import run_cost_lines
@@ -93,6 +94,7 @@ def _fate(view: RunView, task: TaskView) -> list[Line]:
     title = view.plan.task(task.id).title if view.plan is not None else ""
     tries = f" after {plural(task.attempt, 'attempt')}" if task.attempt else ""
     who = f" by {task.agent}" if task.agent else ""
+    who += ", the last one on the supervisor's model" if task.tier is Tier.STRONG else ""
     reason = f" ({task.reason.value})" if task.reason else ""
     detail = f": {prose(task.detail).strip()}" if task.detail else ""
     head = f"  {task_glyph(task.state)} {task.id} {prose(title)}: {task.state.value}{tries}{who}{reason}{detail}"

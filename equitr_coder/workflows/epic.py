@@ -24,7 +24,7 @@ from equitr_coder.planning.documents import render_todos, todos_of
 from equitr_coder.planning.drafts import Facts, PlanningOptions
 from equitr_coder.planning.forecast import Forecaster
 from equitr_coder.planning.plan_rules import PlanRules
-from equitr_coder.planning.size import is_critical, judge
+from equitr_coder.planning.size import is_complex, is_critical, judge
 from equitr_coder.ports import Landing, RunKit
 from equitr_coder.workflows.documents import NAMES, marked, place_documents
 
@@ -296,6 +296,9 @@ class EpicRun:
                 options=view.options,
                 has_supervisor=view.options.multi_agent,
                 max_escalations=kit.terms.max_escalations,
+                max_run_escalations=kit.terms.max_run_escalations,
+                has_stronger_attempt=kit.terms.has_stronger_attempt,
+                is_complex=lambda task: is_complex(task, is_planned=bool(documents)),
                 ref_prefix=f"refs/equitr/{self._epic}/",
             ),
             repository=kit.repository,

@@ -10,6 +10,8 @@ from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import TaskId, TreeId
 from equitr_coder.domain.models import ToolSpec
 from equitr_coder.domain.receipts import CheckResult
+from equitr_coder.engine import coaching
+from equitr_coder.engine.progress import Circle, Step
 from equitr_coder.engine.prompts import system_prompt
 from equitr_coder.orchestration import briefing
 from equitr_coder.planning.messages import first_message
@@ -98,6 +100,15 @@ RESULT = CheckResult(
     tree=TreeId("0" * 40),
 )
 
+CIRCLE = Circle(
+    round=(Step(calls=(("run_command", '{"command": "make test"}'),), results=("exit 2\nno rule for test",), files=1),),
+    length=6,
+)
+
+REFUSED = (
+    "The user did not allow this: a.py leaves its footprint (shop/api.py). Do it another way, or say what you need.",
+) * 2
+
 DIFF = "--- a/shop/api.py\n+++ b/shop/api.py\n@@ -1 +1 @@\n-BOOKS = None\n+BOOKS = sorted(books)\n"
 
 
@@ -162,6 +173,15 @@ def _messages() -> dict[str, str]:
             default_check="make test",
         ),
         "message.planner.nobody_to_ask": first_message("Build it.", listing="", rules=PlanRules(), can_ask=False),
+        "message.opening_question": briefing.opening_question(task),
+        "message.doubt_question": briefing.doubt_question(
+            task, "Serve GET /books\nOpen: sorting", 0.3, {"shop/api.py": "modified", "tests/test_api.py": "created"}
+        ),
+        "message.circle_nudge": coaching.nudge(CIRCLE),
+        "message.circle_question": coaching.circle_question(CIRCLE),
+        "message.circle_advice": f"{coaching.ADVICE}Read shop/store.py:12.",
+        "message.footprint_question": coaching.footprint_question(REFUSED),
+        "message.footprint_advice": f"{coaching.FOOTPRINT_ADVICE}Put it into shop/api.py.",
         "message.failure_question": briefing.failure_question(task, notes),
         "message.advice": briefing.advice_message(
             task=task,

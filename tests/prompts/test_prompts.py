@@ -24,7 +24,7 @@ TOOLS_OF = {
     "worker": {*WORKER_TOOLS},
     "chat": {*WORKER_TOOLS} - {"tick_todo", "hand_in", "ask_supervisor"},
     "planner": {*LOOKING, "ask_user", "write_document", "submit_plan"},
-    "supervisor": {*LOOKING},
+    "supervisor": {*LOOKING, "ask_user"},
     "reviewer": {*LOOKING, "review"},
 }
 CASES = ("architecture decisions", "complex bugs", "design patterns", "large refactors")
