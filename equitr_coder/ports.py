@@ -548,6 +548,16 @@ class Preparation(Protocol):
         ...
 
 
+class GitTime(Protocol):
+    """Grows with every git command."""
+
+    @property
+    def ms(self) -> int: ...
+
+    @property
+    def commands(self) -> int: ...
+
+
 class Repository(Protocol):
     """Git, run by the host alone: hooks, signing, pagers, fsmonitor and prompts off; our identity only where the user
     has none. Raises `UserError` for what the user must mend (a broken repository, a full disk).
@@ -662,6 +672,10 @@ class Repository(Protocol):
 
     def git_dir(self) -> Path:
         """The repository's common git directory."""
+        ...
+
+    def measured(self) -> AbstractContextManager[GitTime]:
+        """Counts the git commands that this asyncio task, and tasks it starts, run while the context is open."""
         ...
 
 

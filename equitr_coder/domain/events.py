@@ -419,6 +419,28 @@ class ConflictResolved(EventBase):
     detail: str = ""
 
 
+class TimeSpan(Value):
+    """Something a task waited for, from `at` for `ms` milliseconds: `worktree` (one was made ready), `check` (a command
+    of the gate ran), `turn` (the merge queue was busy with another task).
+    """
+
+    kind: Literal["worktree", "check", "turn"]
+    at: datetime
+    ms: int
+
+
+class AttemptMeasured(EventBase):
+    """Where the host's time for an attempt went; recorded when it ends. Only the metrics read it."""
+
+    type: Literal["attempt_measured"] = "attempt_measured"
+    task: TaskId
+    attempt: int
+    git_ms: int = 0
+    """Sum over the git commands that ran for it; less than the clock shows where they ran side by side."""
+    git_commands: int = 0
+    spans: tuple[TimeSpan, ...] = ()
+
+
 class BudgetWarned(EventBase):
     """Once per account, at 80 % of its limit."""
 
@@ -500,6 +522,7 @@ Event = Annotated[
     | ConflictFound
     | ConflictChanged
     | ConflictResolved
+    | AttemptMeasured
     | BudgetWarned
     | BudgetReached
     | RunPaused

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import EpicId, RunId
+from equitr_coder.domain.metrics import RunMetrics
 from equitr_coder.domain.models import ModelInfo
 from equitr_coder.domain.money import ZERO, Price, Usage
 from equitr_coder.domain.run_view import LedgerRow
@@ -41,6 +42,14 @@ class CostQuery(Value):
     type: Literal["cost"] = "cost"
     run: str | None = None
     """A run id, an unambiguous beginning of one, or an epic id; None: every run of this workspace."""
+
+
+class MetricsQuery(Value):
+    """Where the time of one run went; from its log alone."""
+
+    type: Literal["metrics"] = "metrics"
+    run: str | None = None
+    """A run id, an unambiguous beginning of one, or an epic id; None: the newest run of this workspace."""
 
 
 class DiffQuery(Value):
@@ -93,6 +102,7 @@ Query = Annotated[
     | DoctorQuery
     | RunsQuery
     | CostQuery
+    | MetricsQuery
     | DiffQuery
     | FilesQuery
     | ProposalQuery
@@ -251,6 +261,11 @@ class CostAnswer(Value):
     """Runs whose log is damaged, or of a newer version: not in any figure."""
 
 
+class MetricsAnswer(Value):
+    type: Literal["metrics"] = "metrics"
+    metrics: RunMetrics
+
+
 class DiffAnswer(Value):
     type: Literal["diff"] = "diff"
     text: str
@@ -316,6 +331,7 @@ Answer = Annotated[
     | DoctorAnswer
     | RunsAnswer
     | CostAnswer
+    | MetricsAnswer
     | DiffAnswer
     | FilesAnswer
     | ProposalAnswer

@@ -401,7 +401,7 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.ConflictResolved():
             if (conflict := view.conflicts.get(event.conflict)) is not None:
                 conflict.state, conflict.resolved = ConflictState.RESOLVED, event
-        case e.MergeQueued() | e.MergeRejected() | e.BudgetReached() | e.ModelCallDelayed():
+        case e.MergeQueued() | e.MergeRejected() | e.BudgetReached() | e.ModelCallDelayed() | e.AttemptMeasured():
             pass
 
 

@@ -104,6 +104,7 @@ class Dispatcher:
                 call=call.id,
                 seen=self._events.view.sessions[self._desk.session].seen,
             )
+            started = time.monotonic()  # neither the permission nor the log are the tool's own time
             result = await tool.run(arguments, context)
         except ToolFailure as failure:
             result = ToolResult(for_model=str(failure), for_user=_first_line(str(failure)), is_error=True)

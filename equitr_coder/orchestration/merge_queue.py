@@ -6,7 +6,8 @@ the letter there, and is asked for again when it is not.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from fnmatch import fnmatch
 from typing import Any
 
@@ -19,6 +20,7 @@ from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.outcomes import HandIn, Proof, Resolver, SentBack
 from equitr_coder.orchestration.review import Reviewer
+from equitr_coder.orchestration.stopwatch import span
 from equitr_coder.ports import Clock, EventSink, EventStore, Repository
 
 _DONE_BEFORE = "No change of its own: done by earlier work, as its check proves."
@@ -89,7 +91,7 @@ class MergeQueue:
         refusal = await self._reviewer.review(hand_in.task, hand_in.attempt, candidate.old, candidate.commit, results)
         if refusal is not None:
             return await self._reject(hand_in, refusal)
-        async with self._turn:
+        async with self._my_turn():
             while candidate.old != self.tip:
                 moved = await self._candidate(hand_in)
                 if isinstance(moved, SentBack):
@@ -101,6 +103,15 @@ class MergeQueue:
                 candidate = moved
             await self._land(hand_in, candidate, results)
         return None
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[None]:
+        with span("turn"):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def _prove(self, hand_in: HandIn, candidate: _Candidate) -> tuple[Sequence[CheckResult], SentBack | None]:
         task = hand_in.task

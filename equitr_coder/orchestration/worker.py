@@ -18,8 +18,9 @@ from equitr_coder.orchestration import briefing
 from equitr_coder.orchestration.advice import Advice, Quota
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.outcomes import HandIn, SentBack
+from equitr_coder.orchestration.stopwatch import Stopwatch, stopwatch
 from equitr_coder.orchestration.worktrees import Worktrees
-from equitr_coder.ports import AgentOrder, AgentSpawner, EventSink, Repository, ToolEnd, Workspace
+from equitr_coder.ports import AgentOrder, AgentSpawner, Clock, EventSink, Repository, ToolEnd, Workspace
 
 _LOST = "git has no longer the files that its last step left (a ref under refs/equitr/keep/ is gone)"
 _MARKERS = ("<<<<<<< ", "=======", ">>>>>>> ")
@@ -67,6 +68,7 @@ class TaskWorker:
         spawner: AgentSpawner,
         queue: MergeQueue,
         events: EventSink,
+        clock: Clock,
         open_workspace: Callable[[Path], Workspace],
     ) -> None:
         self._terms = terms
@@ -75,6 +77,7 @@ class TaskWorker:
         self._spawner = spawner
         self._queue = queue
         self._events = events
+        self._clock = clock
         self._open_workspace = open_workspace
         self._quota = Quota(events, terms.max_run_escalations)
 
@@ -86,6 +89,10 @@ class TaskWorker:
                 a resume goes on in the middle of its attempt.
             ModelError: the provider is of no use at the moment; likewise.
         """
+        with stopwatch(self._repository, self._clock) as watch:
+            await self._work(task, watch)
+
+    async def _work(self, task: Task, watch: Stopwatch) -> None:
         view = self._events.view.tasks[task.id]
         while True:
             if view.state not in (TaskState.WORKING, TaskState.REVIEW):
@@ -98,7 +105,9 @@ class TaskWorker:
             refusal = await self._attempt(task, view)
             if refusal is None:
                 await self._worktrees.close(task.id)
+                await self._events.record(watch.take(task.id, view.attempt))
                 return
+            await self._events.record(watch.take(task.id, view.attempt))
             if refusal.reason is StopReason.CHECK_UNPROVEN:
                 await self._change(task, TaskState.FAILED, view, refusal)
                 return

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CommitId, TaskId, TreeId
+from equitr_coder.orchestration.stopwatch import span
 from equitr_coder.ports import Place, Preparation, Repository
 
 
@@ -44,10 +45,11 @@ class Worktrees:
     async def open(self, task: TaskId, base: CommitId, tree: TreeId | None = None) -> Path:
         """The task's worktree at `base`, or with the content of `tree` on top of it."""
         path = self.path(task)
-        await self._repository.add_worktree(path, base)
-        if tree is not None:
-            await self._repository.restore(path, tree)
-        await self._preparation.prepare(self.place(path))
+        with span("worktree"):
+            await self._repository.add_worktree(path, base)
+            if tree is not None:
+                await self._repository.restore(path, tree)
+            await self._preparation.prepare(self.place(path))
         return path
 
     async def reset(self, task: TaskId, base: CommitId, tree: TreeId) -> Path:
@@ -63,9 +65,10 @@ class Worktrees:
         """A checkout of exactly `commit`, prepared, for one check at a time."""
         path = await self._gates.get()
         try:
-            await self._repository.add_worktree(path, commit)
-            place = self.place(path)
-            await self._preparation.prepare(place)
+            with span("worktree"):
+                await self._repository.add_worktree(path, commit)
+                place = self.place(path)
+                await self._preparation.prepare(place)
             yield place
         finally:
             self._gates.put_nowait(path)

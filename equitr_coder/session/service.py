@@ -16,6 +16,7 @@ from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import ModelErrorKind, UserError
 from equitr_coder.domain.events import Event, MessageAdded, ModelCallFailed, RunResumed, RunStarted, TaskChanged
 from equitr_coder.domain.ids import RunId, epic_id, new_id
+from equitr_coder.domain.metrics import measure
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.ports import Clock, EventStore, Repository, RepoState, ShownDelta
@@ -307,6 +308,8 @@ class LocalRunApi:
                 return answers.runs_answer(wanted, self._store.is_owned, unreadable=unreadable)
             case q.CostQuery():
                 return await self._cost(query.run)
+            case q.MetricsQuery():
+                return await self._metrics(query.run)
             case q.DiffQuery():
                 return await answers.diff_answer(await self.view(query.run), self._repository, self._checkout)
             case _:
@@ -318,6 +321,15 @@ class LocalRunApi:
             return answers.cost_answer(views, is_one_run=False, unreadable=unreadable)
         found = await self._money(answers.find_run(name, await self._store.runs(str(self._checkout))))
         return answers.cost_answer([found] if found.seq else [], is_one_run=True)
+
+    async def _metrics(self, name: str | None) -> q.MetricsAnswer:
+        rows = await self._store.runs(str(self._checkout))
+        if not rows:
+            raise UserError("there is no run here yet", hint="equitrcoder chat -M starts one with workers")
+        events = await self._store.read(rows[0].run if name is None else answers.find_run(name, rows))
+        if not events:
+            raise UserError("the run has not begun yet", hint="equitrcoder runs lists what has")
+        return q.MetricsAnswer(metrics=measure(events))
 
     async def _money(self, run: RunId) -> RunView:
         """A view without transcripts, which money does not need."""

@@ -306,6 +306,7 @@ class EpicRun:
             spawner=kit.spawner,
             queue=queue,
             events=kit.events,
+            clock=kit.clock,
             open_workspace=kit.open_workspace,
         )
         supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)

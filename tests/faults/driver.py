@@ -4,7 +4,6 @@
 `[kind, when, number]`, and `counts` a file that is told how often each kind of point was passed.
 """
 
-import asyncio
 import inspect
 import json
 import os
@@ -27,7 +26,7 @@ from equitr_coder.domain.models import Delta, ModelRequest, Reply
 from equitr_coder.ports import EventStore, Executor, ModelClient, Repository, RunApi
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.faults.points import EXECUTOR, FILES, GIT_QUESTIONS, REPOSITORY, STORE  # noqa: E402 - run as a script
+from tests.faults.points import EXECUTOR, FILES, GIT_QUESTIONS, REPOSITORY, STORE
 
 
 class Points:
@@ -118,8 +117,8 @@ def tap_git(points: Points) -> None:
         points.leave(kind, number)
         return output
 
-    setattr(child, "_start", tapped_start)
-    setattr(process, "run_child", tapped_run)
+    child._start = tapped_start
+    process.run_child = tapped_run
 
 
 def tap_files(points: Points) -> None:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from equitr_coder.adapters.git.files import FileOps
 from equitr_coder.adapters.git.identity import Identity, find_identity
 from equitr_coder.adapters.git.intent import Journal
 from equitr_coder.adapters.git.landing import Landings
+from equitr_coder.adapters.git.meter import measured
 from equitr_coder.adapters.git.process import GitProcess
 from equitr_coder.adapters.git.reversal import take_back
 from equitr_coder.adapters.git.runner import Git
@@ -20,7 +22,7 @@ from equitr_coder.adapters.git.worktrees import Worktrees, is_made_by_us
 from equitr_coder.adapters.git.writable import check_writable
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId, RunId, TreeId
-from equitr_coder.ports import Landing, MergeForecast, RepoState
+from equitr_coder.ports import GitTime, Landing, MergeForecast, RepoState
 
 
 async def open_repository(root: Path, *, home: Path, store: Journal, shadow_ok: bool) -> "GitRepository":
@@ -208,6 +210,9 @@ class GitRepository:
         if self._opened is None:
             return shadow_of(self._root, self._home).common_dir
         return self._opened.checkout.common_dir
+
+    def measured(self) -> AbstractContextManager[GitTime]:
+        return measured()
 
     async def _open_real(self) -> Git:
         """As `open`, and never the shadow."""
