@@ -142,8 +142,10 @@ class User:
             path = self.repo / "src" / f"part{number % 20}" / f"module{number}.py"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f'"""Module {number}."""\n' * 20)
+        self.git("config", "user.name", "b")
+        self.git("config", "user.email", "b@localhost")
         self.git("add", "-A")
-        self.git("-c", "user.name=b", "-c", "user.email=b@localhost", "commit", "-qm", "start")
+        self.git("commit", "-qm", "start")
 
     def git(self, *arguments: str) -> None:
         subprocess.run(["git", *arguments], cwd=self.repo, env=self.environ, check=True)

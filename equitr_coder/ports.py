@@ -456,6 +456,8 @@ class Place:
     git_dir: Path | None = None
     links: Mapping[str, Path] = field(default_factory=dict)
     """Relative path -> folder outside that appears there read-only (`node_modules`, a virtual environment)."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The worktree's own: its number and ports. No part of what `environment_hash` says."""
 
 
 class Executor(Protocol):
@@ -536,6 +538,29 @@ class Landing:
     command: str = ""
 
 
+class Lease(Protocol):
+    """What one worktree has to itself as long as it is used."""
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """For the environment of its commands: `EQUITR_WORKTREE` (a number) and the ports that the project names."""
+        ...
+
+    def release(self) -> None:
+        """Others may have it; safe to call twice. The kernel does it when the process dies."""
+        ...
+
+
+class Leases(Protocol):
+    def take(self) -> Lease:
+        """Different from every other lease that is held on this machine.
+
+        Raises:
+            UserError: no port is free.
+        """
+        ...
+
+
 class Preparation(Protocol):
     """Puts what git does not carry into a worktree, as `.equitr/worktree.yaml` says."""
 
@@ -577,6 +602,10 @@ class Repository(Protocol):
         """A linked worktree at `path`, detached at `commit`. An existing one there is reset to it instead, and
         cleaned of every untracked file, ignored ones included: nothing of an earlier use stays.
         """
+        ...
+
+    async def move_worktree(self, old: Path, new: Path) -> bool:
+        """Rename a worktree of ours, its files untouched; False when there is none at `old`, or something at `new`."""
         ...
 
     async def remove_worktree(self, path: Path) -> None: ...
@@ -632,8 +661,8 @@ class Repository(Protocol):
         """Path -> `created`, `modified` or `deleted`, lines added, lines removed (0 and 0 for binary files)."""
         ...
 
-    async def keep(self, ref: str, tree: TreeId) -> None:
-        """Let `ref` (a full name under `refs/equitr/`) name `tree`, whatever it named."""
+    async def keep(self, ref: str, object_id: TreeId | CommitId) -> None:
+        """Let `ref` (a full name under `refs/equitr/`) name it, whatever it named: git never throws that away."""
         ...
 
     async def put_back(self, root: Path, before: TreeId, paths: Collection[str]) -> TreeId:
@@ -842,6 +871,8 @@ class AgentOrder:
     """Paths that only the host writes: the planning documents."""
     tree: TreeId | None = None
     """The tree the session starts from, when its steps are to be recorded with their trees."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """For the environment of its commands."""
 
 
 @frozen
@@ -948,6 +979,8 @@ class RunTerms:
     max_run_escalations: int = 20
     has_stronger_attempt: bool = False
     independent_tests: bool = False
+    worktree_pool: int = 0
+    """Worktrees kept for the next run."""
     workflow_limit: Decimal | None = None
     """US dollars for a run of this kind, beside its own budget."""
 
@@ -963,6 +996,7 @@ class RunKit:
     repository: Repository
     executor: Executor
     preparation: Preparation
+    leases: Leases
     spawner: AgentSpawner
     budget: BudgetGate
     approvals: Approvals

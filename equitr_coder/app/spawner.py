@@ -213,7 +213,13 @@ class Spawner:
     ) -> Toolset:
         links = {} if order.in_place else self._links  # in the checkout itself they are where they are
         workspace = LocalWorkspace(order.root, links=links)
-        place = Place(root=order.root, stands_for=self._checkout, git_dir=self._repository.git_dir(), links=self._links)
+        place = Place(
+            root=order.root,
+            stands_for=self._checkout,
+            git_dir=self._repository.git_dir(),
+            links=self._links,
+            variables=order.variables,
+        )
         tools: list[Tool] = [
             ReadFile(workspace, outputs),
             WriteFile(workspace),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from equitr_coder.adapters.keys.environment import EnvironmentKeys
 from equitr_coder.adapters.local.clock import SystemClock
+from equitr_coder.adapters.local.leases import LocalLeases
 from equitr_coder.adapters.local.preparation import PreparationPlan, WorktreePreparation
 from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.adapters.models.router import ModelRouter
@@ -218,6 +219,7 @@ class Workshop:
             repository=self.repository,
             executor=executor,
             preparation=preparation,
+            leases=LocalLeases(self.home / "leases", ports=setup.ports),
             spawner=spawner,
             budget=budget,
             approvals=approvals,
@@ -266,6 +268,7 @@ class Workshop:
             max_run_escalations=self.settings.orchestrator.max_run_escalations,
             has_stronger_attempt=self.settings.orchestrator.stronger_attempt,
             independent_tests=checks.independent_tests,
+            worktree_pool=self.settings.orchestrator.worktree_pool,
             workflow_limit=self._limits(view).workflow,
         )
 

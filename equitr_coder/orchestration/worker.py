@@ -163,8 +163,7 @@ class TaskWorker:
         start = await self._repository.commit_tree(
             tree, [base], f"{task.id}: start of attempt {attempt}", at=self._last_call(task, attempt - 1)
         )
-        ref = f"{self._terms.ref_prefix}{task.id}.{attempt}-start"
-        await self._repository.move_ref(ref, start, await self._repository.resolve(ref))
+        await self._repository.keep(f"{self._terms.ref_prefix}{task.id}.{attempt}-start", start)
 
     async def _attempt(self, task: Task, view: TaskView) -> SentBack | None:
         if view.state is TaskState.WORKING:
@@ -265,6 +264,7 @@ class TaskWorker:
             approved_commands=checks,
             protected=self._terms.document_paths,
             tree=view.tree,
+            variables=self._worktrees.place(root).variables,
         )
 
     async def _take_in(self, task: Task, view: TaskView, end: ToolEnd) -> SentBack | None:
@@ -284,9 +284,7 @@ class TaskWorker:
             author=f"{self._terms.names[task.id]} <equitrcoder@localhost>",
             at=self._last_call(task, view.attempt),
         )
-        ref = f"{self._terms.ref_prefix}{task.id}.{view.attempt}"
-        kept = await self._repository.resolve(ref)
-        await self._repository.move_ref(ref, commit, kept)
+        await self._repository.keep(f"{self._terms.ref_prefix}{task.id}.{view.attempt}", commit)
         await self._events.record(
             TaskChanged(
                 task=task.id,

@@ -18,6 +18,7 @@ from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.supervisor import Supervisor
 from equitr_coder.orchestration.worker import TaskWorker, WorkerTerms
+from equitr_coder.orchestration.worktree_pool import WorktreePool
 from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
 from equitr_coder.planning.conversation import Conversation
 from equitr_coder.planning.documents import render_todos, todos_of
@@ -245,12 +246,18 @@ class EpicRun:
         assert plan is not None
         assert branch is not None
         await kit.store.clear_journal(self._branch_journal)  # the approval is recorded, and with it the branch
+        pool = WorktreePool(
+            repository=kit.repository, store=kit.store, workspace=kit.worktrees, size=kit.terms.worktree_pool
+        )
+        await pool.reclaim()
         worktrees = Worktrees(
             repository=kit.repository,
             places=RunPlaces(
                 root=kit.worktrees / view.run, checkout=kit.checkout, git_dir=kit.repository.git_dir(), links=kit.links
             ),
             preparation=kit.preparation,
+            pool=pool,
+            leases=kit.leases,
             gate_slots=view.options.max_workers,
         )
         documents = {name: document.content for name, document in view.documents.items()}
@@ -310,9 +317,12 @@ class EpicRun:
             open_workspace=kit.open_workspace,
         )
         supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
-        stop = await supervisor.run()
-        if stop is None:
-            await worktrees.close_all()
+        try:
+            stop = await supervisor.run()
+            if stop is None:
+                await worktrees.close_all()
+        finally:
+            worktrees.release()
         return stop
 
     # ---------------------------------------------------------------- land

@@ -12,6 +12,7 @@ from equitr_coder.adapters.git.creation import create_repository, make_first_com
 from equitr_coder.adapters.git.files import FileOps
 from equitr_coder.adapters.git.identity import Identity, find_identity
 from equitr_coder.adapters.git.intent import Journal
+from equitr_coder.adapters.git.known_objects import KnownObjects
 from equitr_coder.adapters.git.landing import Landings
 from equitr_coder.adapters.git.meter import measured
 from equitr_coder.adapters.git.process import GitProcess
@@ -57,6 +58,7 @@ class GitRepository:
         self._snapshots = Snapshots(self._home)
         self._worktrees = Worktrees(self._home)
         self._landings = Landings(home=self._home, journal=store, files=self._files)
+        self._known = KnownObjects()
         self._opened: Git | None = None
         self._last: tuple[Checkout, tuple[object, ...]] | None = None
         self._identity = Identity(is_known=False)
@@ -112,10 +114,13 @@ class GitRepository:
         return await refs.resolve(await self.open(), ref)
 
     async def tree_of(self, commit: CommitId) -> TreeId:
-        return await trees.tree_of(await self.open(), commit)
+        return await self._known.tree_of(await self.open(), commit)
 
     async def add_worktree(self, path: Path, commit: CommitId) -> None:
         await self._worktrees.add(await self._open_real(), path, commit)
+
+    async def move_worktree(self, old: Path, new: Path) -> bool:
+        return await self._worktrees.move(await self._open_real(), old, new)
 
     async def remove_worktree(self, path: Path) -> None:
         await self._worktrees.remove(await self._open_real(), path)
@@ -148,22 +153,23 @@ class GitRepository:
         git = await self.open()
         if not self._identity.is_known:
             self._identity = await find_identity(git)
-        return await trees.commit_tree(
+        commit = await trees.commit_tree(
             git, tree, parents=parents, message=message, identity=self._identity, author=author, at=at
         )
+        self._known.note_commit(commit, tree, parents)
+        return commit
 
     async def tree_with(self, base: TreeId, files: Mapping[str, bytes | None]) -> TreeId:
         return await trees.tree_with(await self.open(), base, files)
 
     async def forecast(self, ours: CommitId, theirs: CommitId) -> MergeForecast:
-        return await trees.forecast(await self.open(), ours, theirs)
+        return self._known.fast_forward(ours, theirs) or await trees.forecast(await self.open(), ours, theirs)
 
     async def move_ref(self, ref: str, new: CommitId, old: CommitId | None) -> bool:
         return await refs.move_ref(await self.open(), ref, new, old=old)
 
-    async def keep(self, ref: str, tree: TreeId) -> None:
-        """Let `ref` (a full name under `refs/equitr/`) name `tree`, whatever it named: git never throws that away."""
-        await refs.keep(await self.open(), ref, tree)
+    async def keep(self, ref: str, object_id: TreeId | CommitId) -> None:
+        await refs.keep(await self.open(), ref, object_id)
 
     async def delete_ref(self, ref: str) -> None:
         await refs.delete_ref(await self.open(), ref)
@@ -172,7 +178,7 @@ class GitRepository:
         return await refs.refs_below(await self.open(), prefix)
 
     async def changed(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, str]:
-        return await trees.changed(await self.open(), old, new)
+        return await self._known.changed(await self.open(), old, new)
 
     async def file_changes(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, tuple[str, int, int]]:
         """Path -> `created`, `modified` or `deleted`, lines added, lines removed; binary files count as (0, 0)."""
