@@ -24,6 +24,7 @@ _TABLE = {
     "runs": ("runs", "runs", "List the runs of this workspace."),
     "resume": ("runs", "resume", "Go on with an unfinished run."),
     "cost": ("cost", "cost", "Show where the money went, and how forecasts did."),
+    "escalations": ("escalations", "escalations", "Show what went to the supervisor, and what came of it."),
     "models": ("workspace", "models", "Show the configured models, or what an endpoint offers."),
     "config-cmd": ("workspace", "config_cmd", "Show the configuration and where each value comes from."),
     "trust": ("workspace", "trust", "Accept this workspace's .equitr folder as it is now."),

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import EpicId, RunId
 from equitr_coder.domain.models import ModelInfo
@@ -41,6 +42,12 @@ class CostQuery(Value):
     type: Literal["cost"] = "cost"
     run: str | None = None
     """A run id, an unambiguous beginning of one, or an epic id; None: every run of this workspace."""
+
+
+class EscalationsQuery(Value):
+    type: Literal["escalations"] = "escalations"
+    run: str | None = None
+    """As in `CostQuery`."""
 
 
 class DiffQuery(Value):
@@ -93,6 +100,7 @@ Query = Annotated[
     | DoctorQuery
     | RunsQuery
     | CostQuery
+    | EscalationsQuery
     | DiffQuery
     | FilesQuery
     | ProposalQuery
@@ -251,6 +259,14 @@ class CostAnswer(Value):
     """Runs whose log is damaged, or of a newer version: not in any figure."""
 
 
+class EscalationsAnswer(Value):
+    type: Literal["escalations"] = "escalations"
+    rows: tuple[EscalationRow, ...]
+    """Runs newest first; of a run in the order in which they were asked."""
+    unreadable: tuple[RunId, ...] = ()
+    """Runs whose log is damaged, or of a newer version."""
+
+
 class DiffAnswer(Value):
     type: Literal["diff"] = "diff"
     text: str
@@ -316,6 +332,7 @@ Answer = Annotated[
     | DoctorAnswer
     | RunsAnswer
     | CostAnswer
+    | EscalationsAnswer
     | DiffAnswer
     | FilesAnswer
     | ProposalAnswer

@@ -14,6 +14,7 @@ from equitr_coder.domain import commands as c
 from equitr_coder.domain import queries as q
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import ModelErrorKind, UserError
+from equitr_coder.domain.escalations import EscalationRow, escalation_rows
 from equitr_coder.domain.events import Event, MessageAdded, ModelCallFailed, RunResumed, RunStarted, TaskChanged
 from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.run_view import RunView, fold
@@ -307,6 +308,8 @@ class LocalRunApi:
                 return answers.runs_answer(wanted, self._store.is_owned, unreadable=unreadable)
             case q.CostQuery():
                 return await self._cost(query.run)
+            case q.EscalationsQuery():
+                return await self._escalations(query.run)
             case q.DiffQuery():
                 return await answers.diff_answer(await self.view(query.run), self._repository, self._checkout)
             case _:
@@ -318,6 +321,19 @@ class LocalRunApi:
             return answers.cost_answer(views, is_one_run=False, unreadable=unreadable)
         found = await self._money(answers.find_run(name, await self._store.runs(str(self._checkout))))
         return answers.cost_answer([found] if found.seq else [], is_one_run=True)
+
+    async def _escalations(self, name: str | None) -> q.EscalationsAnswer:
+        index = await self._store.runs(str(self._checkout))
+        rows: list[EscalationRow] = []
+        unreadable: list[RunId] = []
+        for run in [row.run for row in index] if name is None else [answers.find_run(name, index)]:
+            try:
+                rows += escalation_rows(await self._store.read(run, transcripts=False))
+            except UserError:
+                if name is not None:
+                    raise
+                unreadable.append(run)
+        return q.EscalationsAnswer(rows=tuple(rows), unreadable=tuple(unreadable))
 
     async def _money(self, run: RunId) -> RunView:
         """A view without transcripts, which money does not need."""
