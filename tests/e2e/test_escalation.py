@@ -547,3 +547,52 @@ def test_what_the_supervisor_said_before_a_kill_is_not_paid_for_again(stage: Ope
     last = json.dumps(user.asked("weak")[-1].messages)
     assert last.count("Write a.txt.") == 1
     assert last.count("going round in circles: the same call") == 1
+
+
+def test_escalations_shows_each_question_with_its_price_and_what_came_of_it(stage: OpenStage) -> None:
+    user = stage(
+        [
+            plans(task("T1"), task("T2")),
+            worker("T1", says("", writes(file_of("T1"), "T1-built\n"), hands_in()), first=["Attempt 1"]),
+            worker("T1", calls("ask_supervisor", question="Which word?", files=["README.md"]), says("", hands_in())),
+            builds("T2"),
+            advises("The first line.\nThe second line."),
+        ]
+    )
+    ended = user.run(*PLANNED, "--output", "stream-json", "build words")
+    assert ended.code == 0, ended.brief
+    [paid] = ended.of("escalation_answered")
+
+    text = user.run("escalations", "epic-001")
+    data = user.run("escalations", "--output", "json")
+
+    assert text.code == data.code == 0, text.brief + data.brief
+    for told in (
+        "1 question to the supervisor",
+        "T1 worker_1, attempt 1: asked (tool)",
+        "Which word?",
+        "README.md",
+        "The first line. The second line.",
+        "attempt 1 was sent back (no_change)",
+    ):
+        assert told in text.out, text.out
+    [row] = data.result["escalations"]
+    assert (row["task"], row["agent"], row["attempt"], row["trigger"]) == ("T1", "worker_1", 1, "tool")
+    assert (row["question"], row["files"]) == ("Which word?", ["README.md"])
+    assert row["answer"] == "The first line.\nThe second line."
+    assert Decimal(row["usd"]) == Decimal(paid["usd"]) > 0
+    assert (row["next"], row["next_attempt"], row["reason"]) == ("sent_back", 1, "no_change")
+
+
+def test_escalations_of_nothing_and_of_an_unknown_run(stage: OpenStage) -> None:
+    user = stage([says("Hello.")])
+
+    before = user.run("escalations")
+    assert user.run("chat", "hello").code == 0
+    after = user.run("escalations", "--output", "json")
+    unknown = user.run("escalations", "epic-009")
+
+    assert (before.code, before.out.strip()) == (0, "No question has gone to the supervisor.")
+    assert after.result == {"escalations": [], "unreadable": []}
+    assert unknown.code == 2
+    assert len(unknown.err.strip().splitlines()) == 2
