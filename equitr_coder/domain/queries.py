@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import EpicId, RunId
 from equitr_coder.domain.metrics import RunMetrics
@@ -50,6 +51,12 @@ class MetricsQuery(Value):
     type: Literal["metrics"] = "metrics"
     run: str | None = None
     """A run id, an unambiguous beginning of one, or an epic id; None: the newest run of this workspace."""
+
+
+class EscalationsQuery(Value):
+    type: Literal["escalations"] = "escalations"
+    run: str | None = None
+    """As in `CostQuery`."""
 
 
 class DiffQuery(Value):
@@ -103,6 +110,7 @@ Query = Annotated[
     | RunsQuery
     | CostQuery
     | MetricsQuery
+    | EscalationsQuery
     | DiffQuery
     | FilesQuery
     | ProposalQuery
@@ -266,6 +274,14 @@ class MetricsAnswer(Value):
     metrics: RunMetrics
 
 
+class EscalationsAnswer(Value):
+    type: Literal["escalations"] = "escalations"
+    rows: tuple[EscalationRow, ...]
+    """Runs newest first; of a run in the order in which they were asked."""
+    unreadable: tuple[RunId, ...] = ()
+    """Runs whose log is damaged, or of a newer version."""
+
+
 class DiffAnswer(Value):
     type: Literal["diff"] = "diff"
     text: str
@@ -332,6 +348,7 @@ Answer = Annotated[
     | RunsAnswer
     | CostAnswer
     | MetricsAnswer
+    | EscalationsAnswer
     | DiffAnswer
     | FilesAnswer
     | ProposalAnswer

@@ -240,6 +240,6 @@ class Advice:
 
 def _no_more(limit: int, where: str) -> str:
     return (
-        f"The supervisor has answered {limit} questions {where} already; there are no more. Go on with what you know, "
-        "or hand in and say in the summary what is unsolved."
+        f"There are no more questions to the supervisor {where}: its limit of {limit} is reached. Go on with what you "
+        "know, or hand in and say in the summary what is unsolved."
     )

@@ -9,7 +9,7 @@ from equitr_coder.presentation.cost_data import use_data
 from equitr_coder.presentation.cost_forecast import forecast_data, with_what_is_left
 from equitr_coder.presentation.figures import exact
 from equitr_coder.presentation.states import is_proven, sync_state, waits_for
-from equitr_coder.presentation.summary import next_step
+from equitr_coder.presentation.summary import agent_of, next_step
 
 
 def outcome(view: RunView) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _task(view: RunView, task: TaskView) -> dict[str, Any]:
         "title": view.plan.task(task.id).title if view.plan is not None else "",
         "state": task.state.value,
         "attempts": task.attempt,
-        "agent": task.agent,
+        "agent": agent_of(view, task),
         "reason": task.reason.value if task.reason else None,
         "detail": task.detail,
         "next": next_step(view, task.reason) or None if task.state in (TaskState.FAILED, TaskState.BLOCKED) else None,

@@ -14,6 +14,7 @@ from equitr_coder.domain import commands as c
 from equitr_coder.domain import queries as q
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import ModelErrorKind, UserError
+from equitr_coder.domain.escalations import EscalationRow, escalation_rows
 from equitr_coder.domain.events import Event, MessageAdded, ModelCallFailed, RunResumed, RunStarted, TaskChanged
 from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.metrics import measure
@@ -310,6 +311,8 @@ class LocalRunApi:
                 return await self._cost(query.run)
             case q.MetricsQuery():
                 return await self._metrics(query.run)
+            case q.EscalationsQuery():
+                return await self._escalations(query.run)
             case q.DiffQuery():
                 return await answers.diff_answer(await self.view(query.run), self._repository, self._checkout)
             case _:
@@ -330,6 +333,19 @@ class LocalRunApi:
         if not events:
             raise UserError("the run has not begun yet", hint="equitrcoder runs lists what has")
         return q.MetricsAnswer(metrics=measure(events))
+
+    async def _escalations(self, name: str | None) -> q.EscalationsAnswer:
+        index = await self._store.runs(str(self._checkout))
+        rows: list[EscalationRow] = []
+        unreadable: list[RunId] = []
+        for run in [row.run for row in index] if name is None else [answers.find_run(name, index)]:
+            try:
+                rows += escalation_rows(await self._store.read(run, transcripts=False))
+            except UserError:
+                if name is not None:
+                    raise
+                unreadable.append(run)
+        return q.EscalationsAnswer(rows=tuple(rows), unreadable=tuple(unreadable))
 
     async def _money(self, run: RunId) -> RunView:
         """A view without transcripts, which money does not need."""
