@@ -47,6 +47,8 @@ class TaskView:
     history: list[tuple[int, StopReason | None, str]] = field(default_factory=list)
     """What became of earlier attempts: number, reason, detail."""
     assigned: e.TaskAssigned | None = None
+    profiles: dict[int, str] = field(default_factory=dict)
+    """Attempt -> the worker profile that made it."""
 
 
 @dataclass
@@ -416,6 +418,8 @@ def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
     task.tree = event.tree or task.tree
     task.base = event.base or task.base
     task.commit = event.commit or task.commit
+    if event.profile is not None:
+        task.profiles[event.attempt] = event.profile
     if event.state is TaskState.WORKING and task.started is None:
         task.started = event.at
     if event.state.is_final:

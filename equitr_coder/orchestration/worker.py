@@ -11,6 +11,7 @@ from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, Tree
 from equitr_coder.domain.models import Purpose, UserMessage
 from equitr_coder.domain.run_view import TaskView
 from equitr_coder.domain.runs import RunOptions
+from equitr_coder.domain.strengths import WORKER
 from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES, AttemptDeadline
 from equitr_coder.engine.step_trees import is_readable
 from equitr_coder.orchestration import briefing
@@ -127,6 +128,7 @@ class TaskWorker:
                 worktree=str(path),
                 tree=tree,
                 base=base,
+                profile=view.assigned.profile if view.assigned is not None else WORKER,
             ),
         )
 
@@ -203,7 +205,7 @@ class TaskWorker:
     def _order(self, task: Task, view: TaskView, root: Path, guidance: str | None) -> AgentOrder:
         checks = self._queue.checks(task)
         return AgentOrder(
-            profile="worker",
+            profile=view.profiles.get(view.attempt, WORKER),
             session=SessionId(f"{task.id}.{view.attempt}"),
             agent=self._terms.names[task.id],
             task=task.id,
