@@ -29,6 +29,7 @@ from equitr_coder.domain.models import (
 from equitr_coder.domain.money import Price, Usage
 from equitr_coder.domain.queries import Answer, Query
 from equitr_coder.domain.run_view import RunView
+from equitr_coder.domain.strengths import Candidate
 from equitr_coder.domain.tools import ToolEnd as ToolEnd  # noqa: PLC0414 - part of this contract
 
 # ---------------------------------------------------------------- the door
@@ -981,6 +982,8 @@ class RunTerms:
     independent_tests: bool = False
     worktree_pool: int = 0
     """Worktrees kept for the next run."""
+    workers: tuple[Candidate, ...] = ()
+    """The worker profiles that tasks can be given to."""
     workflow_limit: Decimal | None = None
     """US dollars for a run of this kind, beside its own budget."""
 

@@ -24,6 +24,7 @@ from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
+from equitr_coder.domain.strengths import Candidate
 from equitr_coder.engine.model_call import Providers
 from equitr_coder.engine.outages import Outages
 from equitr_coder.ports import (
@@ -42,6 +43,7 @@ from equitr_coder.settings.layers import LoadedSettings
 from equitr_coder.settings.profiles import load_profiles
 from equitr_coder.settings.schema import Settings, require_models
 from equitr_coder.settings.worktree import worktree_setup
+from equitr_coder.tools.hand_in import HandIn
 
 
 class Workshop:
@@ -149,6 +151,18 @@ class Workshop:
             project = self.loaded.project
             self._profiles = load_profiles(home=self.home, project=project, known_tools=TOOL_NAMES)
         return self._profiles
+
+    def workers(self) -> tuple[Candidate, ...]:
+        """The profiles that tasks can be given to: workers that can hand in.
+
+        Raises:
+            UserError: as for `profiles`.
+        """
+        return tuple(
+            Candidate(profile.name, profile.specialization)
+            for profile in self.profiles().values()
+            if profile.role == "worker" and HandIn.spec.name in profile.tools
+        )
 
     def _names(self, override: str | None, *, multi_agent: bool) -> tuple[str | None, str | None]:
         """The override names the one model, or the supervisor; the worker's too unless it is configured apart."""
@@ -269,6 +283,7 @@ class Workshop:
             has_stronger_attempt=self.settings.orchestrator.stronger_attempt,
             independent_tests=checks.independent_tests,
             worktree_pool=self.settings.orchestrator.worktree_pool,
+            workers=self.workers(),
             workflow_limit=self._limits(view).workflow,
         )
 

@@ -2,8 +2,9 @@
 
 Order that every log keeps (asserted by `testing.assert_well_formed`): `run_started` is first; a
 `model_call_reserved` precedes its `model_call_settled` or `model_call_failed`, of which there is exactly one; a
-`tool_called` precedes its `tool_returned`; a `question_asked` or `approval_requested` precedes its answer; nothing but
-`run_resumed` follows `run_finished` or `run_paused`. `seq` counts from 1 within a run, without gaps.
+`tool_called` precedes its `tool_returned`; a `question_asked` or `approval_requested` precedes its answer; after
+`run_finished` or `run_paused` comes nothing but `run_resumed`, and before it the `task_assigned` that a person gives
+meanwhile. `seq` counts from 1 within a run, without gaps.
 """
 
 from datetime import datetime
@@ -148,6 +149,8 @@ class TaskChanged(EventBase):
     commit: CommitId | None = None
     tier: Tier | None = None
     """Whose model does the attempt, when it is not the worker's own."""
+    profile: str | None = None
+    """Worker profile of the attempt that begins; None for `worker` in logs of earlier versions."""
 
 
 class ModelCallReserved(AgentEvent):

@@ -49,6 +49,8 @@ class TaskView:
     tier: Tier | None = None
     """Whose model does the current attempt, when it is not the worker's own."""
     assigned: e.TaskAssigned | None = None
+    profiles: dict[int, str] = field(default_factory=dict)
+    """Attempt -> the worker profile that made it."""
 
 
 @dataclass
@@ -434,6 +436,8 @@ def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
     task.commit = event.commit or task.commit
     if event.state is TaskState.WORKING:
         task.tier = event.tier
+    if event.profile is not None:
+        task.profiles[event.attempt] = event.profile
     if event.state is TaskState.WORKING and task.started is None:
         task.started = event.at
     if event.state.is_final:

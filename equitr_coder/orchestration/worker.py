@@ -12,6 +12,7 @@ from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, Tree
 from equitr_coder.domain.models import Purpose, Tier, UserMessage
 from equitr_coder.domain.run_view import TaskView
 from equitr_coder.domain.runs import RunOptions
+from equitr_coder.domain.strengths import WORKER
 from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES, AttemptDeadline
 from equitr_coder.engine.step_trees import is_readable
 from equitr_coder.orchestration import briefing
@@ -155,6 +156,7 @@ class TaskWorker:
                 tree=tree,
                 base=base,
                 tier=Tier.STRONG if self._terms.is_stronger(attempt) else None,
+                profile=view.assigned.profile if view.assigned is not None else WORKER,
             ),
         )
 
@@ -240,7 +242,7 @@ class TaskWorker:
         checks = self._queue.checks(task)
         is_stronger = self._terms.is_stronger(view.attempt)
         return AgentOrder(
-            profile="worker",
+            profile=view.profiles.get(view.attempt, WORKER),
             session=SessionId(f"{task.id}.{view.attempt}"),
             agent=self._terms.names[task.id],
             task=task.id,

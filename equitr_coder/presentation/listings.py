@@ -18,7 +18,15 @@ from equitr_coder.domain.queries import (
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.presentation.cost_forecast import epic_forecast_lines
 from equitr_coder.presentation.figures import dollars, limit, price, since
-from equitr_coder.presentation.states import run_state, run_tone, sync_state, task_state, task_tone, waits_for
+from equitr_coder.presentation.states import (
+    run_state,
+    run_tone,
+    state_word,
+    sync_state,
+    task_glyph,
+    task_tone,
+    waits_for,
+)
 from equitr_coder.presentation.tables import fits, table
 from equitr_coder.presentation.text import Line, Tone, cells, prose, shown_on_one_line
 
@@ -96,7 +104,10 @@ def epic_lines(view: RunView) -> list[Line]:
     for task in view.tasks.values():
         entry = plan.task(task.id)
         reason = f" ({task.reason.value})" if task.reason and task.state is not TaskState.DONE else ""
-        text = f"  {task.id} {prose(entry.title)} ({task.agent or names[task.id]}) - {task_state(task.state)}{reason}"
+        who = str(task.agent or names[task.id])
+        if task.assigned is not None:
+            who += f", profile {prose(task.assigned.profile)}"
+        text = f"  {task.id} {prose(entry.title)} ({who}) - {task_glyph(task.state)} {state_word(task.state)}{reason}"
         lines.append(Line(text, task_tone(task.state)))
         waiting = waits_for(plan, view, task)
         if waiting:
@@ -107,6 +118,33 @@ def epic_lines(view: RunView) -> list[Line]:
         words = prose(point.description) or f"{point.type.value} from {point.producer}"
         consumers = ", ".join(point.consumers) or "nobody"
         lines.append(Line(f"  {point.id} {words} ({point.producer} -> {consumers}) - {sync_state(point, view)}"))
+    return lines
+
+
+def assignment_lines(view: RunView, *, width: int | None = None) -> list[Line]:
+    """One row per task that is not done or was given to somebody: whose it is, and why."""
+    plan = view.plan
+    assert plan is not None, "what has no plan cannot be assigned"
+    header = ("task", "title", "type", "profile", "why")
+    rows = [
+        (
+            str(task.id),
+            prose(plan.task(task.id).title),
+            prose(plan.task(task.id).type),
+            prose(task.assigned.profile) if task.assigned is not None else "-",
+            f"{task.assigned.by}: {prose(task.assigned.why)}" if task.assigned is not None else "-",
+        )
+        for task in view.tasks.values()
+        if task.state is not TaskState.DONE or task.assigned is not None
+    ]
+    if not rows:
+        return [Line(f"{view.epic or view.run}: every task is done")]
+    if fits([header, *rows], width):
+        head, *body = table(rows, header=header)
+        return [Line(head, Tone.DIM), *(Line(text) for text in body)]
+    lines: list[Line] = []
+    for number, title, kind, profile, why in rows:
+        lines += [Line(f"  {number} {title} ({kind}): {profile}"), Line(f"      {why}", Tone.DIM)]
     return lines
 
 

@@ -56,6 +56,7 @@ def epic_status(view: RunView) -> dict[str, Any]:
             {
                 **_task(view, task),
                 "needs": list(plan.task(task.id).needs) if plan is not None else [],
+                **_assigned(task),
                 "waits_for": list(waits_for(plan, view, task)) if plan is not None else [],
             }
             for task in view.tasks.values()
@@ -73,6 +74,35 @@ def epic_status(view: RunView) -> dict[str, Any]:
             }
             for point in points
         ],
+    }
+
+
+def assignments(view: RunView) -> dict[str, Any]:
+    """Who does each task of an epic, and why."""
+    assert view.plan is not None, "what has no plan cannot be assigned"
+    return {
+        "epic": view.epic,
+        "run": view.run,
+        "assignments": [
+            {
+                "task": task.id,
+                "title": view.plan.task(task.id).title,
+                "type": view.plan.task(task.id).type,
+                "state": task.state.value,
+                **_assigned(task),
+            }
+            for task in view.tasks.values()
+        ],
+    }
+
+
+def _assigned(task: TaskView) -> dict[str, Any]:
+    """All null for a task that was given to nobody."""
+    given = task.assigned
+    return {
+        "profile": given.profile if given else None,
+        "assigned_by": given.by if given else None,
+        "why": given.why if given else None,
     }
 
 

@@ -20,11 +20,13 @@ from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.metrics import measure
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+from equitr_coder.domain.strengths import Candidate
 from equitr_coder.ports import Clock, EventStore, Repository, RepoState, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
+from equitr_coder.workflows.assignment import assign, measured
 from equitr_coder.workflows.chat import ChatRun, next_message
 
 _log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class LocalRunApi:
         make_kit: KitFactory,
         make_options: MakeOptions,
         model_names: ModelNames,
+        workers: Callable[[], Sequence[Candidate]],
         answer: Callable[[q.Query], Awaitable[q.Answer]],
         user: str = "",
     ) -> None:
@@ -62,6 +65,7 @@ class LocalRunApi:
         self._make_kit = make_kit
         self._make_options = make_options
         self._model_names = model_names
+        self._workers = workers
         self._answer = answer
         self._user = user
         self._live: dict[RunId, LiveRun] = {}
@@ -112,6 +116,8 @@ class LocalRunApi:
                     await live.interrupt()
             case c.UndoChange():
                 await self._undo(command)
+            case c.AssignTasks():
+                return await self._assign(command)
             case _ as unreachable:
                 assert_never(unreachable)
         return command.run
@@ -216,6 +222,18 @@ class LocalRunApi:
             raise UserError("the agent is still working", hint="interrupt it first")
         async with self._store.lock_run(command.run):
             await ChatRun(live.kit).undo()
+
+    async def _assign(self, command: c.AssignTasks) -> RunId:
+        run = (await self._find(command.run)).run
+        live = self._live.get(run)
+        if live is not None and live.is_running:
+            raise UserError(f"{command.run} is at work here", hint="interrupt it first; `resume` goes on")
+        async with self._store.lock_run(run):
+            view = live.hub.view if live is not None else fold(await self._store.read(run), RunView(run=run))
+            hub = live.hub if live is not None else Hub(run=run, store=self._store, clock=self._clock, view=view)
+            strengths = await measured(self._store, str(self._checkout))
+            await hub.record(*assign(view, self._workers(), strengths, task=command.task, to=command.to))
+        return run
 
     async def _go(self, run: RunId, opening: Callable[[RunView], Sequence[Event]], *, message: str | None) -> None:
         """Own the run, then decide by its log as it stands now how it starts or goes on. `message` is what the user

@@ -6,7 +6,7 @@ from typing import Literal
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
 from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
 from equitr_coder.domain.errors import EquitrError, RunStopped, StopReason, UserError
-from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted, RunFinished
+from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted, RunFinished, TaskAssigned
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CommitId, EpicId, TaskId
 from equitr_coder.domain.run_view import RunView
@@ -27,6 +27,7 @@ from equitr_coder.planning.forecast import Forecaster
 from equitr_coder.planning.plan_rules import PlanRules
 from equitr_coder.planning.size import is_complex, is_critical, judge
 from equitr_coder.ports import Landing, RunKit
+from equitr_coder.workflows.assignment import assign_free, measured, require_profiles
 from equitr_coder.workflows.documents import NAMES, marked, place_documents
 
 _LISTED_FILES = 5000
@@ -206,6 +207,7 @@ class EpicRun:
             )
         await self._make_branch(branch, commit)
         await self._kit.events.record(
+            *(await self._assignments() if has_documents else []),
             PlanApproved(
                 plan=plan,
                 by=by,
@@ -214,8 +216,16 @@ class EpicRun:
                 base_branch=state.branch,
                 commit=commit,
                 documents_at=folder,
-            )
+            ),
         )
+
+    async def _assignments(self) -> list[TaskAssigned]:
+        """Where there is more than one worker profile, whoever fits best does what nobody was given."""
+        workers = self._kit.terms.workers
+        if len(workers) < 2:
+            return []
+        strengths = await measured(self._kit.store, str(self._kit.checkout))
+        return assign_free(self._view, workers, strengths)
 
     async def _make_branch(self, branch: str, commit: CommitId) -> None:
         """The integration branch at `commit`. One that this run made before it died, and that nothing has been built
@@ -245,6 +255,7 @@ class EpicRun:
         plan, branch = view.plan, view.branch
         assert plan is not None
         assert branch is not None
+        require_profiles(view, kit.terms.workers)
         await kit.store.clear_journal(self._branch_journal)  # the approval is recorded, and with it the branch
         pool = WorktreePool(
             repository=kit.repository, store=kit.store, workspace=kit.worktrees, size=kit.terms.worktree_pool
