@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
+from equitr_coder.domain.artifacts import Artifact
 from equitr_coder.domain.commands import Command
 from equitr_coder.domain.epic import ArtifactType, Plan
 from equitr_coder.domain.errors import ModelError
 from equitr_coder.domain.events import Event
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId, TreeId
+from equitr_coder.domain.ids import AgentName, CallId, CommitId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import (
     Delta,
     ModelInfo,
@@ -668,6 +669,8 @@ class ToolResult:
     seen: Mapping[str, str] = field(default_factory=dict)
     """Path -> SHA-256 read or written in this call."""
     ends: ToolEnd | None = None
+    is_whole: bool = False
+    """It reaches the model uncut whatever its length."""
 
 
 @frozen
@@ -728,6 +731,27 @@ class Advisor(Protocol):
 
     async def advise(self, context: ToolContext, question: str, files: Sequence[str]) -> str:
         """Raises ToolFailure when the cap is reached: tells the worker to go on or to hand in."""
+        ...
+
+
+class Artifacts(Protocol):
+    """What the tasks of a run promise each other. The session's task is the one that promises or reads."""
+
+    async def publish(self, context: ToolContext, sync_point: str, content: str) -> str:
+        """Keep a version, durable and told to its consumers when this returns; the same content again makes none.
+        Returns what the producer should know.
+
+        Raises:
+            ToolFailure: the sync point is not this task's to publish, or the content cannot be kept.
+        """
+        ...
+
+    async def read(self, context: ToolContext, sync_point: str) -> Artifact:
+        """The newest version, recorded as read.
+
+        Raises:
+            ToolFailure: it is pending, or this task is none of its consumers.
+        """
         ...
 
 
@@ -800,6 +824,8 @@ class AgentOrder:
     """Paths that only the host writes: the planning documents."""
     tree: TreeId | None = None
     """The tree the session starts from, when its steps are to be recorded with their trees."""
+    delivers: tuple[RequestId, ...] = ()
+    """Messages whose news the first message holds already."""
 
 
 @frozen
@@ -838,6 +864,7 @@ class AgentSpawner(Protocol):
         *,
         advisor: Advisor | None = None,
         drafts: Drafts | None = None,
+        artifacts: Artifacts | None = None,
         deadline: Deadline | None = None,
     ) -> Agent:
         """A session with the tools of its profile, bound to the given ports. The same session id continues."""

@@ -17,6 +17,7 @@ _NEXT = {
     StopReason.CHECK_FAILED: "run the check on the kept branch and read its output, then ask again with what it says",
     StopReason.CHECK_TIMEOUT: "allow the check more time (`checks.timeout`) or name a faster one",
     StopReason.CHECK_UNPROVEN: "make the check use the code of its own checkout, then run it again",
+    StopReason.CONTRACT_BROKEN: "read what differs above; mend the code, or ask again for another contract",
     StopReason.REVIEW_REJECTED: "read the reviewer's reasons above and ask again with an answer to them",
     StopReason.MERGE_CONFLICT: "merge the kept attempt by hand, or ask again now that the other change is in",
     StopReason.MODEL_ERROR: "see `equitrcoder doctor`, then `equitrcoder resume {run}`",
