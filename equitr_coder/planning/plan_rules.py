@@ -21,6 +21,8 @@ class PlanRules:
     """Fewer is a note for review, never a refusal: a small job may be one task."""
     max_subtasks: int = 8
     sync_point_types: tuple[ArtifactType, ...] = tuple(ArtifactType)
+    detect_sync_points: bool = False
+    """`collaboration.sync_points.auto_detect`."""
 
     @property
     def most_tasks(self) -> int:

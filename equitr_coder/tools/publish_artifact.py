@@ -19,7 +19,7 @@ def _as_text(value: Any) -> Any:
 class PublishArtifactArguments(Arguments):
     sync_point: str = Field(min_length=1, description="Its id, as in your task")
     content: Annotated[str, BeforeValidator(_as_text)] = Field(
-        min_length=1, description="All of it, not a path. A Python stub names its file in the first line"
+        min_length=1, description="All of it, not a path; a first line `# path.py` says where it is"
     )
 
 

@@ -108,6 +108,7 @@ class EpicRun:
                     min_subtasks=terms.min_tasks,
                     max_subtasks=terms.max_tasks,
                     sync_point_types=terms.artifact_types,
+                    detect_sync_points=terms.detect_sync_points,
                 ),
                 default_check=terms.default_check,
                 can_ask=options.can_ask and not options.yes,

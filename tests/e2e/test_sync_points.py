@@ -2,14 +2,13 @@ import json
 from typing import Any
 
 from equitr_coder.testing.script import Rule, ScriptedCall, call, rule, says
-from tests.e2e.conftest import Ended, OpenStage
+from tests.e2e.conftest import OpenStage
 from tests.e2e.scenes import (
     documents,
     file_of,
     first_message,
     hands_in,
     task,
-    tool_results,
     worker,
     writes,
 )
@@ -48,7 +47,11 @@ def status(user: Any) -> dict[str, Any]:
 def test_a_published_artifact_is_told_stands_in_the_consumers_first_message_and_is_consumed(stage: OpenStage) -> None:
     user = stage(
         [
-            plans(task("T1", files=["orders.py"], check="test -e orders.py"), task("T2", needs=("T1",)), points=[point("S1", "T1", "T2")]),
+            plans(
+                task("T1", files=["orders.py"], check="test -e orders.py"),
+                task("T2", needs=("T1",)),
+                points=[point("S1", "T1", "T2")],
+            ),
             worker("T2", says("", writes(file_of("T2"), "T2-built\n"), hands_in())),
             worker("T1", says("", publishes("S1", STUB)), says("", writes("orders.py", CODE), hands_in())),
         ],
@@ -61,7 +64,12 @@ def test_a_published_artifact_is_told_stands_in_the_consumers_first_message_and_
     [produced] = ended.of("artifact_produced")
     assert produced["artifact"]["content"] == STUB
     assert produced["by"] == "worker"
-    print(json.dumps([e for e in ended.events if e["type"] in ("message_sent", "contract_checked", "artifact_consumed")], indent=1))
+    print(
+        json.dumps(
+            [e for e in ended.events if e["type"] in ("message_sent", "contract_checked", "artifact_consumed")],
+            indent=1,
+        )
+    )
     [asked] = [request for request in user.asked("weak") if "read_artifact" in request.tools]
     print(first_message(asked))
     assert 0

@@ -97,7 +97,7 @@ def _schemas(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_used(name: str, document: Mapping[str, Any]) -> bool:
     """Used schemas are compared where they are used, whatever they are called there."""
-    return f"/{name}'" in str(document.get("paths")) or f'/{name}"' in str(document.get("paths"))
+    return _mentions(name, document)
 
 
 def _direction(name: str, document: Mapping[str, Any]) -> Direction:

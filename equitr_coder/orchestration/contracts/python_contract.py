@@ -4,7 +4,8 @@ More is never less: further names, and parameters that may be left out, are comp
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.orchestration.contracts.annotations import Aliases, Parents, accepts, spelled
@@ -302,15 +303,17 @@ def _classes(label: str, promised: Class, real: Class, path: str, names: _Names,
         if (name.startswith("_") and not name.endswith("__")) or name == "__init__":
             continue
         yield from _method(label, method, members, names)
+    told: set[str] = set()
     for name, wanted in promised.fields.items():
-        if not name.startswith("_"):
-            yield from _field(label, wanted, promised, members, names)
+        found = [] if name.startswith("_") else list(_field(label, wanted, promised, members, names))
+        told |= {name} if found else set()
+        yield from found
     for name, inner in promised.inner.items():
         if name in members.inner:
             yield from _classes(f"{label}.{name}", inner, members.inner[name], path, names, tree)
         elif not name.startswith("_") and name not in ("Config", "Meta"):
             yield f"{label} has no class {name}"
-    yield from _construction(label, promised, real, members, names)
+    yield from _construction(label, promised, real, members, names, told)
 
 
 def _method(label: str, promised: Function, members: Members, names: _Names) -> Iterator[str]:
@@ -366,12 +369,20 @@ def _value(field: Field) -> str | None:
     return _literal(field.default) if field.default is not None else None
 
 
-def _construction(label: str, promised: Class, real: Class, members: Members, names: _Names) -> Iterator[str]:
-    """Only where the contract says how one is made."""
+def _construction(
+    label: str, promised: Class, real: Class, members: Members, names: _Names, told: Collection[str]
+) -> Iterator[str]:
+    """Only where the contract says how one is made; what was told of a field is not told again."""
     wanted = _own_constructor(promised)
     if wanted is None or (members.is_open and "__init__" not in members.methods):
         return
-    yield from _calls(f"{label}()", wanted, _constructor(members, real), names)
+    made = _constructor(members, real)
+    if made is not None:
+        yield from _calls(f"{label}()", _without(wanted, told), _without(made, told), names)
+
+
+def _without(function: Function, left_out: Collection[str]) -> Function:
+    return replace(function, parameters=tuple(one for one in function.parameters if one.name not in left_out))
 
 
 def _own_constructor(promised: Class) -> Function | None:

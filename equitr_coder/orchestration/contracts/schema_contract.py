@@ -73,7 +73,8 @@ def _real(contract: JsonSchema, sources: Sources) -> tuple[str, Mapping[str, Any
             alone.append((path, schema))
     if by_title is not None:
         return by_title
-    return alone[0] if len(alone) == 1 and not title and not identity else None
+    is_nameless = not (title or identity or contract.file)
+    return alone[0] if len(alone) == 1 and is_nameless else None
 
 
 # ---------------------------------------------------------------- Python models
