@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
+from equitr_coder.domain.artifacts import Artifact
 from equitr_coder.domain.commands import Command
 from equitr_coder.domain.epic import ArtifactType, Plan
 from equitr_coder.domain.errors import ModelError
 from equitr_coder.domain.events import EscalationTrigger, Event
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId, TreeId
+from equitr_coder.domain.ids import AgentName, CallId, CommitId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import (
     Delta,
     ModelInfo,
@@ -722,6 +723,8 @@ class ToolResult:
     seen: Mapping[str, str] = field(default_factory=dict)
     """Path -> SHA-256 read or written in this call."""
     ends: ToolEnd | None = None
+    is_whole: bool = False
+    """It reaches the model uncut whatever its length."""
 
 
 @frozen
@@ -801,6 +804,27 @@ class Overseer(Advisor, Protocol):
         ...
 
 
+class Artifacts(Protocol):
+    """What the tasks of a run promise each other. The session's task is the one that promises or reads."""
+
+    async def publish(self, context: ToolContext, sync_point: str, content: str) -> str:
+        """Keep a version, durable and told to its consumers when this returns; the same content again makes none.
+        Returns what the producer should know.
+
+        Raises:
+            ToolFailure: the sync point is not this task's to publish, or the content cannot be kept.
+        """
+        ...
+
+    async def read(self, context: ToolContext, sync_point: str) -> Artifact:
+        """The newest version, recorded as read.
+
+        Raises:
+            ToolFailure: it is pending, or this task is none of its consumers.
+        """
+        ...
+
+
 class Drafts(Protocol):
     """The planning documents while they are drafts."""
 
@@ -874,6 +898,8 @@ class AgentOrder:
     """The tree the session starts from, when its steps are to be recorded with their trees."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """For the environment of its commands."""
+    delivers: tuple[RequestId, ...] = ()
+    """Messages whose news the first message holds already."""
 
 
 @frozen
@@ -912,6 +938,7 @@ class AgentSpawner(Protocol):
         *,
         advisor: Overseer | None = None,
         drafts: Drafts | None = None,
+        artifacts: Artifacts | None = None,
         deadline: Deadline | None = None,
     ) -> Agent:
         """A session with the tools of its profile, bound to the given ports. The same session id continues."""

@@ -21,6 +21,7 @@ from equitr_coder.ports import (
     Agent,
     AgentOrder,
     Approvals,
+    Artifacts,
     Clock,
     Deadline,
     Drafts,
@@ -43,6 +44,8 @@ from equitr_coder.tools.ask_user import AskUser
 from equitr_coder.tools.edit_file import EditFile
 from equitr_coder.tools.hand_in import HandIn
 from equitr_coder.tools.list_files import ListFiles
+from equitr_coder.tools.publish_artifact import PublishArtifact
+from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.read_file import ReadFile
 from equitr_coder.tools.review import Review
 from equitr_coder.tools.run_command import RunCommand
@@ -66,6 +69,8 @@ TOOL_NAMES = frozenset(
                 HandIn,
                 Review,
                 TickTodo,
+                PublishArtifact,
+                ReadArtifact,
                 AskSupervisor,
                 AskUser,
             )
@@ -122,6 +127,7 @@ class Spawner:
         *,
         advisor: Overseer | None = None,
         drafts: Drafts | None = None,
+        artifacts: Artifacts | None = None,
         deadline: Deadline | None = None,
     ) -> Agent:
         profile = self._profiles[order.profile]
@@ -130,7 +136,7 @@ class Spawner:
         if profile.temperature is not None:
             spec = _with_temperature(spec, profile.temperature)
         outputs = KeptOutputs(self._store)
-        tools = self._tools(order, profile, outputs, advisor, drafts)
+        tools = self._tools(order, profile, outputs, advisor, drafts, artifacts)
         caller = Caller(order.session, order.agent, order.task, order.purpose)
         tree = None
         if order.tree is not None:
@@ -166,6 +172,7 @@ class Spawner:
             first_message=order.first_message,
             model=spec,
             tools=tools.specs,
+            delivers=order.delivers,
         )
         limit = min(order.max_iterations, profile.max_iterations or order.max_iterations)
         return AgentLoop(
@@ -210,6 +217,7 @@ class Spawner:
         outputs: KeptOutputs,
         advisor: Overseer | None,
         drafts: Drafts | None,
+        artifacts: Artifacts | None,
     ) -> Toolset:
         links = {} if order.in_place else self._links  # in the checkout itself they are where they are
         workspace = LocalWorkspace(order.root, links=links)
@@ -234,6 +242,8 @@ class Spawner:
         plan = self._hub.view.plan
         if order.task is not None and plan is not None and plan.task(order.task).todos:
             tools.append(TickTodo(_todos(plan, order.task)))
+        if artifacts is not None and order.task is not None and plan is not None:
+            tools += _sharing(artifacts, plan, order.task)
         if advisor is not None and order.has_supervisor:
             tools.append(AskSupervisor(advisor, workspace))
         if order.can_ask_user:
@@ -244,6 +254,16 @@ class Spawner:
 
             tools += [WriteDocument(drafts), SubmitPlan(drafts)]
         return Toolset(tools).only(profile.tools)
+
+
+def _sharing(artifacts: Artifacts, plan: Plan, task: TaskId) -> list[Tool]:
+    """Only where there is something to publish or to read."""
+    offered: list[Tool] = []
+    if plan.produced_by(task):
+        offered.append(PublishArtifact(artifacts))
+    if plan.consumed_by(task):
+        offered.append(ReadArtifact(artifacts))
+    return offered
 
 
 def _with_temperature(spec: ModelSpec, temperature: float) -> ModelSpec:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer
-from equitr_coder.domain.artifacts import Artifact
+from equitr_coder.domain.artifacts import Artifact, ContractVerdict
 from equitr_coder.domain.conflicts import Conflict, ConflictState
 from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
@@ -377,6 +377,19 @@ class ArtifactConsumed(EventBase):
     version: int
 
 
+class ContractChecked(EventBase):
+    """The newest version of an artifact against the files that its producer would land at `commit`."""
+
+    type: Literal["contract_checked"] = "contract_checked"
+    task: TaskId
+    sync_point: str
+    version: int
+    verdict: ContractVerdict
+    detail: str = ""
+    """What differs, what was compared, or why nothing could be."""
+    commit: CommitId | None = None
+
+
 class MessageSent(EventBase):
     """From one agent (or the host) to one task's agent, delivered by a `message_added` that names it; or to the
     supervisor, whose answer is an event of its own (`escalation_answered`).
@@ -521,6 +534,7 @@ Event = Annotated[
     | TaskAssigned
     | ArtifactProduced
     | ArtifactConsumed
+    | ContractChecked
     | MessageSent
     | ConflictFound
     | ConflictChanged

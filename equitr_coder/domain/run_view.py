@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain.approvals import Approval
-from equitr_coder.domain.artifacts import Artifact, SyncState
+from equitr_coder.domain.artifacts import Artifact, ContractVerdict, SyncState
 from equitr_coder.domain.conflicts import Conflict, ConflictState
 from equitr_coder.domain.epic import Plan, SyncPoint, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
@@ -61,6 +61,14 @@ class SyncPointView:
     versions: list[Artifact] = field(default_factory=list)
     read: dict[TaskId, int] = field(default_factory=dict)
     """Consumer -> newest version it has read."""
+    checked: e.ContractChecked | None = None
+    """The last comparison with real files, of whatever version."""
+
+    @property
+    def verdict(self) -> ContractVerdict | None:
+        """Of the newest version; None as long as nobody has looked."""
+        newest, checked = self.newest, self.checked
+        return checked.verdict if newest and checked and checked.version == newest.version else None
 
     @property
     def newest(self) -> Artifact | None:
@@ -392,6 +400,9 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.ArtifactConsumed():
             if (promised := view.sync_points.get(event.sync_point)) is not None:
                 promised.read[event.task] = max(event.version, promised.read.get(event.task, 0))
+        case e.ContractChecked():
+            if (promised := view.sync_points.get(event.sync_point)) is not None:
+                promised.checked = event
         case e.MessageSent():
             view.messages.append(event)
         case e.ConflictFound():

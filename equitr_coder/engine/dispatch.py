@@ -168,7 +168,7 @@ class Dispatcher:
             **self._who(),
             call=call.id,
             name=call.name,
-            text=await self._cap(result.for_model),
+            text=result.for_model if result.is_whole else await self._cap(result.for_model),
             is_error=result.is_error,
             summary=result.for_user or _first_line(result.for_model),
             tree=self._tree.current if self._tree is not None else None,

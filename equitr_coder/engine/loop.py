@@ -5,6 +5,7 @@ from typing import Any
 
 from equitr_coder.domain.events import MessageAdded
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.ids import RequestId
 from equitr_coder.domain.models import (
     AssistantMessage,
     Message,
@@ -30,6 +31,7 @@ class Opening:
     first_message: str
     model: ModelSpec
     tools: tuple[ToolSpec, ...]
+    delivers: tuple[RequestId, ...] = ()
 
 
 class AgentLoop:
@@ -87,7 +89,11 @@ class AgentLoop:
         if known is None or not known.messages:
             await self._events.record(
                 MessageAdded(**who, message=SystemMessage(text=self._opening.system)),
-                MessageAdded(**who, message=UserMessage(text=self._opening.first_message)),
+                MessageAdded(
+                    **who,
+                    message=UserMessage(text=self._opening.first_message),
+                    delivers=self._opening.delivers,
+                ),
             )
         if message is not None:
             await self._finish_tools()

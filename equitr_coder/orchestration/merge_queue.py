@@ -18,7 +18,7 @@ from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.orchestration.gate import Gate
-from equitr_coder.orchestration.outcomes import HandIn, Proof, Resolver, SentBack
+from equitr_coder.orchestration.outcomes import Chronicle, HandIn, Proof, Resolver, SentBack
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.stopwatch import span
 from equitr_coder.ports import Clock, EventSink, EventStore, Repository
@@ -56,6 +56,7 @@ class MergeQueue:
         ref_prefix: str,
         resolver: Resolver,
         proofs: Sequence[Proof] = (),
+        chronicle: Chronicle | None = None,
     ) -> None:
         self._plan = plan
         self._ref = f"refs/heads/{branch}"
@@ -71,6 +72,7 @@ class MergeQueue:
         self._ref_prefix = ref_prefix
         self._resolver = resolver
         self._proofs = tuple(proofs)
+        self._chronicle = chronicle
         self._turn = asyncio.Lock()
 
     @property
@@ -115,15 +117,18 @@ class MergeQueue:
 
     async def _prove(self, hand_in: HandIn, candidate: _Candidate) -> tuple[Sequence[CheckResult], SentBack | None]:
         task = hand_in.task
-        results = await self._gate.prove(candidate.commit, self._checks(task, candidate.paths))
+        results: Sequence[CheckResult] = await self._gate.prove(candidate.commit, self._checks(task, candidate.paths))
         refusal = _refusal(results)
-        if not candidate.is_empty:
-            for proof in self._proofs:
-                refusal = refusal or await proof.examine(hand_in, candidate.old, candidate.commit, results)
-            return results, refusal
-        if refusal is not None and refusal.reason is not StopReason.CHECK_UNPROVEN:
-            refusal = SentBack(StopReason.NO_CHANGE, f"nothing was changed, and it is not done: {refusal.detail}")
-        return results, refusal or await self._proves_nothing(task)
+        if candidate.is_empty:
+            if refusal is not None and refusal.reason is not StopReason.CHECK_UNPROVEN:
+                refusal = SentBack(StopReason.NO_CHANGE, f"nothing was changed, and it is not done: {refusal.detail}")
+            refusal = refusal or await self._proves_nothing(task)
+        for proof in self._proofs:
+            if refusal is None:
+                shown = await proof.examine(hand_in, candidate.old, candidate.commit, results)
+                refusal = shown if isinstance(shown, SentBack) else None
+                results = results if isinstance(shown, SentBack) else (*results, *(shown or ()))
+        return results, refusal
 
     async def _proves_nothing(self, task: Task) -> SentBack | None:
         """Why a passing check is no proof that earlier work has done the task: it must fail where the epic began."""
@@ -179,14 +184,15 @@ class MergeQueue:
         return ((own,) if own else ()) + self._gate_checks
 
     def _checks(self, task: Task, paths: Sequence[str]) -> tuple[str, ...]:
-        """With the checks of landed tasks whose files this one touches."""
+        """With the checks of landed tasks whose files this one touches, or that build on what it promised."""
+        readers = {consumer for point in self._plan.produced_by(task.id) for consumer in point.consumers}
         landed = [
             other.check
             for other in self._plan.tasks
             if other.check
             and other.id != task.id
             and self._events.view.tasks[other.id].state is TaskState.DONE
-            and self._overlaps(other, paths)
+            and (other.id in readers or self._overlaps(other, paths))
         ]
         return tuple(dict.fromkeys((*self.checks(task), *landed)))
 
@@ -280,7 +286,10 @@ class MergeQueue:
                 commit=new,
             )
         )
-        await self._events.record(*events)
+        if self._chronicle is not None:
+            await self._chronicle.record(task, old, new, events)
+        else:
+            await self._events.record(*events)
 
     async def _reject(self, hand_in: HandIn, refusal: SentBack) -> SentBack:
         await self._events.record(

@@ -20,6 +20,7 @@ from equitr_coder.orchestration.advice import Advice, Quota
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.outcomes import HandIn, SentBack
 from equitr_coder.orchestration.stopwatch import Stopwatch, stopwatch
+from equitr_coder.orchestration.sync_points import SyncPoints
 from equitr_coder.orchestration.worktrees import Worktrees
 from equitr_coder.ports import AgentOrder, AgentSpawner, Clock, EventSink, Repository, ToolEnd, Workspace
 
@@ -71,6 +72,7 @@ class TaskWorker:
         events: EventSink,
         clock: Clock,
         open_workspace: Callable[[Path], Workspace],
+        sync_points: SyncPoints,
     ) -> None:
         self._terms = terms
         self._repository = repository
@@ -81,6 +83,7 @@ class TaskWorker:
         self._clock = clock
         self._open_workspace = open_workspace
         self._quota = Quota(events, terms.max_run_escalations)
+        self._sync_points = sync_points
 
     async def work(self, task: Task) -> None:
         """Ends with the task done or failed.
@@ -213,9 +216,9 @@ class TaskWorker:
         )
         async with deadline.running():
             guidance = await self._guidance(task, view, advice)
-            agent = self._spawner.spawn(
-                self._order(task, view, workspace.root, guidance), advisor=advice, deadline=deadline
-            )
+            order = self._order(task, view, workspace.root, guidance)
+            await self._sync_points.hand_over(task.id, order.agent, order.session, self._sync_points.sharing(task.id))
+            agent = self._spawner.spawn(order, advisor=advice, artifacts=self._sync_points, deadline=deadline)
             outcome = await agent.run()
             if outcome.end is None and not self._was_nudged(SessionId(f"{task.id}.{view.attempt}")):
                 outcome = await agent.run(briefing.HAND_IN_NUDGE)
@@ -256,6 +259,8 @@ class TaskWorker:
                 check_commands=checks,
                 request=self._terms.request,
                 documents_at=self._terms.documents_at,
+                sharing=self._sync_points.sharing(task.id),
+                results=self._results(task),
             ),
             root=root,
             can_write=True,
@@ -267,7 +272,13 @@ class TaskWorker:
             protected=self._terms.document_paths,
             tree=view.tree,
             variables=self._worktrees.place(root).variables,
+            delivers=self._sync_points.news(task.id),
         )
+
+    def _results(self, task: Task) -> Mapping[TaskId, str]:
+        """What came of the tasks that it needs."""
+        tasks = self._events.view.tasks
+        return {need: tasks[need].detail for need in task.needs if tasks[need].state is TaskState.DONE}
 
     async def _take_in(self, task: Task, view: TaskView, end: ToolEnd) -> SentBack | None:
         """Commit what stands in the worktree on a kept ref; the host commits, never the worker."""

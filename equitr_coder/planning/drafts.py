@@ -28,6 +28,7 @@ from equitr_coder.planning.plan_rules import MIN_KEY, PlanRules, few_tasks, tidy
 from equitr_coder.planning.said import without_trace
 from equitr_coder.planning.size import judge
 from equitr_coder.planning.structure import design_problems, requirements_problems
+from equitr_coder.planning.sync_detection import with_detected
 from equitr_coder.ports import EventSink
 
 DocumentName = Literal["requirements", "design", "todos"]
@@ -143,6 +144,8 @@ class DraftBook:
             if self.refusals >= MOST_REFUSALS:
                 raise _no_usable_plan(problems[0])
             return messages.plan_refused(problems)
+        if self._options.rules.detect_sync_points:
+            accepted = with_detected(accepted, self._options.rules.sync_point_types)
         if accepted == self._sink.view.plan:
             return None
         if self._target not in (None, "todos"):

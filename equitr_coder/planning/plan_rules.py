@@ -29,6 +29,8 @@ class PlanRules:
     """Fewer is refused only where the planner itself decides (`few_tasks`)."""
     max_subtasks: int = 8
     sync_point_types: tuple[ArtifactType, ...] = tuple(ArtifactType)
+    detect_sync_points: bool = False
+    """`collaboration.sync_points.auto_detect`."""
 
     @property
     def most_tasks(self) -> int:

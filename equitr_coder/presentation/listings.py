@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from textwrap import wrap
 
-from equitr_coder.domain.epic import TaskState, agent_names
+from equitr_coder.domain.epic import SyncPoint, TaskState, agent_names
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.queries import (
     ConfigAnswer,
@@ -117,7 +117,8 @@ def epic_lines(view: RunView) -> list[Line]:
     for point in plan.sync_points:
         words = prose(point.description) or f"{point.type.value} from {point.producer}"
         consumers = ", ".join(point.consumers) or "nobody"
-        lines.append(Line(f"  {point.id} {words} ({point.producer} -> {consumers}) - {sync_state(point, view)}"))
+        state = f"{sync_state(point, view)}{_sharing(point, view)}"
+        lines.append(Line(f"  {point.id} {words} ({point.producer} -> {consumers}) - {state}"))
     return lines
 
 
@@ -146,6 +147,18 @@ def assignment_lines(view: RunView, *, width: int | None = None) -> list[Line]:
     for number, title, kind, profile, why in rows:
         lines += [Line(f"  {number} {title} ({kind}): {profile}"), Line(f"      {why}", Tone.DIM)]
     return lines
+
+
+def _sharing(point: SyncPoint, view: RunView) -> str:
+    """` (version 2, read by T2; contract kept)`; empty while nothing is published."""
+    found = view.sync_points.get(point.id)
+    if found is None or found.newest is None:
+        return ""
+    newest = found.newest.version
+    up_to_date = [task for task, version in found.read.items() if version == newest]
+    read = f", read by {', '.join(up_to_date)}" if up_to_date else ""
+    verdict = f"; contract {found.verdict.value}" if found.verdict is not None else ""
+    return f" (version {newest}{read}{verdict})"
 
 
 def models_lines(answer: ModelsAnswer, *, width: int | None = None) -> list[Line]:

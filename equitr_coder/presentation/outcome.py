@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from equitr_coder.domain.epic import TaskState
-from equitr_coder.domain.run_view import RunView, TaskView
+from equitr_coder.domain.artifacts import ContractVerdict
+from equitr_coder.domain.epic import SyncPoint, TaskState
+from equitr_coder.domain.run_view import RunView, SyncPointView, TaskView
 from equitr_coder.presentation.cost import by_model, dearest
 from equitr_coder.presentation.cost_data import use_data
 from equitr_coder.presentation.cost_forecast import forecast_data, with_what_is_left
 from equitr_coder.presentation.figures import exact
-from equitr_coder.presentation.states import is_proven, sync_state, waits_for
+from equitr_coder.presentation.states import is_proven, waits_for
 from equitr_coder.presentation.summary import agent_of, next_step
 
 
@@ -61,19 +62,28 @@ def epic_status(view: RunView) -> dict[str, Any]:
             }
             for task in view.tasks.values()
         ],
-        "sync_points": [
-            {
-                "id": point.id,
-                "epic": view.epic,
-                "description": point.description,
-                "producer": point.producer,
-                "consumers": list(point.consumers),
-                "type": point.type.value,
-                "content": None,
-                "status": sync_state(point, view),
-            }
-            for point in points
-        ],
+        "sync_points": [_sync_point(view, point) for point in points],
+    }
+
+
+def _sync_point(view: RunView, point: SyncPoint) -> dict[str, Any]:
+    """`checked` is what became of comparing the newest version with the real files; null until somebody has."""
+    found = view.sync_points.get(point.id) or SyncPointView(point)
+    newest, checked = found.newest, found.checked
+    return {
+        "id": point.id,
+        "epic": view.epic,
+        "description": point.description,
+        "producer": point.producer,
+        "consumers": list(point.consumers),
+        "type": point.type.value,
+        "detected": point.detected,
+        "content": newest.content if newest is not None else None,
+        "status": found.state.value,
+        "version": newest.version if newest is not None else None,
+        "read_by": [{"task": task, "version": version} for task, version in found.read.items()],
+        "checked": found.verdict.value if found.verdict is not None else None,
+        "differences": checked.detail if checked is not None and found.verdict is ContractVerdict.BROKEN else None,
     }
 
 

@@ -40,7 +40,7 @@ def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -
             lines = _supervision(event)
         case e.MergeLanded() | e.MergeRejected() | e.ReceiptStored():
             lines = _merge(event, view)
-        case e.TaskAssigned() | e.ArtifactProduced() | e.ArtifactConsumed() | e.MessageSent():
+        case e.TaskAssigned() | e.ArtifactProduced() | e.ArtifactConsumed() | e.ContractChecked() | e.MessageSent():
             lines = sharing_lines(event)
         case e.ConflictFound() | e.ConflictChanged() | e.ConflictResolved():
             lines = conflict_lines(event)

@@ -14,9 +14,12 @@ from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.engine.step_trees import release
 from equitr_coder.orchestration.conflicts import Conflicts
 from equitr_coder.orchestration.gate import Gate
+from equitr_coder.orchestration.mailbox import Mailbox
 from equitr_coder.orchestration.merge_queue import MergeQueue
+from equitr_coder.orchestration.promises import Promises
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.supervisor import Supervisor
+from equitr_coder.orchestration.sync_points import SyncPoints
 from equitr_coder.orchestration.worker import TaskWorker, WorkerTerms
 from equitr_coder.orchestration.worktree_pool import WorktreePool
 from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
@@ -107,6 +110,7 @@ class EpicRun:
                     min_subtasks=terms.min_tasks,
                     max_subtasks=terms.max_tasks,
                     sync_point_types=terms.artifact_types,
+                    detect_sync_points=terms.detect_sync_points,
                 ),
                 default_check=terms.default_check,
                 can_ask=options.can_ask and not options.yes,
@@ -272,17 +276,29 @@ class EpicRun:
             gate_slots=view.options.max_workers,
         )
         documents = {name: document.content for name, document in view.documents.items()}
+        gate = Gate(
+            repository=kit.repository,
+            executor=kit.executor,
+            store=kit.store,
+            worktrees=worktrees,
+            timeout=kit.terms.check_timeout,
+        )
+        mailbox = Mailbox(kit.events)
+        sync_points = SyncPoints(plan=plan, events=kit.events, mailbox=mailbox)
+        promises = Promises(
+            plan=plan,
+            repository=kit.repository,
+            gate=gate,
+            events=kit.events,
+            mailbox=mailbox,
+            sync_points=sync_points,
+            ref_prefix=f"refs/equitr/{self._epic}/",
+        )
         queue = MergeQueue(
             plan=plan,
             branch=branch,
             repository=kit.repository,
-            gate=Gate(
-                repository=kit.repository,
-                executor=kit.executor,
-                store=kit.store,
-                worktrees=worktrees,
-                timeout=kit.terms.check_timeout,
-            ),
+            gate=gate,
             reviewer=Reviewer(
                 plan=plan,
                 mode=view.options.review if view.options.multi_agent else "none",
@@ -301,6 +317,8 @@ class EpicRun:
             gate_checks=kit.terms.gate_checks,
             ref_prefix=f"refs/equitr/{self._epic}/",
             resolver=Conflicts(),
+            proofs=(promises,),
+            chronicle=promises,
         )
         await queue.recover()
         worker = TaskWorker(
@@ -326,8 +344,10 @@ class EpicRun:
             events=kit.events,
             clock=kit.clock,
             open_workspace=kit.open_workspace,
+            sync_points=sync_points,
         )
         supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
+        sync_points.watch(supervisor.look_again)
         try:
             stop = await supervisor.run()
             if stop is None:

@@ -49,6 +49,7 @@ from equitr_coder.ports import (
     Agent,
     AgentOrder,
     AgentOutcome,
+    Artifacts,
     Deadline,
     Drafts,
     EventSink,
@@ -261,6 +262,7 @@ class Spawner:
         *,
         advisor: Advisor | None = None,
         drafts: Drafts | None = None,
+        artifacts: Artifacts | None = None,
         deadline: Deadline | None = None,
     ) -> Agent:
         assert drafts is not None

@@ -8,7 +8,7 @@ import pytest
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Scope
-from equitr_coder.domain.artifacts import Artifact, digest_of
+from equitr_coder.domain.artifacts import Artifact, ContractVerdict, digest_of
 from equitr_coder.domain.conflicts import Conflict, ConflictState
 from equitr_coder.domain.epic import ArtifactType, Plan, Task, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
@@ -166,6 +166,12 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
     e.ArtifactProduced: (
         e.ArtifactProduced(task=T1, agent=AgentName("backend_worker"), artifact=ARTIFACT),
         ["  * S1 (schemas, version 2) published by backend_worker"],
+    ),
+    e.ContractChecked: (
+        e.ContractChecked(
+            task=T1, sync_point="S1", version=2, verdict=ContractVerdict.BROKEN, detail="a.py: f() is missing\nmore"
+        ),
+        ["  * T1 breaks S1: a.py: f() is missing"],
     ),
     e.ArtifactConsumed: (e.ArtifactConsumed(task=T1, sync_point="S1", version=2), ["  * S1 read by T1"]),
     e.MessageSent: (

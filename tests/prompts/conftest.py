@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from equitr_coder.domain.artifacts import Artifact
 from equitr_coder.domain.epic import ArtifactType, Plan, Priority, SyncPoint, Task
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import TaskId, TreeId
@@ -22,6 +23,8 @@ from equitr_coder.tools.ask_user import AskUser
 from equitr_coder.tools.edit_file import EditFile
 from equitr_coder.tools.hand_in import HandIn
 from equitr_coder.tools.list_files import ListFiles
+from equitr_coder.tools.publish_artifact import PublishArtifact
+from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.read_file import ReadFile
 from equitr_coder.tools.review import Review
 from equitr_coder.tools.run_command import RunCommand
@@ -43,6 +46,8 @@ SPECS: tuple[ToolSpec, ...] = (
     RunCommand.spec,
     TickTodo.spec,
     HandIn.spec,
+    PublishArtifact.spec,
+    ReadArtifact.spec,
     AskSupervisor.spec,
     AskUser.spec,
     WriteDocument.spec,
@@ -85,6 +90,20 @@ PLAN = Plan(
             consumers=(TaskId("T2"),),
         ),
     ),
+)
+
+BOOK = Artifact(
+    sync_point="S1",
+    type=ArtifactType.TYPES,
+    version=2,
+    content="# shop/store.py\n@dataclass\nclass Book:\n    title: str\n",
+    digest="",
+    producer=TaskId("T1"),
+)
+
+PROMISED = (
+    SyncPoint(id="S2", description="GET /books", producer=TaskId("T2"), consumers=(TaskId("T3"), TaskId("T4"))),
+    SyncPoint(id="S3", type=ArtifactType.SCHEMAS, producer=TaskId("T1"), consumers=(TaskId("T2"),)),
 )
 
 DOCUMENTS = {
@@ -149,6 +168,18 @@ def _messages() -> dict[str, str]:
             documents=DOCUMENTS,
             check_commands=checks,
             others_holding={TaskId("T1"): ("shop/store.py",)},
+        ),
+        "message.worker.with_sync_points": briefing.worker_message(
+            plan=PLAN,
+            task=task,
+            documents=DOCUMENTS,
+            check_commands=checks,
+            results={TaskId("T1"): "Add the table of books\npython -m pytest -q tests/test_store.py: 3 passed"},
+            sharing=briefing.Sharing(
+                arrived=((PLAN.sync_points[0], BOOK),),
+                pending=(PROMISED[1],),
+                promised=((PROMISED[0], None),),
+            ),
         ),
         "message.worker.third_attempt": briefing.worker_message(
             plan=PLAN,

@@ -39,7 +39,7 @@ def test_five_profiles_ship(machine: "Machine") -> None:
     }
     assert {name: profile.tools for name, profile in shipped.items()} == {
         "chat": CHAT,
-        "worker": (*CHAT, "tick_todo", "hand_in", "ask_supervisor"),
+        "worker": (*CHAT, "tick_todo", "hand_in", "publish_artifact", "read_artifact", "ask_supervisor"),
         "planner": (*READING, "ask_user", "write_document", "submit_plan"),
         "supervisor": (*READING, "ask_user"),
         "reviewer": (*READING, "review"),
