@@ -890,6 +890,7 @@ class AgentOrder:
     tier: Tier | None = None
     """Overrides the profile's."""
     footprint: tuple[str, ...] = ()
+    """What it may write, as entries of `domain.globs`; empty means that the task did not say."""
     approved_commands: tuple[str, ...] = ()
     """Commands that run unasked: the task's check."""
     protected: tuple[str, ...] = ()

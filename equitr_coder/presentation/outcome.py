@@ -9,7 +9,8 @@ from equitr_coder.presentation.cost import by_model, dearest
 from equitr_coder.presentation.cost_data import use_data
 from equitr_coder.presentation.cost_forecast import forecast_data, with_what_is_left
 from equitr_coder.presentation.figures import exact
-from equitr_coder.presentation.states import is_proven, waits_for
+from equitr_coder.presentation.footprint import footprint_data
+from equitr_coder.presentation.states import is_proven, waits_for, why_waiting
 from equitr_coder.presentation.summary import agent_of, next_step
 
 
@@ -59,6 +60,8 @@ def epic_status(view: RunView) -> dict[str, Any]:
                 "needs": list(plan.task(task.id).needs) if plan is not None else [],
                 **_assigned(task),
                 "waits_for": list(waits_for(plan, view, task)) if plan is not None else [],
+                "why": (why_waiting(plan, view, task) or None) if plan is not None else None,
+                "footprint": footprint_data(plan, task) if plan is not None else None,
             }
             for task in view.tasks.values()
         ],

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from equitr_coder.domain.epic import Plan, Task, agent_names
+from equitr_coder.domain.footprint import claim_of
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.presentation.cost_forecast import forecast_lines
 from equitr_coder.presentation.tables import table
@@ -30,6 +31,8 @@ def plan_lines(
         consumers = ", ".join(point.consumers) or "nobody"
         words = f": {prose(point.description)}" if point.description else ""
         lines.append(Line(f"  sync {point.id} ({point.type.value}) {point.producer} -> {consumers}{words}"))
+    if len(plan.tasks) > 1 and (unsaid := [task.id for task in plan.tasks if not claim_of(task).files]):
+        lines.append(Line(f"No files named by {', '.join(unsaid)}: nothing keeps others away from what they change"))
     lines += [Line(f"! look at: {prose(gap)}", Tone.WARN) for gap in gaps]
     return lines + (forecast_lines(forecast) if forecast is not None else [])
 
@@ -40,7 +43,10 @@ def task_lines(plan: Plan, task: Task) -> list[Line]:
     lines = [Line(f"{task.id} {prose(task.title)} ({task.priority.value}, {task.type})", Tone.STRONG)]
     lines += [Line(f"  {text}") for text in prose(task.description).splitlines()]
     lines.append(Line(f"  needs  {_needs(task)}"))
-    lines.append(Line(f"  files  {', '.join(task.files) or 'not said'}"))
+    claim = claim_of(task)
+    lines.append(Line(f"  files  {', '.join(claim.shown) or 'not said'}"))
+    if claim.resources:
+        lines.append(Line(f"  alone  {', '.join(claim.resources.values())}"))
     lines.append(Line(f"  check  {prose(task.check or 'none')}"))
     lines += [Line(f"  {number:>3}. {prose(todo)}") for number, todo in zip(numbers, task.todos, strict=True)]
     return lines

@@ -13,6 +13,7 @@ from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.engine.step_trees import release
 from equitr_coder.orchestration.conflicts import Conflicts
+from equitr_coder.orchestration.footprints import Footprints
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.mailbox import Mailbox
 from equitr_coder.orchestration.merge_queue import MergeQueue
@@ -294,6 +295,7 @@ class EpicRun:
             sync_points=sync_points,
             ref_prefix=f"refs/equitr/{self._epic}/",
         )
+        footprints = Footprints(plan=plan, repository=kit.repository, events=kit.events)
         queue = MergeQueue(
             plan=plan,
             branch=branch,
@@ -317,7 +319,7 @@ class EpicRun:
             gate_checks=kit.terms.gate_checks,
             ref_prefix=f"refs/equitr/{self._epic}/",
             resolver=Conflicts(),
-            proofs=(promises,),
+            proofs=(footprints, promises),
             chronicle=promises,
         )
         await queue.recover()
@@ -341,6 +343,7 @@ class EpicRun:
             worktrees=worktrees,
             spawner=kit.spawner,
             queue=queue,
+            footprints=footprints,
             events=kit.events,
             clock=kit.clock,
             open_workspace=kit.open_workspace,
