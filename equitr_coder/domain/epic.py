@@ -179,7 +179,8 @@ def find_cycle(tasks: Iterable[Task], points: Iterable[SyncPoint] = ()) -> tuple
     graph = {task.id: list(task.needs) for task in tasks}
     for point in points:
         for consumer in point.consumers:
-            graph[consumer].append(point.producer)
+            if consumer != point.producer:
+                graph[consumer].append(point.producer)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -59,8 +59,8 @@ def claim_of(task: Task, more: Iterable[str] = ()) -> Claim:
 
 def collision(mine: Claim, theirs: Claim) -> str:
     """What both claim, in one line: `src/a.py`, `src/a.py::Order`, `resource db:test`. Empty when nothing."""
-    for key, name in theirs.resources.items():
-        if key in mine.resources:
+    for name in theirs.resources:
+        if name in mine.resources:
             return f"resource {name}"
     separate: set[str] = set()
     for path in mine.symbols.keys() & theirs.symbols.keys():

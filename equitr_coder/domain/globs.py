@@ -43,6 +43,7 @@ def _is_name(entry: str) -> bool:
     return "*" not in entry and "?" not in entry
 
 
+@lru_cache(maxsize=8192)
 def normal(entry: str) -> str:
     return normpath(entry.strip())
 
@@ -57,6 +58,7 @@ def meet(one: str, other: str, *, without: Collection[str] = ()) -> bool:
     return _have_common_path(mine, theirs, frozenset(map(normal, without)))
 
 
+@lru_cache(maxsize=8192)
 def _fixed(clean: str) -> str:
     """What every covered path begins with."""
     if clean in _EVERYTHING:
@@ -204,11 +206,22 @@ class _Token:
     def expression(self) -> str:
         if self.is_folders:
             return "(?:.*/)?"
-        ranges = "".join(f"{re.escape(chr(low))}-{re.escape(chr(high))}" for low, high in self.characters)
-        choice = f"[{ranges}]" if ranges else "(?!)"
+        choice = _class(self.characters)
         if self.spelled:
             choice = f"(?:{choice}|{re.escape(self.spelled)})"
         return f"{choice}{'*' if self.repeats else ''}"
+
+
+def _class(characters: Characters) -> str:
+    """As a regular expression; short ones compile a hundred times faster than long ranges."""
+    if characters == _ANY:
+        return "."
+    if not characters:
+        return "(?!)"
+    is_most = characters[-1][1] == _LAST
+    ranges = _without(characters) if is_most else characters
+    inside = "".join(f"{re.escape(chr(low))}-{re.escape(chr(high))}" for low, high in ranges)
+    return f"[{'^' if is_most else ''}{inside}]"
 
 
 @lru_cache(maxsize=4096)

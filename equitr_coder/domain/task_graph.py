@@ -18,8 +18,9 @@ _WORK, _UNTIL_PRODUCED = 2, 1
 """The shape of a task where durations are unknown: all take as long, and promises are kept half-way."""
 
 
-def chain_lengths(plan: Plan) -> dict[TaskId, int]:
-    """For each task the number of tasks on the longest chain that starts with it."""
+def chain_lengths(plan: Plan, sizes: Mapping[TaskId, int] | None = None) -> dict[TaskId, int]:
+    """For each task what the longest chain that starts with it adds up to: its todos, or these `sizes`."""
+    known = sizes if sizes is not None else {task.id: max(1, len(task.todos)) for task in plan.tasks}
     followers: dict[TaskId, list[TaskId]] = {task.id: [] for task in plan.tasks}
     for task in plan.tasks:
         for need in task.needs:
@@ -33,7 +34,7 @@ def chain_lengths(plan: Plan) -> dict[TaskId, int]:
             stack.extend(missing)
             continue
         stack.pop()
-        lengths[current] = 1 + max((lengths[follower] for follower in followers[current]), default=0)
+        lengths[current] = known[current] + max((lengths[follower] for follower in followers[current]), default=0)
     return lengths
 
 

@@ -3,8 +3,8 @@
 A task may start when what it needs is there (`task_graph.unmet`), when nothing that is at work claims the same
 (`footprint.collision`), and when a worker is free. More urgent tasks go first, then those with the longer chain behind
 them, then the plan's own order. What a task claims that could start but for a collision is kept for it: no less urgent
-task takes it first, so nothing is overtaken for ever. Whoever is first in that order either starts or waits for
-something that is at work, so the schedule never stands still.
+task takes it first, so urgent work is never overtaken by a row of others. Whoever is first in the order either starts
+or waits for something that is at work, so the schedule never stands still.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -52,9 +52,15 @@ class Outlook:
 class Schedule:
     """Of one plan; what does not change while it runs is worked out once."""
 
-    def __init__(self, plan: Plan, *, agents: Mapping[TaskId, AgentName] | None = None) -> None:
-        """Two tasks of the same agent never run at once."""
-        lengths = chain_lengths(plan)
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        agents: Mapping[TaskId, AgentName] | None = None,
+        sizes: Mapping[TaskId, int] | None = None,
+    ) -> None:
+        """Two tasks of the same agent never run at once. `sizes` say how long tasks take, where somebody knows."""
+        lengths = chain_lengths(plan, sizes)
         position = {task.id: index for index, task in enumerate(plan.tasks)}
         self._plan = plan
         self._tasks = {task.id: task for task in plan.tasks}
@@ -71,12 +77,13 @@ class Schedule:
 
     def look(self, now: Now, *, slots: int) -> Outlook:
         """What to start with so many free workers."""
+        done = {task for task, state in now.states.items() if state is TaskState.DONE}
         at_work = [task.id for task in self._order if task.id in now.running or now.is_held_back(task.id)]
         start: list[TaskId] = []
         waiting: dict[TaskId, str] = {}
         kept: list[Task] = []
         for task in self._idle(now):
-            if words := self._misses(task, now):
+            if words := self._misses(task, done, now):
                 waiting[task.id] = words
             elif words := self._held(task, at_work, now):
                 waiting[task.id] = words
@@ -121,8 +128,7 @@ class Schedule:
         owing = (other for other, points in self._points[task.id].items() if _pending(points, now))
         return [*task.needs, *owing]
 
-    def _misses(self, task: Task, now: Now) -> str:
-        done = {other for other, state in now.states.items() if state is TaskState.DONE}
+    def _misses(self, task: Task, done: Collection[TaskId], now: Now) -> str:
         match now.states[task.id]:
             case TaskState.WORKING:
                 return ""
@@ -133,9 +139,9 @@ class Schedule:
                 return waiting_words(self._plan, missing)
 
     def _held(self, task: Task, at_work: Sequence[TaskId], now: Now) -> str:
+        if now.states[task.id] is TaskState.REVIEW:
+            return ""  # its work is done, and it holds what it claims until it has landed
         for other in at_work:
-            if other == task.id:
-                continue
             if agent := self._shared_agents.get((task.id, other)):
                 return f"{agent} is busy with {other}"
             if what := self._clash(task.id, other, now):
@@ -144,7 +150,7 @@ class Schedule:
 
     def _kept(self, task: Task, kept: Sequence[Task], now: Now) -> str:
         for other in kept:
-            if what := self._clash(task.id, other.id, now):
+            if other.priority.rank < task.priority.rank and (what := self._clash(task.id, other.id, now)):
                 return f"{what} is kept for {other.id}"
         return ""
 

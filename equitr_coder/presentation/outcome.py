@@ -5,6 +5,7 @@ from typing import Any
 from equitr_coder.domain.artifacts import ContractVerdict
 from equitr_coder.domain.epic import SyncPoint, TaskState
 from equitr_coder.domain.run_view import RunView, SyncPointView, TaskView
+from equitr_coder.domain.task_graph import serial_advice
 from equitr_coder.presentation.cost import by_model, dearest
 from equitr_coder.presentation.cost_data import use_data
 from equitr_coder.presentation.cost_forecast import forecast_data, with_what_is_left
@@ -65,6 +66,7 @@ def epic_status(view: RunView) -> dict[str, Any]:
             }
             for task in view.tasks.values()
         ],
+        "serial": (serial_advice(plan) or None) if plan is not None else None,
         "sync_points": [_sync_point(view, point) for point in points],
     }
 
