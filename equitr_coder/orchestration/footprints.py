@@ -5,13 +5,13 @@ neither in the footprint nor allowed by a person. In a Python file that tasks sh
 touches what no symbol of the task names, as long as another of them has work to do there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from equitr_coder.domain.claims import granted
 from equitr_coder.domain.epic import Plan
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.footprint import claim_of, is_within, outside
-from equitr_coder.domain.ids import CommitId, TaskId
+from equitr_coder.domain.ids import CommitId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult
 from equitr_coder.domain.symbols import changed_symbols
 from equitr_coder.domain.task_graph import prerequisites
@@ -46,10 +46,8 @@ class Footprints:
         """Asked about the task's own change, whatever it is merged with."""
         task = hand_in.task.id
         changed = await self._repository.changed(hand_in.base, hand_in.commit)
-        allowed = granted(self._events.view, task)
-        left = [path for path in outside(self._claims[task], sorted(changed)) if path not in allowed]
-        if left:
-            return SentBack(StopReason.FOOTPRINT_LEFT, _left_words(left, self._claims[task].shown), tuple(left))
+        if left := self._left(task, changed):
+            return SentBack(StopReason.FOOTPRINT_LEFT, _left_words(left, self._claims[task].shown), left)
         for path, names in self._claims[task].symbols.items():
             others = self._sharing(task, path)
             if path not in changed or not others:
@@ -58,6 +56,21 @@ class Footprints:
             if refusal is not None:
                 return refusal
         return None
+
+    async def within(self, task: TaskId, base: CommitId, tree: TreeId) -> TreeId:
+        """The tree without what it changes outside the footprint and nobody allowed: where a next attempt begins. Its
+        worker could not put that back by itself.
+        """
+        left = self._left(task, await self._repository.changed(base, tree))
+        if not left:
+            return tree
+        return await self._repository.tree_with(
+            tree, {path: await self._repository.show_file(base, path) for path in left}
+        )
+
+    def _left(self, task: TaskId, changed: Collection[str]) -> tuple[str, ...]:
+        allowed = granted(self._events.view, task)
+        return tuple(path for path in outside(self._claims[task], sorted(changed)) if path not in allowed)
 
     def _sharing(self, task: TaskId, path: str) -> Mapping[TaskId, frozenset[str]]:
         """Other tasks that still have work to do in this file, and may do it at the same time."""
@@ -99,5 +112,6 @@ def _left_words(left: Sequence[str], claimed: Sequence[str]) -> str:
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     return (
         f"it changes files outside its footprint ({', '.join(claimed)}) that nobody allowed: "
-        f"{', '.join(left[:_NAMED])}{more}. Put them back as they were, and say in the summary what is missing and why."
+        f"{', '.join(left[:_NAMED])}{more}. They were put back; do the task without them, and say in the summary what is "
+        "missing and why."
     )

@@ -72,7 +72,11 @@ class Supervisor:
             running=frozenset(self._running),
             parked=frozenset(self._parked),
             produced=frozenset(name for name, point in view.sync_points.items() if point.newest is not None),
-            touched={task.id: paths for task in self._plan.tasks if (paths := beyond(view, task.id))},
+            touched={
+                task.id: paths
+                for task in self._plan.tasks
+                if not view.tasks[task.id].state.is_final and (paths := beyond(view, task.id))
+            },
         )
 
     async def _tell_waiting(self, outlook: Outlook) -> None:

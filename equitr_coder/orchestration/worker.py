@@ -142,7 +142,7 @@ class TaskWorker:
             # What the last attempt left is where this one starts, merged with what has landed since; where that
             # clashes the files hold conflict markers.
             left = await self._repository.commit_tree(
-                view.tree,
+                await self._footprints.within(task.id, _base(view), view.tree),
                 [_base(view)],
                 f"{task.id}: left by attempt {attempt - 1}",
                 at=self._last_call(task, attempt - 1),

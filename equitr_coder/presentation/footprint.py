@@ -18,13 +18,16 @@ def footprint_data(plan: Plan, task: TaskView) -> dict[str, Any]:
 
 def footprint_lines(plan: Plan, task: TaskView) -> list[Line]:
     """Of a task in a list; nothing where it kept to what it said."""
-    claim = claim_of(plan.task(task.id))
-    if left := _outside(claim, task):
-        return [Line(f"      touched beyond its footprint: {_listed(left)}", Tone.WARN)]
-    if claim.files or len(plan.tasks) == 1:
+    left = _outside(claim_of(plan.task(task.id)), task)
+    return [Line(f"      touched beyond its footprint: {_listed(left)}", Tone.WARN)] if left else []
+
+
+def unsaid_lines(plan: Plan) -> list[Line]:
+    """Who named no files, where there are others whom that concerns."""
+    unsaid = [task.id for task in plan.tasks if not claim_of(task).files]
+    if not unsaid or len(plan.tasks) == 1:
         return []
-    seen = list(touched(task))
-    return [Line(f"      footprint not said{f'; touched: {_listed(seen)}' if seen else ''}", Tone.DIM)]
+    return [Line(f"No files named by {', '.join(unsaid)}: nothing keeps others away from what they change")]
 
 
 def summary_footprint_lines(view: RunView) -> list[Line]:

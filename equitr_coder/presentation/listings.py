@@ -18,7 +18,7 @@ from equitr_coder.domain.queries import (
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.presentation.cost_forecast import epic_forecast_lines
 from equitr_coder.presentation.figures import dollars, limit, price, since
-from equitr_coder.presentation.footprint import footprint_lines
+from equitr_coder.presentation.footprint import footprint_lines, unsaid_lines
 from equitr_coder.presentation.states import (
     needs_words,
     run_state,
@@ -119,6 +119,7 @@ def epic_lines(view: RunView) -> list[Line]:
         if why and why != needs_words(plan, view, task):
             lines.append(Line(f"      {prose(why)}"))
         lines += footprint_lines(plan, task)
+    lines += unsaid_lines(plan)
     if plan.sync_points:
         lines.append(Line("Sync points:"))
     for point in plan.sync_points:

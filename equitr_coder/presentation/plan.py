@@ -7,6 +7,7 @@ from equitr_coder.domain.footprint import claim_of
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.task_graph import serial_advice
 from equitr_coder.presentation.cost_forecast import forecast_lines
+from equitr_coder.presentation.footprint import unsaid_lines
 from equitr_coder.presentation.tables import table
 from equitr_coder.presentation.text import Line, Tone, plural, prose
 
@@ -32,8 +33,7 @@ def plan_lines(
         consumers = ", ".join(point.consumers) or "nobody"
         words = f": {prose(point.description)}" if point.description else ""
         lines.append(Line(f"  sync {point.id} ({point.type.value}) {point.producer} -> {consumers}{words}"))
-    if len(plan.tasks) > 1 and (unsaid := [task.id for task in plan.tasks if not claim_of(task).files]):
-        lines.append(Line(f"No files named by {', '.join(unsaid)}: nothing keeps others away from what they change"))
+    lines += unsaid_lines(plan)
     if advice := serial_advice(plan):
         lines.append(Line(f"{advice[0].upper()}{advice[1:]}"))
     lines += [Line(f"! look at: {prose(gap)}", Tone.WARN) for gap in gaps]

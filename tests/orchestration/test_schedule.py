@@ -30,7 +30,7 @@ def waiting(plan: Plan) -> dict[TaskId, TaskState]:
 
 
 def reasons(plan: Plan, now: Now, *, slots: int = 8) -> Mapping[str, str]:
-    return dict(Schedule(plan).look(now, slots=slots).waiting)
+    return {str(name): why for name, why in Schedule(plan).look(now, slots=slots).waiting.items()}
 
 
 def starts(plan: Plan, now: Now, *, slots: int = 8) -> tuple[str, ...]:
