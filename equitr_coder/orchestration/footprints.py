@@ -112,6 +112,6 @@ def _left_words(left: Sequence[str], claimed: Sequence[str]) -> str:
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     return (
         f"it changes files outside its footprint ({', '.join(claimed)}) that nobody allowed: "
-        f"{', '.join(left[:_NAMED])}{more}. They were put back; do the task without them, and say in the summary what is "
-        "missing and why."
+        f"{', '.join(left[:_NAMED])}{more}. They were put back. Do the task without them, and say in the summary what "
+        "is missing and why."
     )
