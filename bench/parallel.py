@@ -262,7 +262,9 @@ def show(rows: Sequence[Sequence[str]]) -> None:
 
 def leases(files: int, runs: int = 3) -> tuple[list[float], list[float]]:
     """Seconds until the worktree of a task is ready: new ones, and ones that the run before has left."""
-    work, made, kept = Work(tasks=1, latency=0.0, files=files), [], []
+    work = Work(tasks=1, latency=0.0, files=files)
+    made: list[float] = []
+    kept: list[float] = []
     with serve_in_thread(work.script()) as server:
         for _ in range(runs):
             with tempfile.TemporaryDirectory() as folder:
