@@ -250,8 +250,8 @@ def cells(ran: Ran, first: Ran) -> list[str]:
 
 
 HEAD = (
-    "workers", "wall, s", "speed", "utilization", "overhead", "of workers", "git/task, ms", "git/task", "merge/task, ms",
-    "queue/task, ms", "memory, MB",
+    "workers", "wall, s", "speed", "utilization", "overhead", "of workers", "git/task, ms", "git/task",
+    "merge/task, ms", "queue/task, ms", "memory, MB",
 )  # fmt: skip
 
 
