@@ -194,7 +194,7 @@ class Promises:
 
 
 def _said(event: ContractChecked) -> tuple[object, ...]:
-    return event.version, event.verdict, event.detail, event.commit
+    return event.version, event.verdict, event.detail
 
 
 def _sent_back(broken: Sequence[tuple[SyncPoint, Artifact, str]]) -> SentBack:

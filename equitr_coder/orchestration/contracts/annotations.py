@@ -1,6 +1,6 @@
 """Type annotations compared as text can be: spellings of one type are equal, a few well-known wider types are known.
 
-Types of the project are compared by name. Where a name says nothing (`Any`, a type variable), nothing is held against it.
+Types of the project are compared by name. Where one says nothing (`Any`, a type variable), nothing is held against it.
 """
 
 import ast

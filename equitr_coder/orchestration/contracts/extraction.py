@@ -1,6 +1,7 @@
 """What the host publishes in a producer's place: what the landed files really offer, from signatures to first lines."""
 
 import ast
+import re
 from collections.abc import Mapping
 
 from equitr_coder.domain.epic import ArtifactType
@@ -11,6 +12,7 @@ _MOST = 60_000
 """Characters of what is published."""
 _FIRST_LINES = 20
 _FILES = 30
+_EMPTY_BODY = re.compile(r":\n[ \t]+\.\.\.$", re.MULTILINE)
 _DATA = (".json", ".yaml", ".yml")
 
 
@@ -78,7 +80,8 @@ def stub_of(code: str) -> str:
     except (SyntaxError, ValueError, RecursionError):
         return ""
     kept = [stub for node in tree.body if (stub := _kept(node, in_class=False)) is not None]
-    return ast.unparse(ast.fix_missing_locations(ast.Module(kept, []))) if kept else ""
+    text = ast.unparse(ast.fix_missing_locations(ast.Module(kept, []))) if kept else ""
+    return _EMPTY_BODY.sub(": ...", text)
 
 
 def _kept(node: ast.stmt, *, in_class: bool) -> ast.stmt | None:

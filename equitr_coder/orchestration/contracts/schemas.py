@@ -1,8 +1,9 @@
 """JSON Schemas compared: what was promised against what is there.
 
-A sync point does not say who writes such documents and who reads them, so by default both must go on as promised (`both`):
-a writer that follows the contract is understood, and a reader meets nothing that the contract did not name. In an OpenAPI
-document the direction is known: a request is only written by consumers (`written`), a response only read (`read`).
+A sync point does not say who writes such documents and who reads them, so by default both must go on as promised
+(`both`): a writer that follows the contract is understood, and a reader meets nothing that the contract did not name.
+In an OpenAPI document the direction is known: a request is only written by consumers (`written`), a response only read
+(`read`).
 
 - required by the contract: still required (readers); newly required: refused (writers)
 - types and enumerations: nothing less (writers), nothing more (readers)
@@ -59,7 +60,9 @@ def _compare(promised: Side, real: Side, where: str, direction: Direction, depth
         return
     options, there = _options(want), _options(have)
     if options or there:
-        yield from _alternatives(promised, real, options, there, want, have, place, direction, depth)
+        wanted = [promised.at(one) for one in options or [want]]
+        found = [real.at(one) for one in there or [have]]
+        yield from _alternatives(wanted, found, place, direction, depth)
         return
     yield from _kinds(want, have, place, direction)
     yield from _values(want, have, place, direction)
@@ -135,19 +138,9 @@ def _options(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def _alternatives(
-    promised: Side,
-    real: Side,
-    options: list[Any],
-    there: list[Any],
-    want: Mapping[str, Any],
-    have: Mapping[str, Any],
-    place: str,
-    direction: Direction,
-    depth: int,
+    wanted: Sequence[Side], found: Sequence[Side], place: str, direction: Direction, depth: int
 ) -> Iterator[str]:
     """Every promised alternative is taken by one that is there, and the other way round."""
-    wanted = [promised.at(one) for one in options or [want]]
-    found = [real.at(one) for one in there or [have]]
     if direction != "read":
         for one in wanted:
             if not any(not list(_compare(one, other, place, "written", depth + 1)) for other in found):
@@ -268,7 +261,7 @@ def _properties(promised: Side, real: Side, where: str, direction: Direction, de
     known, there = want.get("properties") or {}, have.get("properties") or {}
     needed, asked = set(want.get("required") or ()), set(have.get("required") or ())
     for name, schema in known.items():
-        place = f"{where}.{name}" if where else name
+        place = _inside(where, name)
         if name not in there:
             rest = have.get("additionalProperties", True)
             if isinstance(rest, Mapping) and rest:
@@ -281,18 +274,29 @@ def _properties(promised: Side, real: Side, where: str, direction: Direction, de
         if name not in needed and name in asked and direction != "read":
             yield f"{place} is required, the contract lets it be left out"
         yield from _compare(promised.at(schema), real.at(there[name]), place, direction, depth + 1)
-    for name in asked - set(known):
-        if direction != "read":
-            yield f"{f'{where}.{name}' if where else name} is required, the contract does not name it"
-    if want.get("additionalProperties") is False and direction != "written":
-        for name in set(there) - set(known):
-            yield f"{f'{where}.{name}' if where else name} is new, the contract allows no more properties"
+    yield from _further(promised, real, where, direction, depth)
+
+
+def _further(promised: Side, real: Side, where: str, direction: Direction, depth: int) -> Iterator[str]:
+    """Properties that the contract does not name."""
+    want, have = promised.schema, real.schema
+    known = set(want.get("properties") or ())
+    if direction != "read":
+        for name in sorted(set(have.get("required") or ()) - known):
+            yield f"{_inside(where, name)} is required, the contract does not name it"
     rest, other = want.get("additionalProperties"), have.get("additionalProperties")
+    if rest is False and direction != "written":
+        for name in sorted(set(have.get("properties") or ()) - known):
+            yield f"{_inside(where, name)} is new, the contract allows no more properties"
     if isinstance(rest, Mapping) and rest:
         if isinstance(other, Mapping):
-            yield from _compare(promised.at(rest), real.at(other), f"{where}.*" if where else "*", direction, depth + 1)
+            yield from _compare(promised.at(rest), real.at(other), _inside(where, "*"), direction, depth + 1)
         elif other is False and direction != "read":
             yield f"{where or 'the document'} takes no further properties, the contract takes any"
+
+
+def _inside(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
 
 
 def _items(promised: Side, real: Side, where: str, direction: Direction, depth: int) -> Iterator[str]:
