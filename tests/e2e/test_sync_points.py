@@ -83,13 +83,14 @@ def test_what_is_published_is_told_stands_in_the_consumers_first_message_and_is_
     user = stage(
         [
             plans(
-                orders(), task("T2", needs=("T1",)), task("T3"), points=[point("S1", "T1", "T2", description="sums")]
+                orders(),
+                task("T2", needs=("T1", "T3")),
+                task("T3"),
+                points=[point("S1", "T1", "T2", description="sums")],
             ),
             builds("T2"),
             builds("T3"),
-            worker(
-                "T1", says("", publishes("S1", STUB)), says("", writes("orders.py", CODE), hands_in("Add total\nseen"))
-            ),
+            worker("T1", says("", publishes("S1", STUB)), says("", writes("orders.py", CODE), hands_in())),
         ],
         config=UNREVIEWED,
     )
@@ -103,7 +104,7 @@ def test_what_is_published_is_told_stands_in_the_consumers_first_message_and_is_
     first = first_message(of_task(user, "T2")[0])
     documents_end, artifact, own = (first.index(text) for text in ("</document>\n\n# Done", STUB, "# Your task: T2"))
     assert documents_end < artifact < own
-    assert "Add total\nseen" in first
+    assert "T3 title of T3:\nT3 is built" in first
     assert "read_artifact" not in "".join(str(m["content"]) for m in of_task(user, "T2")[0].messages[2:])
     assert all(STUB.strip() not in json.dumps(request.messages) for request in of_task(user, "T3"))
     assert [e["verdict"] for e in ended.of("contract_checked")] == ["kept"]
@@ -170,44 +171,6 @@ def test_a_hundred_kilobytes_of_unicode_come_back_to_the_letter(stage: OpenStage
     assert position(ended, "artifact_consumed") > position(ended, "tool_called", name="read_artifact")
     [shown] = status(user)["sync_points"]
     assert (shown["content"], shown["status"], shown["checked"]) == (long, "consumed", "unchecked")
-
-
-def test_reading_early_says_pending_and_a_message_comes_when_it_is_there(stage: OpenStage) -> None:
-    user = stage(
-        [
-            gate("publish"),
-            gate("read"),
-            plans(orders(), task("T2"), points=[point("S1", "T1", "T2")]),
-            worker(
-                "T2",
-                says("", reads("S1")),
-                waits("read", reads("S1")),
-                says("", writes(file_of("T2"), "T2-built\n"), hands_in()),
-            ),
-            worker("T1", waits("publish", publishes("S1", STUB)), says("", writes("orders.py", CODE), hands_in())),
-        ],
-        config=UNREVIEWED,
-    )
-    process = user.start(*PLANNED)
-    user.wait_for("weak", contains="S1 is pending")
-
-    user.open_gate("publish")
-    user.wait_for("weak", contains="Published S1, version 1, for T2")
-    user.open_gate("read")
-    ended = end_of(process)
-
-    assert ended.code == 0, ended.brief
-    last = of_task(user, "T2")[-1]
-    early, late = tool_results(last)
-    assert "T1 has not published it yet" in early
-    assert late == STUB
-    [refused] = [e for e in ended.of("tool_returned", name="read_artifact") if e["is_error"]]
-    assert refused["seq"] < position(ended, "artifact_produced") < position(ended, "artifact_consumed")
-    news = [
-        str(m["content"]) for m in last.messages if m["role"] == "user" and "Messages that came" in str(m["content"])
-    ]
-    assert len(news) == 1
-    assert "S1 (contracts): is there (from T1, version 1)" in news[0]
 
 
 def test_only_the_producer_publishes_and_only_consumers_read(stage: OpenStage) -> None:
@@ -303,7 +266,7 @@ def test_a_second_version_is_told_to_those_who_have_read_the_first(stage: OpenSt
     user.open_gate("first")
     user.wait_for("weak", contains="Published S1, version 1")
     user.open_gate("read")
-    user.wait_for("weak", contains="rate: float = 0.2")
+    user.wait_for("weak", contains='"name": "read_artifact"')
     user.open_gate("second")
     user.wait_for("weak", contains="Published S1, version 2")
     user.open_gate("again")
@@ -383,6 +346,7 @@ def test_a_broken_contract_goes_back_with_the_difference_and_its_readers_are_tol
     )
     process = user.start(*PLANNED)
     user.wait_for("weak", contains="Published S1, version 1, for T2")
+    user.wait_for("weak", contains=word_of("T2"))
     user.open_gate("build")
     again = user.wait_for("weak", contains="it broke a contract that others build on")
     user.open_gate("end")
@@ -439,7 +403,7 @@ def test_a_contract_that_stays_broken_fails_its_task_and_nothing_of_it_lands(sta
     ]
     assert shown["status"] == "failed"
     [point_shown] = shown["sync_points"]
-    assert (point_shown["status"], point_shown["checked"]) == ("produced", "broken")
+    assert (point_shown["version"], point_shown["checked"]) == (1, "broken")
     assert "id is string, the contract says integer" in point_shown["differences"]
     assert "order.json" not in user.git("ls-tree", "-r", "--name-only", "equitr/epic-001")
 
@@ -488,7 +452,7 @@ def test_checks_of_landed_consumers_run_again_when_their_producer_lands(stage: O
                 points=[point("S1", "T1", "T2")],
             ),
             worker("T1", says("", *rewrites("orders.py", CODE), hands_in()), first=["the check failed"]),
-            worker("T1", waits("build", writes("orders.py", BROKEN), hands_in())),
+            worker("T1", says("", publishes("S1", "sums")), waits("build", writes("orders.py", BROKEN), hands_in())),
             builds("T3"),
             builds("T2"),
         ],

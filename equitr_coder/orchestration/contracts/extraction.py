@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from equitr_coder.domain.epic import ArtifactType
+from equitr_coder.orchestration.contracts.parsing import parsed
 from equitr_coder.orchestration.contracts.recognition import is_openapi, is_schema, load
 from equitr_coder.orchestration.contracts.sources import Sources
 
@@ -75,12 +76,14 @@ def _documents(sources: Sources) -> dict[str, str]:
 
 def stub_of(code: str) -> str:
     """Public names with their signatures, bodies as `...`; empty when there are none, or when it is no Python."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = parsed(code)
+    if tree is None:
         return ""
     kept = [stub for node in tree.body if (stub := _kept(node, in_class=False)) is not None]
-    text = ast.unparse(ast.fix_missing_locations(ast.Module(kept, []))) if kept else ""
+    try:
+        text = ast.unparse(ast.fix_missing_locations(ast.Module(kept, []))) if kept else ""
+    except RecursionError:
+        return ""
     return _EMPTY_BODY.sub(": ...", text)
 
 

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.orchestration.contracts.parsing import parsed
 
 Kind = Literal["positional_only", "positional", "variable", "keyword", "keywords"]
 Shape = Literal["plain", "dataclass", "pydantic", "typed_dict", "named_tuple", "enum"]
@@ -92,11 +93,8 @@ class Module:
 
 def read_module(code: str) -> Module | None:
     """None when it is no Python."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-    return _module(tree)
+    tree = parsed(code)
+    return _module(tree) if tree is not None else None
 
 
 def _module(tree: ast.Module) -> Module:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.orchestration.contracts.parsing import parsed
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+.-]*)[^\n]*\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^\s*(?:#|//)\s*(?:file:\s*|path:\s*)?`?([\w@./-]+\.\w+)`?\s*:?\s*$", re.IGNORECASE)
@@ -135,9 +136,8 @@ def _as_python(text: str, *, is_named: bool) -> str | None:
     if is_named:
         wanted = (*wanted, ast.AnnAssign, ast.Assign)
     for code in (text, _with_bodies(text)):
-        try:
-            tree = ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError):
+        tree = parsed(code)
+        if tree is None:
             continue
         return code if any(isinstance(node, wanted) for node in tree.body) else None
     return None
@@ -170,7 +170,9 @@ def _indent(line: str) -> int:
 
 
 def _test_style(code: str) -> str | None:
-    tree = ast.parse(code)
+    tree = parsed(code)
+    if tree is None:
+        return None
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             return "pytest"
