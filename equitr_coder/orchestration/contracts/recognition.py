@@ -13,6 +13,8 @@ _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+.-]*)[^\n]*\n(.*?)^[ \t]*\1
 _FILE = re.compile(r"^\s*(?:#|//)\s*(?:file:\s*|path:\s*)?`?([\w@./-]+\.\w+)`?\s*:?\s*$", re.IGNORECASE)
 _HEADING = re.compile(r"^(?:#+\s*|\*\*)?`?([\w@./-]+\.(?:pyi?|json|ya?ml))`?(?:\*\*)?\s*:?\s*$")
 _BARE_DEF = re.compile(r"^(\s*(?:async\s+)?def\s[^\n]*\)(?:\s*->\s*[^:\n#]+(?:\[[^\n]*\])?)?)\s*(#[^\n]*)?$")
+_LARGEST_YAML = 300_000
+"""Characters; reading more would hold up everybody else (lock files are YAML too)."""
 _SCHEMA_WORDS = frozenset({"properties", "$ref", "enum", "items", "oneOf", "anyOf", "allOf", "const", "required"})
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 
@@ -24,7 +26,7 @@ class PythonStub:
 
 
 @frozen
-class Tests:
+class PromisedTests:
     file: str
     """Where it belongs; empty when it does not say."""
     code: str
@@ -43,7 +45,7 @@ class OpenApi:
     document: Mapping[str, Any]
 
 
-Contract = PythonStub | Tests | JsonSchema | OpenApi
+Contract = PythonStub | PromisedTests | JsonSchema | OpenApi
 
 
 def recognise(content: str) -> Contract | None:
@@ -63,7 +65,7 @@ def recognise(content: str) -> Contract | None:
     for file, code in sections:
         tests = _test_style(code)
         if tests is not None:
-            return Tests(file if file.endswith(".py") else "", code, tests == "unittest")
+            return PromisedTests(file if file.endswith(".py") else "", code, tests == "unittest")
     return PythonStub(sections)
 
 
@@ -82,7 +84,9 @@ def load(text: str) -> Any:
             return json.loads(stripped)
         except ValueError:
             pass
-    if not re.search(r"^\s*[\"']?(?:openapi|swagger|\$schema|\$id|type|title|properties|paths)[\"']?\s*:", text, re.M):
+    if len(text) > _LARGEST_YAML or not re.search(
+        r"^\s*[\"']?(?:openapi|swagger|\$schema|\$id|type|title|properties|paths)[\"']?\s*:", text, re.M
+    ):
         return None
     import yaml
 
