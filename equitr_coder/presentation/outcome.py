@@ -31,6 +31,7 @@ def outcome(view: RunView) -> dict[str, Any]:
         "tasks": [_task(view, task) for task in view.tasks.values()],
         "run": view.run,
         "epic": view.epic,
+        "missing_paths": list(view.missing_paths),
         "landed": view.landed,
         "branch": view.branch,
         "hint": view.hint,

@@ -111,6 +111,8 @@ def _tasks(view: RunView) -> list[Line]:
     for task in view.tasks.values():
         if task.state in (TaskState.FAILED, TaskState.BLOCKED):
             lines += _fate(view, task)
+    if view.missing_paths:
+        lines.append(Line(f"  the design names, but nothing made: {prose(', '.join(view.missing_paths))}", Tone.WARN))
     return lines + summary_footprint_lines(view)
 
 

@@ -19,7 +19,7 @@ from equitr_coder.domain.events import Event, MessageAdded, ModelCallFailed, Run
 from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.metrics import measure
 from equitr_coder.domain.run_view import RunView, fold
-from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions, RunState
 from equitr_coder.domain.strengths import Candidate
 from equitr_coder.ports import Clock, EventStore, Repository, RepoState, ShownDelta
 from equitr_coder.session import answers
@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.25
 _EPIC_REF = re.compile(r"/equitr/epic-(\d+)(?:/|$)")
 _AS_CONFIGURED = c.StartRun(kind=RunKind.EPIC, request="")
+_PLANNED = c.StartRun(kind=RunKind.EPIC, request="", plan=PlanMode.ALWAYS)
 MakeOptions = Callable[[c.StartRun], RunOptions]
 ModelNames = Callable[[RunOptions, str | None], tuple[str | None, str | None]]
 """Supervisor's and worker's model names for a run, under an override of the model. Raises UserError or ModelError when
@@ -173,6 +174,9 @@ class LocalRunApi:
     async def _resume(self, command: c.ResumeRun) -> RunId:
         found = await self._find(command.run)
         await self._ready_repository(found.kind)
+
+        if command.approve and found.plan is not None and not found.is_approved:
+            self._make_options(_PLANNED)  # says so where epics are turned off
 
         def opening(view: RunView) -> Sequence[Event]:
             name = view.epic or view.run

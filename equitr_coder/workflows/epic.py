@@ -27,6 +27,7 @@ from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
 from equitr_coder.planning.conversation import Conversation
 from equitr_coder.planning.documents import render_todos, todos_of
 from equitr_coder.planning.drafts import Facts, PlanningOptions
+from equitr_coder.planning.file_tree import missing_paths
 from equitr_coder.planning.forecast import Forecaster
 from equitr_coder.planning.plan_rules import PlanRules
 from equitr_coder.planning.size import is_complex, is_critical, judge
@@ -446,5 +447,12 @@ class EpicRun:
                 detail="" if landed else why,
                 landed=landed,
                 hint=hint,
+                missing_paths=await self._missing_paths() if state is RunState.COMPLETED else (),
             )
         )
+
+    async def _missing_paths(self) -> tuple[str, ...]:
+        design = self._view.documents.get("design")
+        if design is None or design.by == "host" or self._view.tip is None:
+            return ()
+        return missing_paths(design.content, await self._kit.repository.list_tree(self._view.tip))
