@@ -37,6 +37,5 @@ APPROVED = Play(
 DIRECT = Play(
     tuple(scenes.direct()),
     ("loop", "--check", "test -e t1.txt", "Write the word T1-built."),
-    config={"models": {}},
 )
 CHAT = Play(tuple(scenes.chat()), ("chat", "--yes", "Write a note."))
