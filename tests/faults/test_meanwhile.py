@@ -1,5 +1,5 @@
-"""What a person does with git between the death of the process and the resume loses nothing: the run goes on, or says in
-two lines what to do first.
+"""What a person does with git between the death of the process and the resume loses nothing: the run goes on, or says
+in two lines what to do first.
 """
 
 import shutil
@@ -258,11 +258,15 @@ def _look_at_branch(victim: Victim) -> None:
     victim.git("switch", "-q", "equitr/epic-001")
 
 
+_LOCK_BRANCH = _leave("refs/heads/equitr/epic-001.lock")
+_LOCK_REFS = _leave("packed-refs.lock")
+
+
 def _do(command: str) -> Callable[[Victim, str], None]:
     """What the hint says, `{}` being what it names after its last colon or word."""
 
     def act(victim: Victim, hint: str) -> None:
-        subprocess.run(command.format(hint=hint.rpartition(": ")[2], path=hint.split()[-1]), shell=True,
+        subprocess.run(command.format(hint=hint.rpartition(": ")[2], path=hint.rsplit(maxsplit=1)[-1]), shell=True,
                        cwd=victim.repo, env=victim.environ, check=True)  # fmt: skip
 
     return act
@@ -277,10 +281,10 @@ def _do(command: str) -> Callable[[Victim, str], None]:
         pytest.param(_delete_branch, "is gone", "{hint}", id="branch deleted"),
         pytest.param(_build_on_branch, "was moved by somebody else", "{hint}", id="branch moved"),
         pytest.param(_look_at_branch, "is checked out", "{hint}", id="branch checked out", marks=slow),
-        pytest.param(_leave("refs/heads/equitr/epic-001.lock"), "epic-001.lock exists", "rm {path}", id="ref locked", marks=slow),
-        pytest.param(_leave("packed-refs.lock"), "packed-refs.lock exists", "rm {path}", id="refs locked", marks=slow),
+        pytest.param(_LOCK_BRANCH, "epic-001.lock exists", "rm {path}", id="branch locked", marks=slow),
+        pytest.param(_LOCK_REFS, "packed-refs.lock exists", "rm {path}", id="refs locked", marks=slow),
     ],
-)  # fmt: skip
+)
 def test_a_resume_stops_in_two_lines_that_say_what_to_do_and_then_goes_on(
     victim: OpenVictim, undisturbed: Undisturbed, point: Point, act: Callable[[Victim], None], words: str, mend: str
 ) -> None:
