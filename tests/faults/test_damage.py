@@ -160,7 +160,7 @@ echo "then $?"
 
 
 def _on_small_disk(victim: Victim, folder: Path, *, size: int, free: int) -> Ended:
-    """The command behind a disk of `size` bytes at `folder` that is filled up to `free`, and `resume` when it is not."""
+    """The command behind a disk of `size` bytes at `folder`, filled up to `free`; and `resume` when it is not."""
     program = f"{sys.executable} -m equitr_coder"
     words = " ".join(f"'{word}'" for word in victim.play.command)
     kept = victim.folder / "kept"
