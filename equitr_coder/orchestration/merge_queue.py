@@ -165,7 +165,18 @@ class MergeQueue:
         return await self._reviewer.review(hand_in.task, hand_in.attempt, moved.old, moved.commit, results)
 
     async def recover(self) -> None:
-        """Finish the one merge whose branch move a crash may have cut off from its record."""
+        """Finish the one merge whose branch move a crash may have cut off from its record.
+
+        Raises:
+            UserError: the branch is not where the log left it, or checked out, and there is work to be put on it:
+                nothing is paid before that is mended.
+        """
+        await self._finish_open_merge()
+        is_unfinished = any(task.state is not TaskState.DONE for task in self._events.view.tasks.values())
+        if is_unfinished and not await self._repository.move_ref(self._ref, self.tip, self.tip):
+            raise moved_away(self._branch, self.tip, await self._repository.resolve(self._ref))
+
+    async def _finish_open_merge(self) -> None:
         key = self._journal_key
         journal = (await self._store.open_journals(key)).get(key)
         if journal is None:
@@ -258,11 +269,7 @@ class MergeQueue:
         await self._store.write_journal(self._journal_key, journal)
         if not await self._repository.move_ref(self._ref, candidate.commit, candidate.old):
             await self._store.clear_journal(self._journal_key)
-            raise UserError(
-                f"the branch {self._branch} was moved by somebody else while the run was working",
-                hint=f"put it back with: git branch -f {self._branch} {candidate.old[:12]} and resume the run",
-                exit_code=1,
-            )
+            raise moved_away(self._branch, candidate.old, await self._repository.resolve(self._ref))
         await self._record_landed(journal)
         await self._store.clear_journal(self._journal_key)
 
@@ -302,6 +309,22 @@ class MergeQueue:
             )
         )
         return refusal
+
+
+def moved_away(branch: str, wanted: CommitId, found: CommitId | None) -> UserError:
+    """The integration branch is not where this run left it. What somebody else put there is kept by the hint."""
+    if found is None:
+        return UserError(
+            f"the branch {branch} is gone",
+            hint=f"make it again and resume the run: git branch {branch} {wanted[:12]}",
+            exit_code=1,
+        )
+    return UserError(
+        f"the branch {branch} was moved by somebody else",
+        hint=f"keep that under another name and resume the run: git branch -m {branch} {branch}-moved && "
+        f"git branch {branch} {wanted[:12]}",
+        exit_code=1,
+    )
 
 
 def _refusal(results: Sequence[CheckResult]) -> SentBack | None:

@@ -16,7 +16,7 @@ from equitr_coder.orchestration.conflicts import Conflicts
 from equitr_coder.orchestration.footprints import Footprints
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.mailbox import Mailbox
-from equitr_coder.orchestration.merge_queue import MergeQueue
+from equitr_coder.orchestration.merge_queue import MergeQueue, moved_away
 from equitr_coder.orchestration.promises import Promises
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.supervisor import Supervisor
@@ -421,11 +421,7 @@ class EpicRun:
                 at=max((task.ended for task in view.tasks.values() if task.ended), default=None),
             )
             if not await repository.move_ref(ref, commit, old):
-                raise UserError(
-                    f"the branch {view.branch} was moved by somebody else while the run was working",
-                    hint=f"put it back with: git branch -f {view.branch} {old[:12]} and resume the run",
-                    exit_code=1,
-                )
+                raise moved_away(view.branch, old, await repository.resolve(ref))
         await self._kit.events.record(MergeLanded(target=view.branch, old=old, commit=commit))
 
     async def _record_end(self, state: RunState, *, landed: bool, hint: str, why: str = "") -> None:
