@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from equitr_coder.testing import assert_well_formed
-from equitr_coder.testing.script import Rule, says
+from equitr_coder.testing.script import Rule, rule, says
 from tests.e2e.conftest import OpenStage, Stage
-from tests.e2e.scenes import builds, file_of, gate, hands_in, held, plans, rule, task, word_of, worker, writes
+from tests.e2e.scenes import builds, file_of, gate, hands_in, held, plans, task, word_of, worker, writes
 
 pytestmark = pytest.mark.timeout(1200)
 
