@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 WORKERS ?= auto
 STAMP = $(VENV)/.done-$(1)
 
-.PHONY: demo test check format lint types imports unit test-all test-faults test-money eval bench lock clean help
+.PHONY: demo test check format lint types imports unit test-all test-faults test-redteam test-money eval bench lock clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -39,6 +39,9 @@ test-all: $(VENV)/.done-dev ## All tests, the slow ones included
 
 test-faults: $(VENV)/.done-dev ## Every kill point of the fault suite
 	$(BIN)/pytest -n $(WORKERS) --timeout 300 tests/faults
+
+test-redteam: $(VENV)/.done-dev ## Every lying and every honest worker
+	$(BIN)/pytest -n $(WORKERS) tests/redteam tests/e2e/test_receipts.py
 
 test-money: $(VENV)/.done-dev ## The ledger's laws over 10,000 schedules
 	$(BIN)/pytest -n $(WORKERS) -m slow tests/budget

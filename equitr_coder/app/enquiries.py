@@ -57,6 +57,8 @@ class Enquiries:
                 return write_user_config(self._shop.home, query.text)
             case q.RunsQuery() | q.CostQuery() | q.MetricsQuery() | q.EscalationsQuery() | q.DiffQuery():
                 raise AssertionError("answered from the log")
+            case q.VerifyQuery() | q.PruneQuery():
+                raise AssertionError("answered from the log")
             case _ as unreachable:
                 assert_never(unreachable)
 

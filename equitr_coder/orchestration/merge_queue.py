@@ -6,7 +6,7 @@ the letter there, and is asked for again when it is not.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +23,8 @@ from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.stopwatch import span
 from equitr_coder.ports import Clock, EventSink, EventStore, Repository
 
+WrittenBy = Callable[[HandIn, CommitId, CommitId], Awaitable[tuple[str, ...]]]
+"""Who wrote the tests that prove a candidate on top of a commit of the branch."""
 _DONE_BEFORE = "No change of its own: done by earlier work, as its check proves."
 
 
@@ -57,6 +59,7 @@ class MergeQueue:
         resolver: Resolver,
         proofs: Sequence[Proof] = (),
         chronicle: Chronicle | None = None,
+        written_by: WrittenBy | None = None,
     ) -> None:
         self._plan = plan
         self._ref = f"refs/heads/{branch}"
@@ -73,6 +76,7 @@ class MergeQueue:
         self._resolver = resolver
         self._proofs = tuple(proofs)
         self._chronicle = chronicle
+        self._written_by = written_by
         self._turn = asyncio.Lock()
 
     @property
@@ -256,6 +260,7 @@ class MergeQueue:
                 tree=candidate.tree,
                 checks=tuple(results),
                 at=self._clock.now(),
+                tests_by=await self._written_by(hand_in, candidate.old, candidate.commit) if self._written_by else (),
             )
         journal: dict[str, Any] = {
             "task": hand_in.task.id,
@@ -333,6 +338,9 @@ def _refusal(results: Sequence[CheckResult]) -> SentBack | None:
     failed = results[-1]
     if failed.unproven:
         return SentBack(StopReason.CHECK_UNPROVEN, f"`{failed.command}` proves nothing: {failed.unproven}")
+    if failed.untested and not failed.timed_out:
+        words = f"`{failed.command}` proves nothing: {failed.untested}. {_printed(failed)}"
+        return SentBack(StopReason.NO_TESTS, words)
     if failed.timed_out:
         seconds = f" ({failed.duration_ms / 1000:.0f} s)" if failed.duration_ms else ""
         return SentBack(

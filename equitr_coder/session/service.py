@@ -21,7 +21,7 @@ from equitr_coder.domain.metrics import measure
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions, RunState
 from equitr_coder.domain.strengths import Candidate
-from equitr_coder.ports import Clock, EventStore, Repository, RepoState, ShownDelta
+from equitr_coder.ports import Clock, EventStore, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
@@ -337,8 +337,37 @@ class LocalRunApi:
                 return await self._escalations(query.run)
             case q.DiffQuery():
                 return await answers.diff_answer(await self.view(query.run), self._repository, self._checkout)
+            case q.VerifyQuery():
+                return await self._verify(query)
+            case q.PruneQuery():
+                return await self._prune(query)
             case _:
                 return await self._answer(query)
+
+    async def _verify(self, query: q.VerifyQuery) -> q.VerifyAnswer:
+        from equitr_coder.workflows.verify import Verification  # loads what merging needs
+
+        view = await self._money(answers.find_run(query.run, await self._store.runs(str(self._checkout))))
+        return await Verification(await self._kit_of(view)).run(view, query.task)
+
+    async def _prune(self, query: q.PruneQuery) -> q.PruneAnswer:
+        from equitr_coder.workflows.prune import Pruning
+
+        views, _ = await self._readable()
+        if query.run is not None:
+            wanted = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
+            views = [view for view in views if view.run == wanted]
+        if not views or not (await self._repository.inspect()).is_repository:
+            return q.PruneAnswer(runs=(), deleted=query.delete)
+        kit = await self._kit_of(views[0])
+        owned = {view.run for view in views if self._store.is_owned(view.run)}
+        pruning = Pruning(repository=self._repository, worktrees=kit.worktrees)
+        return await pruning.prune(views, owned=owned, delete=query.delete)
+
+    async def _kit_of(self, view: RunView) -> RunKit:
+        """The parts of a run that is only looked at."""
+        hub = Hub(run=view.run, store=self._store, clock=self._clock, view=view)
+        return await self._make_kit(hub, ApprovalDesk(hub), QuestionDesk(hub))
 
     async def _cost(self, name: str | None) -> q.CostAnswer:
         if name is None:

@@ -174,6 +174,12 @@ class GitRepository:
     async def delete_ref(self, ref: str) -> None:
         await refs.delete_ref(await self.open(), ref)
 
+    async def kept_by_alone(self, refs_: Collection[str]) -> Sequence[tuple[CommitId, str]]:
+        return await refs.kept_by_alone(await self.open(), refs_)
+
+    async def size_kept_by_alone(self, refs_: Collection[str]) -> int | None:
+        return await refs.size_kept_by_alone(await self.open(), refs_)
+
     async def refs(self, prefix: str) -> Mapping[str, CommitId]:
         return await refs.refs_below(await self.open(), prefix)
 
