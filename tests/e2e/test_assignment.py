@@ -135,6 +135,7 @@ def test_a_task_is_done_with_the_prompt_and_temperature_of_its_profile(stage: Op
     assert begun == {"T1": "alpha", "T2": "worker"}
 
 
+@pytest.mark.slow
 def test_declared_strengths_decide_without_history_and_then_who_has_least(stage: OpenStage) -> None:
     tasks = (
         task("T1", specialization="frontend"),
@@ -165,6 +166,7 @@ def test_with_several_worker_profiles_approval_assigns_what_nobody_did(stage: Op
     assert "You are an artist." not in system_message(work_of(user, "T2")[0])
 
 
+@pytest.mark.slow
 def test_with_the_shipped_worker_alone_nothing_is_assigned_unasked(stage: OpenStage) -> None:
     user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
 
@@ -194,6 +196,7 @@ def test_a_run_whose_owner_is_alive_is_not_assigned_and_a_stopped_one_is(stage: 
     assert given.code == 0, given.brief
 
 
+@pytest.mark.slow
 def test_a_killed_attempt_goes_on_with_its_profile_and_the_next_task_has_the_new_one(stage: OpenStage) -> None:
     slow = worker("T1", says("", writes("t1.txt", "T1-built\n")), says("", hands_in(), barrier=held("T1")))
     user = stage([plans(task("T1"), task("T2", needs=("T1",))), slow, builds("T2"), gate("T1")])
@@ -217,6 +220,7 @@ def test_a_killed_attempt_goes_on_with_its_profile_and_the_next_task_has_the_new
     assert all("You are alpha." in system_message(request) for request in work_of(user, "T2"))
 
 
+@pytest.mark.slow
 def test_a_profile_that_is_gone_stops_the_run_before_anything_is_paid(stage: OpenStage) -> None:
     user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
     profiles(user, alpha=ALPHA)
@@ -235,6 +239,7 @@ def test_a_profile_that_is_gone_stops_the_run_before_anything_is_paid(stage: Ope
     assert ran.code == 0, ran.brief
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -257,6 +262,7 @@ def test_what_cannot_be_assigned_is_told_in_two_lines(stage: OpenStage, argument
     assert len(refused.err.strip().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_a_finished_epic_is_not_assigned(stage: OpenStage) -> None:
     user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
     user.run("chat", "-M", "--plan", "always", "--yes", "build words")
