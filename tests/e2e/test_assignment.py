@@ -70,8 +70,8 @@ def open_history(stage: OpenStage) -> Stage:
     )
     profiles(user, alpha=ALPHA, beta=BETA)
     assert user.run("epic", "create", "the first project").code == 0
-    for name, profile in {"T1": "alpha", "T2": "beta", "T3": "alpha", "T4": "beta"}.items():
-        given = user.run("epic", "assign", "epic-001", name, "--to", profile)
+    for whose in (("--to", "alpha"), ("T2", "--to", "beta"), ("T4", "--to", "beta")):
+        given = user.run("epic", "assign", "epic-001", *whose)
         assert given.code == 0, given.brief
     ran = user.run("epic", "run", "epic-001", "--yes")
     assert ran.code == 0, ran.brief
@@ -103,17 +103,19 @@ def test_the_profile_that_was_better_at_a_type_gets_its_tasks_and_a_second_run_c
 
 
 def test_a_choice_by_hand_overrides_and_sticks(stage: OpenStage) -> None:
-    user = open_history(stage)
-    user.run("epic", "assign", "epic-002")
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+    profiles(user, alpha=ALPHA, beta=BETA)
+    user.run("epic", "create", "build words")
+    automatic = user.run("epic", "assign", "epic-001", "--output", "json")
 
-    given = user.run("epic", "assign", "epic-002", "T5", "--to", "beta", "--output", "json")
-    again = user.run("epic", "assign", "epic-002", "--output", "json")
-    ran = user.run("epic", "run", "epic-002", "--yes")
+    given = user.run("epic", "assign", "epic-001", "T1", "--to", "beta", "--output", "json")
+    again = user.run("epic", "assign", "epic-001", "--output", "json")
+    ran = user.run("epic", "run", "epic-001", "--yes")
 
-    assert assigned(given)["T5"] == ("beta", "user")
-    assert assigned(again) == {"T5": ("beta", "user"), "T6": ("beta", "analytics")}
+    assert assigned(automatic) == {"T1": ("alpha", "load"), "T2": ("beta", "load")}
+    assert assigned(given) == assigned(again) == {"T1": ("beta", "user"), "T2": ("beta", "load")}
     assert ran.code == 0, ran.brief
-    assert "You are beta." in system_message(work_of(user, "T5")[0])
+    assert "You are beta." in system_message(work_of(user, "T1")[0])
 
 
 def test_a_task_is_done_with_the_prompt_and_temperature_of_its_profile(stage: OpenStage) -> None:
