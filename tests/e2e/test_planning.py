@@ -538,6 +538,7 @@ def test_a_large_request_is_split_and_a_small_one_stays_one_task(stage: OpenStag
     assert "or one, when one worker can do it all" in first_message(user.asked("strong")[2])
 
 
+@pytest.mark.slow
 def test_without_splitting_a_plan_is_one_task(stage: OpenStage) -> None:
     user = stage(
         [rule(says("", *documents(), plan_of(task("T1"), task("T2"))), says("", plan_of(task("T1"))), **PLANNER)],
@@ -551,6 +552,7 @@ def test_without_splitting_a_plan_is_one_task(stage: OpenStage) -> None:
     assert "collaboration.planning.auto_split" in tool_results(user.asked("strong")[1])[-1]
 
 
+@pytest.mark.slow
 def test_with_collaboration_turned_off_epics_are_refused_by_the_key(stage: OpenStage) -> None:
     user = stage([plans(task("T1"), task("T2"))])
     assert user.run("epic", "create", "build words").code == 0
@@ -747,6 +749,7 @@ def test_an_epic_is_failed_when_a_task_cannot_finish_and_complete_when_all_are_d
     assert (now["status"], now["progress"]) == ("completed", 100.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -805,6 +808,7 @@ def test_the_time_of_the_team_goes_before_the_configured_one(stage: OpenStage) -
     assert "teams.coding.timeout_per_agent_seconds" in shown
 
 
+@pytest.mark.slow
 def test_a_rule_that_no_team_has_yet_stops_the_run_before_it_starts(stage: OpenStage) -> None:
     user = stage([])
     team(user, "escalation_policy: on_disagreement")
