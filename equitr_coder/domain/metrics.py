@@ -9,6 +9,8 @@ a command of the gate that runs; reviews and answers of the supervisor are model
 - `overhead = (active - |outstanding of anybody|) / active`, where `active` is `wall` without the moments in which
   nothing was outstanding and a person was waited for (a question, an approval). |...| is the length of a union: while
   one worker waits for a model, what the host does for another costs the run nothing.
+- `execution_overhead` is the same between the first task's start and the last one's end: without what the start of the
+  program, the planning and the landing cost.
 - `worker_overhead = sum over tasks(task time - |outstanding of the task|) / task_time`: what each worker itself waited
   for the host: git, checkouts, the log, its turn in the merge queue.
 - `utilization = sum over tasks |outstanding of the task, inside span| / (agents * |span|)`, where `agents` is the
@@ -83,6 +85,7 @@ class RunMetrics(Value):
     utilization: float | None
     """None when no task ran."""
     overhead: float
+    execution_overhead: float | None
     worker_overhead: float | None
     coordinator: float
     person: float
@@ -167,6 +170,7 @@ def _metrics(log: RunTimes) -> RunMetrics:
         speed_up=_share(task_time, execution),
         utilization=_utilization(list(tasks.values()), log.workers),
         overhead=_share((active - outstanding).length, active.length) or 0.0,
+        execution_overhead=_share((active & working.hull - outstanding).length, (active & working.hull).length),
         worker_overhead=_share(idle, task_time),
         coordinator=_share((spans(log.strong) & active).length, active.length) or 0.0,
         person=_seconds(person.length),

@@ -24,6 +24,7 @@ def metrics_lines(metrics: RunMetrics, *, width: int | None = None) -> list[Line
     ]
     if metrics.tasks:
         facts += [
+            ("", f"{_percent(metrics.execution_overhead)} while there were tasks to do"),
             ("", f"{_percent(metrics.worker_overhead)} of the workers' own time"),
             ("supervisor", f"{_percent(metrics.coordinator)} of the time a strong model was at work"),
             ("merge queue", f"{duration(metrics.queue)} waited for a turn"),

@@ -115,6 +115,7 @@ def test_the_time_of_a_task_is_divided_among_what_it_waited_for() -> None:
     assert (row.queue, row.worktree, row.git, row.git_commands) == (0.5, 0.25, 0.3, 12)
     assert (metrics.wall, metrics.execution, metrics.task_time, metrics.speed_up) == (10, 7, 7, 1)
     assert metrics.overhead == round((10 - 3.75) / 10, 4)
+    assert metrics.execution_overhead == round((7 - 3.75) / 7, 4)
     assert metrics.worker_overhead == round((7 - 3.75) / 7, 4)
 
 
