@@ -96,6 +96,8 @@ class RunMetrics(Value):
     attempts: int
     escalations: int
     usd: Decimal
+    strong_alone: Decimal | None
+    """What all tokens would have cost at the strong model's rates; None when it was not called, or has no price."""
     tiers: tuple[TierMetrics, ...]
     tasks: tuple[TaskMetrics, ...]
 
@@ -180,6 +182,7 @@ def _metrics(log: RunTimes) -> RunMetrics:
         attempts=sum(times.attempts for times in log.times.values()),
         escalations=sum(times.escalations for times in log.times.values()),
         usd=sum((times.usd for times in log.times.values()), ZERO),
+        strong_alone=_strong_alone(log),
         tiers=tuple(
             TierMetrics(tier=name, calls=tier.calls, usd=tier.usd, seconds=_seconds(tier.seconds))
             for name, tier in sorted(log.tiers.items())
@@ -222,6 +225,13 @@ def _task_rows(log: RunTimes, measured: Mapping[TaskId, _Measured]) -> tuple[Tas
             )
         )
     return tuple(rows)
+
+
+def _strong_alone(log: RunTimes) -> Decimal | None:
+    strong = log.tiers.get(Tier.STRONG)
+    if strong is None or strong.price is None:
+        return None
+    return sum((strong.price.cost(tier.usage) for tier in log.tiers.values()), ZERO)
 
 
 def _utilization(tasks: Sequence[_Measured], workers: int) -> float | None:

@@ -37,6 +37,9 @@ def metrics_lines(metrics: RunMetrics, *, width: int | None = None) -> list[Line
         (f"{tier.tier.value} models", f"{plural(tier.calls, 'call')}, {duration(tier.seconds)}, {dollars(tier.usd)}")
         for tier in metrics.tiers
     ]
+    if metrics.strong_alone is not None and metrics.usd:
+        times = metrics.strong_alone / metrics.usd
+        facts.append(("money", f"{dollars(metrics.usd)}; with the strong model alone {times:.1f} times as much"))
     lines += [Line(text) for text in table(facts, width=width)]
     if metrics.tasks:
         rows = [_row(task) for task in metrics.tasks]
