@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 WORKERS ?= auto
 STAMP = $(VENV)/.done-$(1)
 
-.PHONY: demo test check format lint types imports unit test-all test-faults test-redteam test-money eval bench lock clean help
+.PHONY: demo test check format lint types imports unit test-all test-faults test-redteam test-money eval bench bench-parallel lock clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -48,6 +48,10 @@ test-money: $(VENV)/.done-dev ## The ledger's laws over 10,000 schedules
 
 bench: $(VENV)/.done-dev ## Measure start-up, time between turns, memory, request size
 	$(BIN)/python bench/run.py
+
+bench-parallel: $(VENV)/.done-dev ## Measure many workers: utilization, overhead, speed, git, memory; and the pool of worktrees
+	$(BIN)/python bench/parallel.py --workers 1,8,16,32 --single
+	$(BIN)/python bench/parallel.py --lease 5000
 
 eval: $(VENV)/.done-run ## 20 small tasks on your own models, under a cap (EVAL_BUDGET, default 2.00 USD)
 	$(BIN)/python bench/eval.py --budget $${EVAL_BUDGET:-2.00}

@@ -117,7 +117,9 @@ class GitRepository:
         return await self._known.tree_of(await self.open(), commit)
 
     async def add_worktree(self, path: Path, commit: CommitId) -> None:
-        await self._worktrees.add(await self._open_real(), path, commit)
+        git = await self._open_real()
+        checkout = await self._worktrees.add(git, path, commit)
+        await self._snapshots.note_checkout(git.at(checkout), await self._known.tree_of(git, commit))
 
     async def move_worktree(self, old: Path, new: Path) -> bool:
         return await self._worktrees.move(await self._open_real(), old, new)
