@@ -37,8 +37,8 @@ unit: $(VENV)/.done-dev
 test-all: $(VENV)/.done-dev ## All tests, the slow ones included
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
-test-faults: $(VENV)/.done-dev ## Every kill point of the fault suite
-	$(BIN)/pytest -n $(WORKERS) --timeout 300 tests/faults
+test-faults: $(VENV)/.done-dev ## Every kill point of the fault suite, and the races between processes
+	$(BIN)/pytest -n $(WORKERS) tests/faults tests/e2e/test_two_processes.py
 
 test-money: $(VENV)/.done-dev ## The ledger's laws over 10,000 schedules
 	$(BIN)/pytest -n $(WORKERS) -m slow tests/budget
