@@ -37,8 +37,8 @@ unit: $(VENV)/.done-dev
 test-all: $(VENV)/.done-dev ## All tests, the slow ones included
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
-test-faults: $(VENV)/.done-dev ## Every kill point of the fault suite
-	$(BIN)/pytest -n $(WORKERS) --timeout 300 tests/faults
+test-faults: $(VENV)/.done-dev ## Every kill point of the fault suite, and the races between processes
+	$(BIN)/pytest -n $(WORKERS) tests/faults tests/e2e/test_two_processes.py
 
 test-redteam: $(VENV)/.done-dev ## Every lying and every honest worker
 	$(BIN)/pytest -n $(WORKERS) tests/redteam tests/e2e/test_receipts.py

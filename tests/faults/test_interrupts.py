@@ -53,7 +53,8 @@ def _interrupt(victim: Victim, point: Point, signals: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("point", "signals"),
     [
-        *((point, _ONCE) for point in _POINTS),
+        *((point, _ONCE) for point in _POINTS[1::2]),
+        *(pytest.param(point, _ONCE, marks=pytest.mark.slow) for point in _POINTS[::2]),
         (_POINTS[1], _TERM),
         (_POINTS[3], _TWICE),
         *(pytest.param(point, how, marks=pytest.mark.slow) for point in _POINTS[::2] for how in (_TERM, _TWICE)),

@@ -166,7 +166,7 @@ def test_a_chat_survives_its_death_and_never_repeats_a_step_in_the_checkout(
         assert told or note == "one\ntwo\n", f"{point}: {note}"
 
 
-@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 60))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 60))])
 def test_an_epic_survives_up_to_four_deaths_at_random_points(
     victim: OpenVictim, undisturbed: Undisturbed, seed: int
 ) -> None:

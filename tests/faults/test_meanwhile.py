@@ -57,8 +57,8 @@ def _commit(victim: Victim) -> None:
 @pytest.mark.parametrize(
     "act",
     [
-        pytest.param(_collect_garbage, id="garbage is collected"),
-        pytest.param(_remove_worktrees, id="worktrees go"),
+        pytest.param(_collect_garbage, id="garbage is collected", marks=slow),
+        pytest.param(_remove_worktrees, id="worktrees go", marks=slow),
         pytest.param(_clear_away_everything, id="garbage and worktrees go"),
     ],
 )
@@ -72,6 +72,7 @@ def test_an_attempt_goes_on_when_what_it_stood_on_is_cleared_away(
     assert_nothing_lost(killed, undisturbed(EPIC).files)
 
 
+@slow
 def test_an_attempt_that_starts_from_merged_files_survives_the_garbage_collection(
     victim: OpenVictim, undisturbed: Undisturbed
 ) -> None:
@@ -86,6 +87,7 @@ def test_an_attempt_that_starts_from_merged_files_survives_the_garbage_collectio
     assert killed.view.tasks[TaskId("T1")].attempt == 2
 
 
+@slow
 def test_a_landing_counts_although_the_user_committed_on_top_of_it(victim: OpenVictim) -> None:
     killed = victim(EPIC)
     assert killed.kill(Point("repository.land", "after", 1))
@@ -96,6 +98,7 @@ def test_a_landing_counts_although_the_user_committed_on_top_of_it(victim: OpenV
     assert_money(killed)
 
 
+@slow
 @pytest.mark.parametrize(
     "point",
     [
@@ -117,6 +120,7 @@ def test_a_commit_of_the_user_before_the_approval_is_built_upon(victim: OpenVict
     assert_money(killed)
 
 
+@slow
 @pytest.mark.parametrize("play", [EPIC, DIRECT], ids=["planned", "direct"])
 def test_a_run_that_dies_twice_around_its_branch_knows_it_still(victim: OpenVictim, play: Play) -> None:
     killed = victim(play)
@@ -128,6 +132,7 @@ def test_a_run_that_dies_twice_around_its_branch_knows_it_still(victim: OpenVict
     assert_money(killed)
 
 
+@slow
 def test_a_branch_of_somebody_elses_is_never_taken_for_our_own(victim: OpenVictim) -> None:
     killed = victim(EPIC)
     assert killed.kill(Point("store.write_journal", "after", 1))
@@ -141,6 +146,7 @@ def test_a_branch_of_somebody_elses_is_never_taken_for_our_own(victim: OpenVicti
     assert killed.git("rev-parse", "equitr/epic-001") == theirs
 
 
+@slow
 @pytest.mark.parametrize(
     ("play", "point", "state"),
     [
@@ -167,6 +173,7 @@ def test_a_task_whose_steps_git_has_lost_begins_anew_and_says_so(
     assert_money(killed)
 
 
+@slow
 def test_a_run_that_has_ended_keeps_no_steps(victim: OpenVictim) -> None:
     played = victim(EPIC)
     played.finish()
@@ -223,11 +230,11 @@ def _remove(pattern: str, *, base: str) -> Callable[[Victim], None]:
 @pytest.mark.parametrize(
     "act",
     [
-        pytest.param(_leave_in_worktrees, id="locks in worktrees"),
+        pytest.param(_leave_in_worktrees, id="locks in worktrees", marks=slow),
         pytest.param(_leave_at_home, id="locks at home"),
-        pytest.param(_remove("worktrees/*/*/T*", base="home"), id="folders of tasks go"),
-        pytest.param(_remove("worktrees/*/*/gate-*", base="home"), id="folders of gates go"),
-        pytest.param(_remove("worktrees/*", base="git"), id="git forgets the worktrees"),
+        pytest.param(_remove("worktrees/*/*/T*", base="home"), id="folders of tasks go", marks=slow),
+        pytest.param(_remove("worktrees/*/*/gate-*", base="home"), id="folders of gates go", marks=slow),
+        pytest.param(_remove("worktrees/*", base="git"), id="git forgets the worktrees", marks=slow),
         pytest.param(_remove("git", base="home"), id="indexes and locks at home go"),
     ],
 )
