@@ -11,7 +11,7 @@ import pytest
 
 from equitr_coder.domain.epic import Task
 from equitr_coder.domain.footprint import claim_of, collision
-from equitr_coder.testing.script import Barrier, ScriptedReply, call, rule, says
+from equitr_coder.testing.script import Barrier, Rule, ScriptedReply, call, rule, says
 from tests.e2e.conftest import Ended, OpenStage, Stage
 from tests.e2e.scenes import (
     builds,
@@ -266,7 +266,8 @@ def test_a_consumer_begins_next_to_its_producer_and_lands_after_it(stage: OpenSt
             shop_with_a_contract(),
             worker("T1", PUBLISHES, meets("T1", *built("T1"), at="both")),
             worker("T2", meets("T2", *built("T2"), at="both")),
-        ]
+        ],
+        config=NO_REVIEW,
     )
 
     ended = user.run(*UNATTENDED, "build a shop")
@@ -286,6 +287,7 @@ def shop_with_a_contract(*, more: tuple[str, ...] = ()) -> Rule:
     return rule(says("", *documents(), submit), model="strong", offers="submit_plan")
 
 
+NO_REVIEW = {"orchestrator": {"review": "none"}}
 PUBLISHES = says("", call("publish_artifact", sync_point="S1", content="One word a file.\n"))
 
 
@@ -297,7 +299,8 @@ def test_what_was_handed_in_before_its_producer_survives_a_kill(stage: OpenStage
             builds("T2"),
             builds("T3"),
             gate("late"),
-        ]
+        ],
+        config=NO_REVIEW,
     )
     process = user.start(*UNATTENDED, "build a shop")
     assert process.stdout is not None
