@@ -516,6 +516,18 @@ class RepoState:
 
 
 @frozen
+class Clash:
+    """A path that does not merge, with the blobs of its sides; None where a side has no file there."""
+
+    path: str
+    base: str | None
+    ours: str | None
+    theirs: str | None
+    is_plain: bool
+    """Files on every side that has one: neither links nor submodules."""
+
+
+@frozen
 class MergeForecast:
     """What merging would give. `tree` is set when it is clean, `conflicts` (paths) when it is not."""
 
@@ -523,6 +535,7 @@ class MergeForecast:
     conflicts: tuple[str, ...] = ()
     marked_tree: TreeId | None = None
     """With conflicts: the merge with conflict markers in the files, for whoever resolves them."""
+    clashes: tuple[Clash, ...] = ()
 
 
 @frozen
@@ -623,6 +636,8 @@ class Repository(Protocol):
         ...
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None: ...
+
+    async def read_blob(self, blob: str) -> bytes: ...
 
     async def list_tree(self, tree: TreeId | CommitId) -> Sequence[str]: ...
 

@@ -175,6 +175,9 @@ class GitRepository:
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None:
         return await trees.show_file(await self.open(), tree, path)
 
+    async def read_blob(self, blob: str) -> bytes:
+        return await trees.read_blob(await self.open(), blob)
+
     async def list_tree(self, tree: TreeId | CommitId) -> Sequence[str]:
         return await trees.list_tree(await self.open(), tree)
 
