@@ -809,6 +809,8 @@ class AgentOrder:
     tier: Tier | None = None
     """Overrides the profile's."""
     footprint: tuple[str, ...] = ()
+    is_closed: bool = False
+    """Whether a write outside the footprint is refused without asking anybody."""
     approved_commands: tuple[str, ...] = ()
     """Commands that run unasked: the task's check."""
     protected: tuple[str, ...] = ()

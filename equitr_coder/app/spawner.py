@@ -196,6 +196,7 @@ class Spawner:
             roots=tuple(dict.fromkeys((str(order.root), str(self._checkout)))),
             can_write=order.can_write,
             footprint=order.footprint,
+            is_closed=order.is_closed,
             approved_commands=frozenset(order.approved_commands),
             documents=order.protected,
             is_confined=self._executor.confinement.is_confined,

@@ -38,6 +38,8 @@ class SessionPolicy:
     can_write: bool = True
     footprint: tuple[str, ...] = ()
     """Paths, folders or globs; empty means not declared."""
+    is_closed: bool = False
+    """Whether a write outside the footprint is refused instead of asked about."""
     approved_commands: frozenset[str] = frozenset()
     """Checks of an approved plan; they run unasked as they stand, to the letter."""
     documents: tuple[str, ...] = ()
@@ -68,6 +70,8 @@ class SessionPolicy:
             return _deny(f"{path} is a planning document; the plan is fixed and the host keeps its checkboxes")
         footprint = [entry for entry in self.footprint if entry.strip()]
         if footprint and not any(covers(entry, clean) for entry in footprint):
+            if self.is_closed:
+                return _deny(f"{path} is none of the files this is about ({', '.join(footprint)})")
             return Decision(verdict=Verdict.ASK, reason=f"{path} leaves its footprint ({', '.join(footprint)})")
         return Decision(verdict=Verdict.ALLOW, reason="inside the workspace and its footprint")
 

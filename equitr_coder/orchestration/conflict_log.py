@@ -80,7 +80,9 @@ def ended_with(view: RunView, task: TaskId, commit: CommitId | None) -> list[Con
 def _how_it_passed(view: RunView, tasks: Iterable[TaskId]) -> str:
     """As the clash that came of it was resolved; `passed` when none came."""
     pair = set(tasks)
-    came = [f for f in view.conflicts.values() if f.conflict.stage is ConflictStage.MERGE and pair <= {*f.conflict.tasks}]
+    came = [
+        f for f in view.conflicts.values() if f.conflict.stage is ConflictStage.MERGE and pair <= {*f.conflict.tasks}
+    ]
     if not came:
         return "passed"
     return came[-1].resolved.how if came[-1].resolved is not None else "worker"

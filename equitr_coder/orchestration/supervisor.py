@@ -16,6 +16,8 @@ from equitr_coder.ports import EventSink
 _log = logging.getLogger(__name__)
 
 _UNFINISHED = frozenset({TaskState.WORKING, TaskState.REVIEW})
+_WAITS_FOR_A_PERSON = frozenset({StopReason.APPROVAL_NEEDED, StopReason.CONFLICT_OPEN})
+"""Only that task must wait; the others go on."""
 _PRIVATE_ACCOUNTS = ("task ", "agent ")
 """How the names of accounts begin that belong to one task: at their limit only that task must wait."""
 
@@ -66,7 +68,7 @@ class Supervisor:
 
     @staticmethod
     def _is_wall(halt: EquitrError | None) -> bool:
-        return isinstance(halt, RunStopped) and halt.reason is not StopReason.APPROVAL_NEEDED
+        return isinstance(halt, RunStopped) and halt.reason not in _WAITS_FOR_A_PERSON
 
     def _states(self) -> Mapping[TaskId, TaskState]:
         return {task.id: self._events.view.tasks[task.id].state for task in self._plan.tasks}

@@ -15,13 +15,15 @@ from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES, AttemptD
 from equitr_coder.engine.step_trees import is_readable
 from equitr_coder.orchestration import briefing
 from equitr_coder.orchestration.advice import Advice
+from equitr_coder.orchestration.conflict_log import ended_with
+from equitr_coder.orchestration.conflicts import merged_by_structure
+from equitr_coder.orchestration.markers import marked_paths
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.outcomes import HandIn, SentBack
 from equitr_coder.orchestration.worktrees import Worktrees
 from equitr_coder.ports import AgentOrder, AgentSpawner, EventSink, Repository, ToolEnd, Workspace
 
 _LOST = "git has no longer the files that its last step left (a ref under refs/equitr/keep/ is gone)"
-_MARKERS = ("<<<<<<< ", "=======", ">>>>>>> ")
 
 
 @frozen
@@ -112,7 +114,8 @@ class TaskWorker:
             )
             await self._repository.move_ref(f"{self._terms.ref_prefix}{task.id}.{attempt - 1}-left", left, None)
             forecast = await self._repository.forecast(base, left)
-            restart_from = forecast.tree or forecast.marked_tree
+            clean = forecast.tree or await merged_by_structure(self._repository, forecast)
+            restart_from = clean or forecast.marked_tree
             if restart_from is not None:
                 await self._keep_start(task, attempt, restart_from, base)
         path = await self._worktrees.open(task.id, base, restart_from)
@@ -258,12 +261,10 @@ class TaskWorker:
         return None
 
     async def _still_marked(self, base: CommitId, tree: TreeId) -> tuple[str, ...]:
-        marked: list[str] = []
-        for path, change in (await self._repository.changed(base, tree)).items():
-            content = None if change == "deleted" else await self._repository.show_file(tree, path)
-            if content is not None and all(f"\n{mark}".encode() in b"\n" + content for mark in _MARKERS):
-                marked.append(path)
-        return tuple(marked)
+        changed = await self._repository.changed(base, tree)
+        return await marked_paths(
+            self._repository, tree, (path for path, change in changed.items() if change != "deleted")
+        )
 
     async def _without_document_changes(self, tree: TreeId, base: CommitId) -> TreeId:
         changed = await self._repository.changed(base, tree)
@@ -276,7 +277,8 @@ class TaskWorker:
 
     async def _fail(self, task: Task, view: TaskView) -> None:
         reason = view.reason or StopReason.CHECK_FAILED
-        await self._change(task, TaskState.FAILED, view, SentBack(reason, view.detail))
+        failed = self._changed(task, TaskState.FAILED, view, SentBack(reason, view.detail))
+        await self._events.record(failed, *ended_with(self._events.view, task.id, None))
 
     async def _change(self, task: Task, state: TaskState, view: TaskView, why: SentBack) -> None:
         await self._events.record(self._changed(task, state, view, why))

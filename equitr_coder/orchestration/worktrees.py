@@ -7,7 +7,7 @@ from dataclasses import field
 from pathlib import Path
 
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.ids import CommitId, TaskId, TreeId
+from equitr_coder.domain.ids import CommitId, RequestId, TaskId, TreeId
 from equitr_coder.ports import Place, Preparation, Repository
 
 
@@ -69,6 +69,19 @@ class Worktrees:
             yield place
         finally:
             self._gates.put_nowait(path)
+
+    def conflict(self, conflict: RequestId) -> Path:
+        return self._places.root / f"conflict-{conflict}"
+
+    async def open_conflict(self, conflict: RequestId, base: CommitId, tree: TreeId) -> Path:
+        """A place to resolve a conflict in: `base`, with the content of `tree`."""
+        path = self.conflict(conflict)
+        await self._repository.add_worktree(path, base)
+        await self._repository.restore(path, tree)
+        return path
+
+    async def close_conflict(self, conflict: RequestId) -> None:
+        await self._repository.remove_worktree(self.conflict(conflict))
 
     async def close(self, task: TaskId) -> None:
         """Give the task's worktree back; its work is kept by refs."""

@@ -12,9 +12,11 @@ from equitr_coder.domain.ids import CommitId, EpicId, TaskId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.engine.step_trees import release
+from equitr_coder.orchestration.conflict_log import ConflictLog
 from equitr_coder.orchestration.conflicts import Conflicts
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.merge_queue import MergeQueue
+from equitr_coder.orchestration.proposals import Proposals, ProposalTerms
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.supervisor import Supervisor
 from equitr_coder.orchestration.worker import TaskWorker, WorkerTerms
@@ -251,6 +253,27 @@ class EpicRun:
             gate_slots=view.options.max_workers,
         )
         documents = {name: document.content for name, document in view.documents.items()}
+        prefix = f"refs/equitr/{self._epic}/"
+        reviewer = Reviewer(
+            plan=plan,
+            mode=view.options.review if view.options.multi_agent else "none",
+            is_critical=is_critical,
+            spawner=kit.spawner,
+            repository=kit.repository,
+            worktrees=worktrees,
+            events=kit.events,
+            documents=documents,
+            documents_at=view.documents_at,
+        )
+        conflicts = Conflicts(
+            log=ConflictLog(kit.events),
+            options=view.options,
+            proposals=self._proposals(plan, worktrees, reviewer) if view.options.multi_agent else None,
+            repository=kit.repository,
+            worktrees=worktrees,
+            events=kit.events,
+            ref_prefix=prefix,
+        )
         queue = MergeQueue(
             plan=plan,
             branch=branch,
@@ -262,24 +285,14 @@ class EpicRun:
                 worktrees=worktrees,
                 timeout=kit.terms.check_timeout,
             ),
-            reviewer=Reviewer(
-                plan=plan,
-                mode=view.options.review if view.options.multi_agent else "none",
-                is_critical=is_critical,
-                spawner=kit.spawner,
-                repository=kit.repository,
-                worktrees=worktrees,
-                events=kit.events,
-                documents=documents,
-                documents_at=view.documents_at,
-            ),
+            reviewer=reviewer,
             events=kit.events,
             store=kit.store,
             clock=kit.clock,
             default_check=kit.terms.default_check,
             gate_checks=kit.terms.gate_checks,
-            ref_prefix=f"refs/equitr/{self._epic}/",
-            resolver=Conflicts(),
+            ref_prefix=prefix,
+            resolver=conflicts,
         )
         await queue.recover()
         worker = TaskWorker(
@@ -293,7 +306,7 @@ class EpicRun:
                 options=view.options,
                 has_supervisor=view.options.multi_agent,
                 max_escalations=kit.terms.max_escalations,
-                ref_prefix=f"refs/equitr/{self._epic}/",
+                ref_prefix=prefix,
             ),
             repository=kit.repository,
             worktrees=worktrees,
@@ -307,6 +320,24 @@ class EpicRun:
         if stop is None:
             await worktrees.close_all()
         return stop
+
+    def _proposals(self, plan: Plan, worktrees: Worktrees, reviewer: Reviewer) -> Proposals:
+        kit, view = self._kit, self._view
+        return Proposals(
+            terms=ProposalTerms(
+                plan=plan,
+                names=agent_names(plan),
+                options=view.options,
+                documents_at=view.documents_at,
+                max_escalations=kit.terms.max_run_escalations,
+            ),
+            spawner=kit.spawner,
+            repository=kit.repository,
+            worktrees=worktrees,
+            events=kit.events,
+            approvals=kit.approvals,
+            reviewer=reviewer,
+        )
 
     # ---------------------------------------------------------------- land
 

@@ -58,7 +58,7 @@ def merge_order(base: Sequence[K], ours: Sequence[K], theirs: Sequence[K]) -> Or
 
 def pick(base: V | None, ours: V | None, theirs: V | None) -> tuple[bool, V | None]:
     """The side that changed; `(False, None)` when both did, differently."""
-    if ours == theirs or theirs == base:
+    if theirs in (ours, base):
         return True, ours
     if ours == base:
         return True, theirs

@@ -161,5 +161,3 @@ def _keeps_comments(merged: Source, base: Source, ours: Source, theirs: Source) 
         if not min(both, max(o, t)) <= kept[comment] <= max(both, min(o, t)):
             return False
     return True
-
-

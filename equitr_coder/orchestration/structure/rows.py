@@ -225,7 +225,7 @@ def _long(head: bytes, inside: bytes, foot: bytes, spans: Sequence[tuple[int, in
     if not all(is_blank(line) for line in lines_of(tail)):
         return None
     indent = rows[0].text[: len(rows[0].text) - len(rows[0].text.lstrip())] if rows else b""
-    return Rows(head, tuple(rows), inside[closing:] + foot, True, indent, tail, has_comma)
+    return Rows(head, tuple(rows), inside[closing:] + foot, is_long=True, indent=indent, tail=tail, has_comma=has_comma)
 
 
 def _after(behind: bytes) -> tuple[bool, bytes | None]:

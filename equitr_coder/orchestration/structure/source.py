@@ -101,7 +101,7 @@ def body_of(lines: Sequence[bytes], statements: Sequence[ast.stmt], start: int, 
 
 
 def block_of(piece: Piece) -> tuple[bytes, Body] | None:
-    """Head and body of a class or of an `if` without `else`; None when it is another statement or stands on one line."""
+    """Head and body of a class or of an `if` without `else`; None of another statement, and when it is one line."""
     node = piece.node
     if not isinstance(node, COMPOUND) or (isinstance(node, ast.If) and node.orelse):
         return None
@@ -165,8 +165,9 @@ def names_of(node: ast.stmt) -> list[tuple[str, str]]:
 
 
 def first_line(node: ast.stmt) -> int:
-    is_decorated = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    return min([node.lineno, *(each.lineno for each in (node.decorator_list if is_decorated else ()))])
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.decorator_list:
+        return node.decorator_list[0].lineno
+    return node.lineno
 
 
 def is_blank(line: bytes) -> bool:
@@ -195,6 +196,10 @@ def _target(node: ast.stmt) -> ast.expr | None:
 def _variant(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> str:
     """`setter` of a property: the same name, and another definition."""
     for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Attribute) and isinstance(decorator.value, ast.Name) and decorator.value.id == name:
+        if (
+            isinstance(decorator, ast.Attribute)
+            and isinstance(decorator.value, ast.Name)
+            and decorator.value.id == name
+        ):
             return decorator.attr
     return ""

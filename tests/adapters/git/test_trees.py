@@ -6,7 +6,6 @@ from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId, RunId, TreeId
-from equitr_coder.ports import MergeForecast
 from tests.adapters.git.stage import Checkout, FileJournal
 
 
