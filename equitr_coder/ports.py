@@ -603,6 +603,10 @@ class Repository(Protocol):
         """`base` with whole files put in, or taken out where the value is None. Modes of existing files are kept."""
         ...
 
+    async def mixed(self, tree: TreeId, other: TreeId | CommitId, paths: Collection[str]) -> TreeId:
+        """`tree`, with `paths` as they are in `other`: content and mode, or not there."""
+        ...
+
     async def forecast(self, ours: CommitId, theirs: CommitId) -> MergeForecast: ...
 
     async def move_ref(self, ref: str, new: CommitId, old: CommitId | None) -> bool:

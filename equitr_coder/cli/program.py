@@ -23,6 +23,7 @@ _TABLE = {
     "epic": ("epic", "epic", "Plan, approve, run and follow epics."),
     "runs": ("runs", "runs", "List the runs of this workspace."),
     "resume": ("runs", "resume", "Go on with an unfinished run."),
+    "conflict": ("conflict", "conflict", "List, show, resolve or give back what does not merge."),
     "cost": ("cost", "cost", "Show where the money went, and how forecasts did."),
     "models": ("workspace", "models", "Show the configured models, or what an endpoint offers."),
     "config-cmd": ("workspace", "config_cmd", "Show the configuration and where each value comes from."),

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from equitr_coder.domain.forecasts import Forecast
-from equitr_coder.domain.ids import EpicId, RunId
+from equitr_coder.domain.ids import EpicId, RequestId, RunId
 from equitr_coder.domain.models import ModelInfo
 from equitr_coder.domain.money import ZERO, Price, Usage
 from equitr_coder.domain.run_view import LedgerRow
@@ -48,6 +48,14 @@ class DiffQuery(Value):
 
     type: Literal["diff"] = "diff"
     run: RunId
+
+
+class ConflictQuery(Value):
+    """One conflict of a run, with the files as they lie before whoever resolves it."""
+
+    type: Literal["conflict"] = "conflict"
+    run: RunId
+    conflict: RequestId
 
 
 class FilesQuery(Value):
@@ -94,6 +102,7 @@ Query = Annotated[
     | RunsQuery
     | CostQuery
     | DiffQuery
+    | ConflictQuery
     | FilesQuery
     | ProposalQuery
     | TrustQuery
@@ -251,6 +260,15 @@ class CostAnswer(Value):
     """Runs whose log is damaged, or of a newer version: not in any figure."""
 
 
+class ConflictAnswer(Value):
+    type: Literal["conflict_answer"] = "conflict_answer"
+    ours: str = ""
+    """What has landed did to the files of the conflict, as a diff; `theirs` is what was handed in."""
+    theirs: str = ""
+    merged: str = ""
+    """The proposed merge, or the files with their markers, as a diff to what has landed."""
+
+
 class DiffAnswer(Value):
     type: Literal["diff"] = "diff"
     text: str
@@ -317,6 +335,7 @@ Answer = Annotated[
     | RunsAnswer
     | CostAnswer
     | DiffAnswer
+    | ConflictAnswer
     | FilesAnswer
     | ProposalAnswer
     | TrustAnswer

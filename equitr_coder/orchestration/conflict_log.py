@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from equitr_coder.domain.conflicts import Conflict, ConflictStage, ConflictState
+from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.events import ConflictFound, ConflictResolved, Event, MergeLanded
 from equitr_coder.domain.ids import CommitId, RequestId, TaskId
 from equitr_coder.domain.run_view import ConflictView, RunView
@@ -58,6 +59,18 @@ def landed_since(view: RunView, base: CommitId) -> list[MergeLanded]:
     commits = [landing.commit for landing in view.landings]
     after = commits.index(base) + 1 if base in commits else 0
     return [landing for landing in view.landings[after:] if landing.task is not None]
+
+
+def waiting_for_a_person(view: RunView, found: ConflictView) -> bool:
+    """Its task stands still until somebody says how it merges."""
+    task = view.tasks.get(found.conflict.tasks[0])
+    return (
+        found.is_open
+        and found.state in (ConflictState.ESCALATED, ConflictState.PROPOSED)
+        and task is not None
+        and task.state is TaskState.REVIEW
+        and task.attempt == found.conflict.attempt
+    )
 
 
 def ended_with(view: RunView, task: TaskId, commit: CommitId | None) -> list[ConflictResolved]:

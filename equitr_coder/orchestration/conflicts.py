@@ -178,7 +178,7 @@ class Conflicts:
         where = f" in {', '.join(conflict.paths)}" if conflict.paths else ""
         return RunStopped(
             StopReason.CONFLICT_OPEN,
-            f"{conflict.id}: {' and '.join(conflict.tasks)} do not fit together{where}; nothing merges until you say how",
+            f"{conflict.id}: {' and '.join(conflict.tasks)} do not fit together{where}; it waits for your word",
             hint=f"`equitrcoder conflict list` shows what waits; edit {path}, then: "
             f"equitrcoder conflict resolve {conflict.id}",
         )

@@ -10,6 +10,7 @@ from equitr_coder.domain.events import BudgetReached, TaskChanged
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.money import ZERO
 from equitr_coder.orchestration import schedule
+from equitr_coder.orchestration.conflict_log import waiting_for_a_person
 from equitr_coder.orchestration.worker import TaskWorker
 from equitr_coder.ports import EventSink
 
@@ -30,6 +31,8 @@ class Supervisor:
         self._max_workers = max_workers
         self._running: set[TaskId] = set()
         self._parked: set[TaskId] = set()
+        self._in_conflict: set[TaskId] = set()
+        """Parked until a person says how they merge."""
         self._halt: EquitrError | None = None
         self._short: list[BudgetRefused] = []
         """Refusals by accounts of one task each."""
@@ -53,6 +56,7 @@ class Supervisor:
 
     def _next(self) -> list[Task]:
         """Interrupted tasks first, then ready ones."""
+        self._release_settled()
         slots = self._max_workers - len(self._running)
         if isinstance(self._halt, ModelError | UserError) or self._is_wall(self._halt):
             return []
@@ -66,6 +70,15 @@ class Supervisor:
         chosen = [task_id for task_id in (*interrupted, *ready) if task_id not in self._running | self._parked]
         return [self._plan.task(task_id) for task_id in chosen[: max(0, slots)]]
 
+    def _release_settled(self) -> None:
+        """A person has settled a conflict while the others worked: its task goes on."""
+        view = self._events.view
+        waiting = {found.conflict.tasks[0] for found in view.conflicts.values() if waiting_for_a_person(view, found)}
+        self._parked -= self._in_conflict - waiting
+        self._in_conflict &= waiting
+        if isinstance(self._halt, RunStopped) and self._halt.reason is StopReason.CONFLICT_OPEN and not waiting:
+            self._halt = None
+
     @staticmethod
     def _is_wall(halt: EquitrError | None) -> bool:
         return isinstance(halt, RunStopped) and halt.reason not in _WAITS_FOR_A_PERSON
@@ -78,6 +91,8 @@ class Supervisor:
             await self._worker.work(task)
         except (RunStopped, ModelError, UserError) as stop:
             self._parked.add(task.id)
+            if isinstance(stop, RunStopped) and stop.reason is StopReason.CONFLICT_OPEN:
+                self._in_conflict.add(task.id)
             if isinstance(stop, BudgetRefused) and stop.account.startswith(_PRIVATE_ACCOUNTS):
                 await self._park(stop)
             elif self._halt is None or not self._is_wall(self._halt):

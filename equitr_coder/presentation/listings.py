@@ -16,6 +16,7 @@ from equitr_coder.domain.queries import (
     TrustAnswer,
 )
 from equitr_coder.domain.run_view import RunView
+from equitr_coder.presentation.conflicts import alert_lines
 from equitr_coder.presentation.cost_forecast import epic_forecast_lines
 from equitr_coder.presentation.figures import dollars, limit, price, since
 from equitr_coder.presentation.states import run_state, run_tone, sync_state, task_state, task_tone, waits_for
@@ -101,6 +102,7 @@ def epic_lines(view: RunView) -> list[Line]:
         waiting = waits_for(plan, view, task)
         if waiting:
             lines.append(Line(f"      depends on: {', '.join(prose(title) for title in waiting)}"))
+    lines += alert_lines(view)
     if plan.sync_points:
         lines.append(Line("Sync points:"))
     for point in plan.sync_points:

@@ -4,6 +4,7 @@ from typing import Any
 
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.run_view import RunView, TaskView
+from equitr_coder.presentation.conflicts import conflicts_data
 from equitr_coder.presentation.cost import by_model, dearest
 from equitr_coder.presentation.cost_data import use_data
 from equitr_coder.presentation.cost_forecast import forecast_data, with_what_is_left
@@ -26,6 +27,7 @@ def outcome(view: RunView) -> dict[str, Any]:
         },
         "forecast": forecast_data(with_what_is_left(view)),
         "tasks": [_task(view, task) for task in view.tasks.values()],
+        "conflicts": conflicts_data(view),
         "run": view.run,
         "epic": view.epic,
         "landed": view.landed,
@@ -60,6 +62,7 @@ def epic_status(view: RunView) -> dict[str, Any]:
             }
             for task in view.tasks.values()
         ],
+        "conflicts": conflicts_data(view),
         "sync_points": [
             {
                 "id": point.id,

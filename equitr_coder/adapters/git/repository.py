@@ -146,6 +146,9 @@ class GitRepository:
     async def tree_with(self, base: TreeId, files: Mapping[str, bytes | None]) -> TreeId:
         return await trees.tree_with(await self.open(), base, files)
 
+    async def mixed(self, tree: TreeId, other: TreeId | CommitId, paths: Collection[str]) -> TreeId:
+        return await trees.mixed(await self.open(), tree, other, paths=paths)
+
     async def forecast(self, ours: CommitId, theirs: CommitId) -> MergeForecast:
         return await trees.forecast(await self.open(), ours, theirs)
 
