@@ -852,6 +852,12 @@ class Deadline(Protocol):
         ...
 
 
+class StepWatcher(Protocol):
+    async def stepped(self) -> None:
+        """A step of the session that changed files is recorded."""
+        ...
+
+
 class AgentSpawner(Protocol):
     def spawn(
         self,
@@ -860,6 +866,7 @@ class AgentSpawner(Protocol):
         advisor: Advisor | None = None,
         drafts: Drafts | None = None,
         deadline: Deadline | None = None,
+        watcher: StepWatcher | None = None,
     ) -> Agent:
         """A session with the tools of its profile, bound to the given ports. The same session id continues."""
         ...

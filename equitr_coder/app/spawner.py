@@ -31,6 +31,7 @@ from equitr_coder.ports import (
     Profile,
     Questions,
     Repository,
+    StepWatcher,
     Tool,
 )
 from equitr_coder.session.hub import Hub
@@ -122,6 +123,7 @@ class Spawner:
         advisor: Advisor | None = None,
         drafts: Drafts | None = None,
         deadline: Deadline | None = None,
+        watcher: StepWatcher | None = None,
     ) -> Agent:
         profile = self._profiles[order.profile]
         deadline = deadline if deadline is not None else NoDeadline()
@@ -150,6 +152,7 @@ class Spawner:
             outputs=outputs,
             deadline=deadline,
             tree=tree,
+            watcher=watcher,
         )
         calls = ModelCalls(
             caller=caller,

@@ -379,6 +379,8 @@ class MessageSent(EventBase):
 
 
 class ConflictFound(EventBase):
+    """One that was foreseen and has come true is found again under its number."""
+
     type: Literal["conflict_found"] = "conflict_found"
     conflict: Conflict
 

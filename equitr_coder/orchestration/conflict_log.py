@@ -23,12 +23,31 @@ class ConflictLog:
     async def open(
         self, conflict: Conflict, then: Callable[[RequestId], Sequence[Event]] = lambda _: ()
     ) -> ConflictView:
-        """Record it under the next number, in one transaction with what `then` makes of that number."""
+        """Record it under the next number, in one transaction with what `then` makes of that number. One that was
+        foreseen and has come true keeps its number.
+        """
         async with self._turn:
             known = self._events.view.conflicts
-            named = conflict.model_copy(update={"id": RequestId(f"C{len(known) + 1}")})
+            number = _foreseen(known.values(), conflict) or RequestId(f"C{len(known) + 1}")
+            named = conflict.model_copy(update={"id": number})
             await self._events.record(ConflictFound(conflict=named), *then(named.id))
             return known[named.id]
+
+
+def _foreseen(known: Iterable[ConflictView], conflict: Conflict) -> RequestId | None:
+    if conflict.stage is not ConflictStage.MERGE:
+        return None
+    return next(
+        (
+            found.conflict.id
+            for found in known
+            if found.is_open
+            and found.conflict.stage is ConflictStage.FORECAST
+            and set(found.conflict.tasks) <= set(conflict.tasks)
+            and set(found.conflict.paths) & set(conflict.paths)
+        ),
+        None,
+    )
 
 
 def of_attempt(view: RunView, task: TaskId, attempt: int) -> list[ConflictView]:

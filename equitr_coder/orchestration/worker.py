@@ -17,6 +17,7 @@ from equitr_coder.orchestration import briefing
 from equitr_coder.orchestration.advice import Advice
 from equitr_coder.orchestration.conflict_log import ended_with
 from equitr_coder.orchestration.conflicts import merged_by_structure
+from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.markers import marked_paths
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.outcomes import HandIn, SentBack
@@ -56,6 +57,7 @@ class TaskWorker:
         queue: MergeQueue,
         events: EventSink,
         open_workspace: Callable[[Path], Workspace],
+        forecasts: Forecasts,
     ) -> None:
         self._terms = terms
         self._repository = repository
@@ -64,6 +66,7 @@ class TaskWorker:
         self._queue = queue
         self._events = events
         self._open_workspace = open_workspace
+        self._forecasts = forecasts
 
     async def work(self, task: Task) -> None:
         """Ends with the task done or failed.
@@ -184,7 +187,10 @@ class TaskWorker:
         async with deadline.running():
             guidance = await self._guidance(task, view, advice)
             agent = self._spawner.spawn(
-                self._order(task, view, workspace.root, guidance), advisor=advice, deadline=deadline
+                self._order(task, view, workspace.root, guidance),
+                advisor=advice,
+                deadline=deadline,
+                watcher=self._forecasts.of(task.id),
             )
             outcome = await agent.run()
             if outcome.end is None and not self._was_nudged(SessionId(f"{task.id}.{view.attempt}")):

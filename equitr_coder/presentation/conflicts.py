@@ -4,6 +4,7 @@ from typing import Any
 
 from equitr_coder.domain.conflicts import ConflictStage, ConflictState
 from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.overlaps import overlaps
 from equitr_coder.domain.queries import ConflictAnswer
 from equitr_coder.domain.run_view import ConflictView, RunView
 from equitr_coder.presentation.text import Line, Tone, prose, visible
@@ -56,6 +57,14 @@ def settled_lines(view: RunView, found: ConflictView) -> list[Line]:
 
 def conflicts_data(view: RunView) -> list[dict[str, Any]]:
     return [conflict_data(found) for found in view.conflicts.values()]
+
+
+def overlaps_data(view: RunView) -> list[dict[str, Any]]:
+    """Pairs of tasks that changed the same files though nothing orders them, whether or not it merged."""
+    if view.plan is None:
+        return []
+    changed = {task.id: task.files for task in view.tasks.values()}
+    return [{"tasks": list(found.tasks), "files": list(found.files)} for found in overlaps(view.plan, changed)]
 
 
 def conflict_data(found: ConflictView) -> dict[str, Any]:

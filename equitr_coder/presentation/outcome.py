@@ -4,7 +4,7 @@ from typing import Any
 
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.run_view import RunView, TaskView
-from equitr_coder.presentation.conflicts import conflicts_data
+from equitr_coder.presentation.conflicts import conflicts_data, overlaps_data
 from equitr_coder.presentation.cost import by_model, dearest
 from equitr_coder.presentation.cost_data import use_data
 from equitr_coder.presentation.cost_forecast import forecast_data, with_what_is_left
@@ -63,6 +63,7 @@ def epic_status(view: RunView) -> dict[str, Any]:
             for task in view.tasks.values()
         ],
         "conflicts": conflicts_data(view),
+        "overlaps": overlaps_data(view),
         "sync_points": [
             {
                 "id": point.id,

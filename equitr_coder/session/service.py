@@ -235,13 +235,8 @@ class LocalRunApi:
             return
         known = await self.view(command.run)  # says so when there is no such run
         async with self._store.lock_run(command.run):
-            if live is None:
-                view = fold(await self._store.read(command.run), RunView(run=command.run))
-            else:
-                view = known
-            hub = (
-                live.hub if live is not None else Hub(run=command.run, store=self._store, clock=self._clock, view=view)
-            )
+            view = fold(await self._store.read(command.run), RunView(run=command.run)) if live is None else known
+            hub = Hub(run=command.run, store=self._store, clock=self._clock, view=view) if live is None else live.hub
             events = await settled(view, self._repository, command)
             resumed = RunResumed(
                 options=view.options, supervisor_model=view.supervisor_model, worker_model=view.worker_model

@@ -14,6 +14,7 @@ from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.engine.step_trees import release
 from equitr_coder.orchestration.conflict_log import ConflictLog
 from equitr_coder.orchestration.conflicts import Conflicts
+from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.proposals import Proposals, ProposalTerms
@@ -265,8 +266,9 @@ class EpicRun:
             documents=documents,
             documents_at=view.documents_at,
         )
+        log = ConflictLog(kit.events)
         conflicts = Conflicts(
-            log=ConflictLog(kit.events),
+            log=log,
             options=view.options,
             proposals=self._proposals(plan, worktrees, reviewer) if view.options.multi_agent else None,
             repository=kit.repository,
@@ -314,6 +316,7 @@ class EpicRun:
             queue=queue,
             events=kit.events,
             open_workspace=kit.open_workspace,
+            forecasts=Forecasts(plan=plan, log=log, repository=kit.repository, events=kit.events),
         )
         supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
         stop = await supervisor.run()

@@ -51,6 +51,7 @@ from equitr_coder.ports import (
     AgentOutcome,
     Deadline,
     Drafts,
+    StepWatcher,
     EventSink,
     Guard,
     Questions,
@@ -262,6 +263,7 @@ class Spawner:
         advisor: Advisor | None = None,
         drafts: Drafts | None = None,
         deadline: Deadline | None = None,
+        watcher: StepWatcher | None = None,
     ) -> Agent:
         assert drafts is not None
         self.orders.append(order)
