@@ -51,10 +51,10 @@ from equitr_coder.ports import (
     AgentOutcome,
     Deadline,
     Drafts,
-    StepWatcher,
     EventSink,
     Guard,
     Questions,
+    StepWatcher,
     ToolEnd,
 )
 
