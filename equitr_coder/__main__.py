@@ -129,7 +129,22 @@ def _run(arguments: Sequence[str], doors: Doors) -> int:
         return int(outcome)
     import asyncio
 
+    _watch_children_without_threads()
     return int(asyncio.run(outcome))
+
+
+def _watch_children_without_threads() -> None:
+    """As Python 3.12 and later do by themselves where the kernel can: a run starts a thousand short processes."""
+    if sys.version_info >= (3, 12) or sys.platform != "linux":
+        return
+    import asyncio
+    import os
+
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return
+    asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
 
 
 def _report(error: BaseException, arguments: Sequence[str], doors: Doors) -> int:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
+from equitr_coder.domain.artifacts import Artifact
 from equitr_coder.domain.commands import Command
 from equitr_coder.domain.epic import ArtifactType, Plan
 from equitr_coder.domain.errors import ModelError
-from equitr_coder.domain.events import Event
+from equitr_coder.domain.events import EscalationTrigger, Event
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId, TreeId
+from equitr_coder.domain.ids import AgentName, CallId, CommitId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import (
     Delta,
     ModelInfo,
@@ -29,6 +30,7 @@ from equitr_coder.domain.models import (
 from equitr_coder.domain.money import Price, Usage
 from equitr_coder.domain.queries import Answer, Query
 from equitr_coder.domain.run_view import RunView
+from equitr_coder.domain.strengths import Candidate
 from equitr_coder.domain.tools import ToolEnd as ToolEnd  # noqa: PLC0414 - part of this contract
 
 # ---------------------------------------------------------------- the door
@@ -456,6 +458,8 @@ class Place:
     git_dir: Path | None = None
     links: Mapping[str, Path] = field(default_factory=dict)
     """Relative path -> folder outside that appears there read-only (`node_modules`, a virtual environment)."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The worktree's own: its number and ports. No part of what `environment_hash` says."""
 
 
 class Executor(Protocol):
@@ -549,6 +553,29 @@ class Landing:
     command: str = ""
 
 
+class Lease(Protocol):
+    """What one worktree has to itself as long as it is used."""
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """For the environment of its commands: `EQUITR_WORKTREE` (a number) and the ports that the project names."""
+        ...
+
+    def release(self) -> None:
+        """Others may have it; safe to call twice. The kernel does it when the process dies."""
+        ...
+
+
+class Leases(Protocol):
+    def take(self) -> Lease:
+        """Different from every other lease that is held on this machine.
+
+        Raises:
+            UserError: no port is free.
+        """
+        ...
+
+
 class Preparation(Protocol):
     """Puts what git does not carry into a worktree, as `.equitr/worktree.yaml` says."""
 
@@ -559,6 +586,16 @@ class Preparation(Protocol):
             UserError: a named file is missing or the set-up command failed; says which.
         """
         ...
+
+
+class GitTime(Protocol):
+    """Grows with every git command."""
+
+    @property
+    def ms(self) -> int: ...
+
+    @property
+    def commands(self) -> int: ...
 
 
 class Repository(Protocol):
@@ -582,6 +619,10 @@ class Repository(Protocol):
         """
         ...
 
+    async def move_worktree(self, old: Path, new: Path) -> bool:
+        """Rename a worktree of ours, its files untouched; False when there is none at `old`, or something at `new`."""
+        ...
+
     async def remove_worktree(self, path: Path) -> None: ...
 
     async def snapshot(self, root: Path) -> TreeId:
@@ -596,8 +637,18 @@ class Repository(Protocol):
         ...
 
     async def commit_tree(
-        self, tree: TreeId, parents: Sequence[CommitId], message: str, *, author: str | None = None
-    ) -> CommitId: ...
+        self,
+        tree: TreeId,
+        parents: Sequence[CommitId],
+        message: str,
+        *,
+        author: str | None = None,
+        at: datetime | None = None,
+    ) -> CommitId:
+        """`at` is the commit's time, now without it. One made again with the same time is the same commit: a process
+        that was killed before a ref named it leaves nothing unreachable when the next does it over.
+        """
+        ...
 
     async def tree_with(self, base: TreeId, files: Mapping[str, bytes | None]) -> TreeId:
         """`base` with whole files put in, or taken out where the value is None. Modes of existing files are kept."""
@@ -629,8 +680,8 @@ class Repository(Protocol):
         """Path -> `created`, `modified` or `deleted`, lines added, lines removed (0 and 0 for binary files)."""
         ...
 
-    async def keep(self, ref: str, tree: TreeId) -> None:
-        """Let `ref` (a full name under `refs/equitr/`) name `tree`, whatever it named."""
+    async def keep(self, ref: str, object_id: TreeId | CommitId) -> None:
+        """Let `ref` (a full name under `refs/equitr/`) name it, whatever it named: git never throws that away."""
         ...
 
     async def put_back(self, root: Path, before: TreeId, paths: Collection[str]) -> TreeId:
@@ -673,6 +724,10 @@ class Repository(Protocol):
         """The repository's common git directory."""
         ...
 
+    def measured(self) -> AbstractContextManager[GitTime]:
+        """Counts the git commands that this asyncio task, and tasks it starts, run while the context is open."""
+        ...
+
 
 # ---------------------------------------------------------------- tools
 
@@ -687,6 +742,8 @@ class ToolResult:
     seen: Mapping[str, str] = field(default_factory=dict)
     """Path -> SHA-256 read or written in this call."""
     ends: ToolEnd | None = None
+    is_whole: bool = False
+    """It reaches the model uncut whatever its length."""
 
 
 @frozen
@@ -743,10 +800,47 @@ class Questions(Protocol):
 
 
 class Advisor(Protocol):
-    """Answers a worker's question with the supervisor model. Capped per task, priced, logged."""
+    """Answers a worker's question with the supervisor model. Capped per task and run, priced, logged. What was answered
+    before a restart is answered again at no cost.
+    """
 
     async def advise(self, context: ToolContext, question: str, files: Sequence[str]) -> str:
-        """Raises ToolFailure when the cap is reached: tells the worker to go on or to hand in."""
+        """Raises ToolFailure when a cap is reached: tells the worker to go on or to hand in."""
+        ...
+
+
+class Overseer(Advisor, Protocol):
+    """An advisor whom the host asks as well, for one attempt at a task."""
+
+    async def report(
+        self, trigger: EscalationTrigger, question: str, *, key: str = "", files: Sequence[str] = ()
+    ) -> str | None:
+        """What the host asks, once for each trigger and `key` in an attempt. None: the run has no more questions."""
+        ...
+
+    async def second_opinion(self, context: ToolContext, summary: str, confidence: float) -> str | None:
+        """On work that its worker is unsure of. None when there was one in this attempt, or the run has no more."""
+        ...
+
+
+class Artifacts(Protocol):
+    """What the tasks of a run promise each other. The session's task is the one that promises or reads."""
+
+    async def publish(self, context: ToolContext, sync_point: str, content: str) -> str:
+        """Keep a version, durable and told to its consumers when this returns; the same content again makes none.
+        Returns what the producer should know.
+
+        Raises:
+            ToolFailure: the sync point is not this task's to publish, or the content cannot be kept.
+        """
+        ...
+
+    async def read(self, context: ToolContext, sync_point: str) -> Artifact:
+        """The newest version, recorded as read.
+
+        Raises:
+            ToolFailure: it is pending, or this task is none of its consumers.
+        """
         ...
 
 
@@ -790,6 +884,8 @@ class Profile:
     extra_prompt: str = ""
     temperature: float | None = None
     max_iterations: int | None = None
+    auto_escalate_on_uncertainty: bool = True
+    """Whether a hand-in of low confidence goes to the supervisor first."""
 
 
 @frozen
@@ -821,6 +917,10 @@ class AgentOrder:
     """Paths that only the host writes: the planning documents."""
     tree: TreeId | None = None
     """The tree the session starts from, when its steps are to be recorded with their trees."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """For the environment of its commands."""
+    delivers: tuple[RequestId, ...] = ()
+    """Messages whose news the first message holds already."""
 
 
 @frozen
@@ -863,12 +963,21 @@ class AgentSpawner(Protocol):
         self,
         order: AgentOrder,
         *,
-        advisor: Advisor | None = None,
+        advisor: Overseer | None = None,
         drafts: Drafts | None = None,
+        artifacts: Artifacts | None = None,
         deadline: Deadline | None = None,
         watcher: StepWatcher | None = None,
     ) -> Agent:
         """A session with the tools of its profile, bound to the given ports. The same session id continues."""
+        ...
+
+
+class Coach(Protocol):
+    """Asked before every model call that the guards let through."""
+
+    async def word(self) -> str | None:
+        """What the session is told before the call, as a message of the user; None when there is nothing to say."""
         ...
 
 
@@ -926,6 +1035,10 @@ class RunTerms:
     max_run_escalations: int = 20
     has_stronger_attempt: bool = False
     independent_tests: bool = False
+    worktree_pool: int = 0
+    """Worktrees kept for the next run."""
+    workers: tuple[Candidate, ...] = ()
+    """The worker profiles that tasks can be given to."""
     workflow_limit: Decimal | None = None
     """US dollars for a run of this kind, beside its own budget."""
 
@@ -941,6 +1054,7 @@ class RunKit:
     repository: Repository
     executor: Executor
     preparation: Preparation
+    leases: Leases
     spawner: AgentSpawner
     budget: BudgetGate
     approvals: Approvals

@@ -50,6 +50,7 @@ async def open_api(overrides: Overrides) -> AsyncIterator[RunApi]:
                 make_kit=workshop.make_kit,
                 make_options=workshop.make_options,
                 model_names=workshop.model_names,
+                workers=workshop.workers,
                 answer=Enquiries(workshop).answer,
                 user=local_user(overrides.environ),
             ) as api:

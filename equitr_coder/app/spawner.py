@@ -9,6 +9,7 @@ from equitr_coder.domain.epic import Plan
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
+from equitr_coder.engine.coaching import Coach
 from equitr_coder.engine.dispatch import Desk, Dispatcher
 from equitr_coder.engine.guards import NoDeadline, NoProgress, StepLimit
 from equitr_coder.engine.loop import AgentLoop, Opening
@@ -17,16 +18,17 @@ from equitr_coder.engine.permission import Rules, SessionPolicy
 from equitr_coder.engine.prompts import system_prompt
 from equitr_coder.engine.step_trees import TreeWatch, kept_ref
 from equitr_coder.ports import (
-    Advisor,
     Agent,
     AgentOrder,
     Approvals,
+    Artifacts,
     Clock,
     Deadline,
     Drafts,
     EventStore,
     Executor,
     Guard,
+    Overseer,
     Place,
     Profile,
     Questions,
@@ -43,6 +45,8 @@ from equitr_coder.tools.ask_user import AskUser
 from equitr_coder.tools.edit_file import EditFile
 from equitr_coder.tools.hand_in import HandIn
 from equitr_coder.tools.list_files import ListFiles
+from equitr_coder.tools.publish_artifact import PublishArtifact
+from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.read_file import ReadFile
 from equitr_coder.tools.review import Review
 from equitr_coder.tools.run_command import RunCommand
@@ -66,6 +70,8 @@ TOOL_NAMES = frozenset(
                 HandIn,
                 Review,
                 TickTodo,
+                PublishArtifact,
+                ReadArtifact,
                 AskSupervisor,
                 AskUser,
             )
@@ -120,8 +126,9 @@ class Spawner:
         self,
         order: AgentOrder,
         *,
-        advisor: Advisor | None = None,
+        advisor: Overseer | None = None,
         drafts: Drafts | None = None,
+        artifacts: Artifacts | None = None,
         deadline: Deadline | None = None,
         watcher: StepWatcher | None = None,
     ) -> Agent:
@@ -131,7 +138,7 @@ class Spawner:
         if profile.temperature is not None:
             spec = _with_temperature(spec, profile.temperature)
         outputs = KeptOutputs(self._store)
-        tools = self._tools(order, profile, outputs, advisor, drafts)
+        tools = self._tools(order, profile, outputs, advisor, drafts, artifacts)
         caller = Caller(order.session, order.agent, order.task, order.purpose)
         tree = None
         if order.tree is not None:
@@ -168,6 +175,7 @@ class Spawner:
             first_message=order.first_message,
             model=spec,
             tools=tools.specs,
+            delivers=order.delivers,
         )
         limit = min(order.max_iterations, profile.max_iterations or order.max_iterations)
         return AgentLoop(
@@ -181,6 +189,7 @@ class Spawner:
                 NoProgress(self._hub, order.session),
                 *_guards_of(drafts),
             ],
+            coach=Coach(self._hub, order.session, advisor if order.has_supervisor else None),
         )
 
     def _system(self, profile: Profile, order: AgentOrder) -> str:
@@ -210,12 +219,19 @@ class Spawner:
         order: AgentOrder,
         profile: Profile,
         outputs: KeptOutputs,
-        advisor: Advisor | None,
+        advisor: Overseer | None,
         drafts: Drafts | None,
+        artifacts: Artifacts | None,
     ) -> Toolset:
         links = {} if order.in_place else self._links  # in the checkout itself they are where they are
         workspace = LocalWorkspace(order.root, links=links)
-        place = Place(root=order.root, stands_for=self._checkout, git_dir=self._repository.git_dir(), links=self._links)
+        place = Place(
+            root=order.root,
+            stands_for=self._checkout,
+            git_dir=self._repository.git_dir(),
+            links=self._links,
+            variables=order.variables,
+        )
         tools: list[Tool] = [
             ReadFile(workspace, outputs),
             WriteFile(workspace),
@@ -224,12 +240,14 @@ class Spawner:
             ListFiles(workspace, linked=tuple(links)),
             Search(workspace, linked=tuple(links)),
             RunCommand(self._executor, place, outputs),
-            HandIn(),
+            HandIn(advisor if order.has_supervisor and profile.auto_escalate_on_uncertainty else None),
             Review(),
         ]
         plan = self._hub.view.plan
         if order.task is not None and plan is not None and plan.task(order.task).todos:
             tools.append(TickTodo(_todos(plan, order.task)))
+        if artifacts is not None and order.task is not None and plan is not None:
+            tools += _sharing(artifacts, plan, order.task)
         if advisor is not None and order.has_supervisor:
             tools.append(AskSupervisor(advisor, workspace))
         if order.can_ask_user:
@@ -240,6 +258,16 @@ class Spawner:
 
             tools += [WriteDocument(drafts), SubmitPlan(drafts)]
         return Toolset(tools).only(profile.tools)
+
+
+def _sharing(artifacts: Artifacts, plan: Plan, task: TaskId) -> list[Tool]:
+    """Only where there is something to publish or to read."""
+    offered: list[Tool] = []
+    if plan.produced_by(task):
+        offered.append(PublishArtifact(artifacts))
+    if plan.consumed_by(task):
+        offered.append(ReadArtifact(artifacts))
+    return offered
 
 
 def _with_temperature(spec: ModelSpec, temperature: float) -> ModelSpec:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from equitr_coder.adapters.keys.environment import EnvironmentKeys
 from equitr_coder.adapters.local.clock import SystemClock
+from equitr_coder.adapters.local.leases import LocalLeases
 from equitr_coder.adapters.local.preparation import PreparationPlan, WorktreePreparation
 from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.adapters.models.router import ModelRouter
@@ -23,6 +24,7 @@ from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
+from equitr_coder.domain.strengths import Candidate
 from equitr_coder.engine.model_call import Providers
 from equitr_coder.engine.outages import Outages
 from equitr_coder.ports import (
@@ -41,6 +43,7 @@ from equitr_coder.settings.layers import LoadedSettings
 from equitr_coder.settings.profiles import load_profiles
 from equitr_coder.settings.schema import Settings, require_models
 from equitr_coder.settings.worktree import worktree_setup
+from equitr_coder.tools.hand_in import HandIn
 
 
 class Workshop:
@@ -149,6 +152,18 @@ class Workshop:
             self._profiles = load_profiles(home=self.home, project=project, known_tools=TOOL_NAMES)
         return self._profiles
 
+    def workers(self) -> tuple[Candidate, ...]:
+        """The profiles that tasks can be given to: workers that can hand in.
+
+        Raises:
+            UserError: as for `profiles`.
+        """
+        return tuple(
+            Candidate(profile.name, profile.specialization)
+            for profile in self.profiles().values()
+            if profile.role == "worker" and HandIn.spec.name in profile.tools
+        )
+
     def _names(self, override: str | None, *, multi_agent: bool) -> tuple[str | None, str | None]:
         """The override names the one model, or the supervisor; the worker's too unless it is configured apart."""
         settings = self.settings
@@ -218,6 +233,7 @@ class Workshop:
             repository=self.repository,
             executor=executor,
             preparation=preparation,
+            leases=LocalLeases(self.home / "leases", ports=setup.ports),
             spawner=spawner,
             budget=budget,
             approvals=approvals,
@@ -266,6 +282,8 @@ class Workshop:
             max_run_escalations=self.settings.orchestrator.max_run_escalations,
             has_stronger_attempt=self.settings.orchestrator.stronger_attempt,
             independent_tests=checks.independent_tests,
+            worktree_pool=self.settings.orchestrator.worktree_pool,
+            workers=self.workers(),
             workflow_limit=self._limits(view).workflow,
         )
 

@@ -1,4 +1,4 @@
-"""`epic create`, `run`, `status` and `list`: planning apart from building."""
+"""`epic create`, `run`, `status`, `assign` and `list`: planning apart from building."""
 
 from __future__ import annotations
 
@@ -44,12 +44,27 @@ def run(invocation: Invocation, name: str, yes: bool, output: str) -> object:
 
 
 @epic.command()
-@click.argument("name", metavar="EPIC")
+@click.argument("name", metavar="EPIC", required=False)
 @output_option("text", "json")
 @click.pass_obj
-def status(invocation: Invocation, name: str, output: str) -> object:
-    """Show the tasks of EPIC: agents, states, dependencies, sync points."""
+def status(invocation: Invocation, name: str | None, output: str) -> object:
+    """Show the tasks of EPIC (or the newest one): agents, states, dependencies, sync points."""
     return _status(invocation, name, output)
+
+
+@epic.command()
+@click.argument("name", metavar="EPIC")
+@click.argument("task", required=False)
+@click.option("--to", metavar="PROFILE", help="Worker profile; later assignments leave it.")
+@output_option("text", "json")
+@click.pass_obj
+def assign(invocation: Invocation, name: str, task: str | None, to: str | None, output: str) -> object:
+    """Give every task of EPIC that has no worker yet, or TASK alone, to the worker profile that fits best.
+
+    What profiles have done of a type of task in this workspace decides; else what they say they are good at; else who
+    has the fewest tasks. It holds from a task's next attempt on.
+    """
+    return _assign(invocation, name, task, to, output)
 
 
 @epic.command("list")
@@ -100,7 +115,7 @@ async def _run(invocation: Invocation, name: str, yes: bool, output: str) -> int
         return await watch(invocation, api, output).follow(command)
 
 
-async def _status(invocation: Invocation, name: str, output: str) -> int:
+async def _status(invocation: Invocation, name: str | None, output: str) -> int:
     from equitr_coder.cli.door import console
     from equitr_coder.presentation.listings import epic_lines
     from equitr_coder.presentation.outcome import epic_status
@@ -111,6 +126,23 @@ async def _status(invocation: Invocation, name: str, output: str) -> int:
         console(invocation).data(epic_status(view))
     else:
         console(invocation).say(epic_lines(view))
+    return 0
+
+
+async def _assign(invocation: Invocation, name: str, task: str | None, to: str | None, output: str) -> int:
+    from equitr_coder.cli.door import console
+    from equitr_coder.domain.commands import AssignTasks
+    from equitr_coder.presentation.listings import assignment_lines
+    from equitr_coder.presentation.outcome import assignments
+
+    async with connect(invocation) as api:
+        found = await _find(api, name)
+        view = await api.view(await api.submit(AssignTasks(run=found.run, task=task, to=to)))
+    screen = console(invocation)
+    if output == "json":
+        screen.data(assignments(view))
+    else:
+        screen.say(assignment_lines(view, width=screen.width))
     return 0
 
 
@@ -129,8 +161,10 @@ async def _list(invocation: Invocation, output: str) -> int:
     return 0
 
 
-async def _find(api: RunApi, name: str) -> RunView:
+async def _find(api: RunApi, name: str | None) -> RunView:
     for view in await api.runs():
-        if name in (view.epic, view.run):
+        if name in (view.epic, view.run) or (name is None and view.epic is not None):
             return view
+    if name is None:
+        raise UserError("there are no epics in this workspace", hint='plan one: `equitrcoder epic create "..."`')
     raise UserError(f"there is no epic {name!r} in this workspace", hint="`equitrcoder epic list` lists them")

@@ -25,6 +25,8 @@ _TABLE = {
     "resume": ("runs", "resume", "Go on with an unfinished run."),
     "conflict": ("conflict", "conflict", "List, show, resolve or give back what does not merge."),
     "cost": ("cost", "cost", "Show where the money went, and how forecasts did."),
+    "metrics": ("metrics", "metrics", "Show where the time of a run went."),
+    "escalations": ("escalations", "escalations", "Show what went to the supervisor, and what came of it."),
     "models": ("workspace", "models", "Show the configured models, or what an endpoint offers."),
     "config-cmd": ("workspace", "config_cmd", "Show the configuration and where each value comes from."),
     "trust": ("workspace", "trust", "Accept this workspace's .equitr folder as it is now."),

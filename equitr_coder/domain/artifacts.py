@@ -18,6 +18,15 @@ class SyncState(StrEnum):
     """Every consumer has read the newest version."""
 
 
+class ContractVerdict(StrEnum):
+    """What became of comparing an artifact with the real files."""
+
+    KEPT = "kept"
+    BROKEN = "broken"
+    UNCHECKED = "unchecked"
+    """Words, or a language that nobody here can compare."""
+
+
 class Artifact(Value):
     """One version of what a sync point promised. Versions count from 1; a new one never changes an old one."""
 

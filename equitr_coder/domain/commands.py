@@ -140,6 +140,21 @@ class AbortConflict(Value):
     conflict: RequestId
 
 
+class AssignTasks(Value):
+    """Say who does the tasks of an epic that is not done: recorded when the command is accepted.
+
+    Raises:
+        UserError: there is no such epic, task or profile, or a living process owns the run.
+    """
+
+    type: Literal["assign_tasks"] = "assign_tasks"
+    run: RunId
+    task: str | None = None
+    """None: every task that is not done."""
+    to: str | None = None
+    """A worker profile. None: the one that fits best, for tasks that have none yet."""
+
+
 Command = Annotated[
     StartRun
     | ResumeRun
@@ -154,6 +169,7 @@ Command = Annotated[
     | CloseRun
     | UndoChange
     | ResolveConflict
-    | AbortConflict,
+    | AbortConflict
+    | AssignTasks,
     Field(discriminator="type"),
 ]

@@ -52,6 +52,8 @@ class SyncPoint(Value):
     description: str = ""
     producer: TaskId
     consumers: tuple[TaskId, ...] = ()
+    detected: bool = False
+    """Proposed by the host from the plan's order; the planner did not name it."""
 
     @field_validator("type", mode="before")
     @classmethod

@@ -2,8 +2,9 @@
 
 Order that every log keeps (asserted by `testing.assert_well_formed`): `run_started` is first; a
 `model_call_reserved` precedes its `model_call_settled` or `model_call_failed`, of which there is exactly one; a
-`tool_called` precedes its `tool_returned`; a `question_asked` or `approval_requested` precedes its answer; nothing but
-`run_resumed` follows `run_finished` or `run_paused`. `seq` counts from 1 within a run, without gaps.
+`tool_called` precedes its `tool_returned`; a `question_asked` or `approval_requested` precedes its answer; after
+`run_finished` or `run_paused` comes nothing but `run_resumed`, and before it the `task_assigned` that a person gives
+meanwhile. `seq` counts from 1 within a run, without gaps.
 """
 
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer
-from equitr_coder.domain.artifacts import Artifact
+from equitr_coder.domain.artifacts import Artifact, ContractVerdict
 from equitr_coder.domain.conflicts import Conflict, ConflictState
 from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
@@ -146,6 +147,10 @@ class TaskChanged(EventBase):
     base: CommitId | None = None
     """Commit of the integration branch that the attempt starts from."""
     commit: CommitId | None = None
+    tier: Tier | None = None
+    """Whose model does the attempt, when it is not the worker's own."""
+    profile: str | None = None
+    """Worker profile of the attempt that begins; None for `worker` in logs of earlier versions."""
 
 
 class ModelCallReserved(AgentEvent):
@@ -293,6 +298,16 @@ class EscalationAnswered(AgentEvent):
     usd: Decimal = Decimal(0)
 
 
+class EscalationSkipped(AgentEvent):
+    """The host would have asked the supervisor, and the run has no more questions. It is not asked later either."""
+
+    type: Literal["escalation_skipped"] = "escalation_skipped"
+    escalation: RequestId
+    trigger: EscalationTrigger
+    limit: int
+    """`orchestrator.max_run_escalations` as it was then."""
+
+
 class ReviewGiven(AgentEvent):
     type: Literal["review_given"] = "review_given"
     approved: bool
@@ -362,15 +377,31 @@ class ArtifactConsumed(EventBase):
     version: int
 
 
+class ContractChecked(EventBase):
+    """The newest version of an artifact against the files that its producer would land at `commit`."""
+
+    type: Literal["contract_checked"] = "contract_checked"
+    task: TaskId
+    sync_point: str
+    version: int
+    verdict: ContractVerdict
+    detail: str = ""
+    """What differs, what was compared, or why nothing could be."""
+    commit: CommitId | None = None
+
+
 class MessageSent(EventBase):
-    """From one agent (or the host) to one task's agent. It is delivered by a `message_added` that names it."""
+    """From one agent (or the host) to one task's agent, delivered by a `message_added` that names it; or to the
+    supervisor, whose answer is an event of its own (`escalation_answered`).
+    """
 
     type: Literal["message_sent"] = "message_sent"
     id: RequestId
-    """`m1`, `m2`, ... within a run."""
+    """`m1`, `m2`, ... within a run; of an escalation, that one's id behind `m:`."""
     sender: str
     """A task id, `supervisor`, `user`, or `host`."""
-    to: TaskId
+    to: str
+    """A task id, or `supervisor`."""
     kind: Literal["task_assignment", "finding", "question", "response", "escalation"] = "finding"
     topic: str = ""
     """What the host's own messages are about: `artifact_produced`, `artifact_updated`, `contract_failed`,
@@ -408,6 +439,28 @@ class ConflictResolved(EventBase):
     how: Literal["structure", "proposal", "user", "worker", "passed", "aborted"]
     commit: CommitId | None = None
     detail: str = ""
+
+
+class TimeSpan(Value):
+    """Something a task waited for, from `at` for `ms` milliseconds: `worktree` (one was made ready), `check` (a command
+    of the gate ran), `turn` (the merge queue was busy with another task).
+    """
+
+    kind: Literal["worktree", "check", "turn"]
+    at: datetime
+    ms: int
+
+
+class AttemptMeasured(EventBase):
+    """Where the host's time for an attempt went; recorded when it ends. Only the metrics read it."""
+
+    type: Literal["attempt_measured"] = "attempt_measured"
+    task: TaskId
+    attempt: int
+    git_ms: int = 0
+    """Sum over the git commands that ran for it; less than the clock shows where they ran side by side."""
+    git_commands: int = 0
+    spans: tuple[TimeSpan, ...] = ()
 
 
 class BudgetWarned(EventBase):
@@ -478,6 +531,7 @@ Event = Annotated[
     | ApprovalResolved
     | EscalationAsked
     | EscalationAnswered
+    | EscalationSkipped
     | ReviewGiven
     | MergeQueued
     | MergeLanded
@@ -486,10 +540,12 @@ Event = Annotated[
     | TaskAssigned
     | ArtifactProduced
     | ArtifactConsumed
+    | ContractChecked
     | MessageSent
     | ConflictFound
     | ConflictChanged
     | ConflictResolved
+    | AttemptMeasured
     | BudgetWarned
     | BudgetReached
     | RunPaused

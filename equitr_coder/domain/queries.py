@@ -10,8 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import EpicId, RequestId, RunId
+from equitr_coder.domain.metrics import RunMetrics
 from equitr_coder.domain.models import ModelInfo
 from equitr_coder.domain.money import ZERO, Price, Usage
 from equitr_coder.domain.run_view import LedgerRow
@@ -41,6 +43,20 @@ class CostQuery(Value):
     type: Literal["cost"] = "cost"
     run: str | None = None
     """A run id, an unambiguous beginning of one, or an epic id; None: every run of this workspace."""
+
+
+class MetricsQuery(Value):
+    """Where the time of one run went; from its log alone."""
+
+    type: Literal["metrics"] = "metrics"
+    run: str | None = None
+    """A run id, an unambiguous beginning of one, or an epic id; None: the newest run of this workspace."""
+
+
+class EscalationsQuery(Value):
+    type: Literal["escalations"] = "escalations"
+    run: str | None = None
+    """As in `CostQuery`."""
 
 
 class DiffQuery(Value):
@@ -101,6 +117,8 @@ Query = Annotated[
     | DoctorQuery
     | RunsQuery
     | CostQuery
+    | MetricsQuery
+    | EscalationsQuery
     | DiffQuery
     | ConflictQuery
     | FilesQuery
@@ -269,6 +287,19 @@ class ConflictAnswer(Value):
     """The proposed merge, or the files with their markers, as a diff to what has landed."""
 
 
+class MetricsAnswer(Value):
+    type: Literal["metrics"] = "metrics"
+    metrics: RunMetrics
+
+
+class EscalationsAnswer(Value):
+    type: Literal["escalations"] = "escalations"
+    rows: tuple[EscalationRow, ...]
+    """Runs newest first; of a run in the order in which they were asked."""
+    unreadable: tuple[RunId, ...] = ()
+    """Runs whose log is damaged, or of a newer version."""
+
+
 class DiffAnswer(Value):
     type: Literal["diff"] = "diff"
     text: str
@@ -334,6 +365,8 @@ Answer = Annotated[
     | DoctorAnswer
     | RunsAnswer
     | CostAnswer
+    | MetricsAnswer
+    | EscalationsAnswer
     | DiffAnswer
     | ConflictAnswer
     | FilesAnswer

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain.approvals import Approval
-from equitr_coder.domain.artifacts import Artifact, SyncState
+from equitr_coder.domain.artifacts import Artifact, ContractVerdict, SyncState
 from equitr_coder.domain.conflicts import Conflict, ConflictState
 from equitr_coder.domain.epic import Plan, SyncPoint, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
@@ -46,7 +46,11 @@ class TaskView:
     ended: datetime | None = None
     history: list[tuple[int, StopReason | None, str]] = field(default_factory=list)
     """What became of earlier attempts: number, reason, detail."""
+    tier: Tier | None = None
+    """Whose model does the current attempt, when it is not the worker's own."""
     assigned: e.TaskAssigned | None = None
+    profiles: dict[int, str] = field(default_factory=dict)
+    """Attempt -> the worker profile that made it."""
 
 
 @dataclass
@@ -57,6 +61,14 @@ class SyncPointView:
     versions: list[Artifact] = field(default_factory=list)
     read: dict[TaskId, int] = field(default_factory=dict)
     """Consumer -> newest version it has read."""
+    checked: e.ContractChecked | None = None
+    """The last comparison with real files, of whatever version."""
+
+    @property
+    def verdict(self) -> ContractVerdict | None:
+        """Of the newest version; None as long as nobody has looked."""
+        newest, checked = self.newest, self.checked
+        return checked.verdict if newest and checked and checked.version == newest.version else None
 
     @property
     def newest(self) -> Artifact | None:
@@ -108,6 +120,9 @@ class SessionView:
     last_stop: StopCause = StopCause.END
     checkpoints: list[tuple[int, TreeId]] = field(default_factory=list)
     """Number of messages before a turn, and the checkout's tree then."""
+    files: list[int] = field(default_factory=list)
+    """For each tool result in `messages`, in order: a fingerprint of the files after it (their tree, and what was read
+    or written). Equal numbers mean equal files; good within one process."""
 
     @property
     def unanswered(self) -> tuple[CallId, ...]:
@@ -210,6 +225,8 @@ class RunView:
     reviews: dict[tuple[SessionId, TreeId | None], e.ReviewGiven] = field(default_factory=dict)
     answers: dict[RequestId, e.EscalationAnswered] = field(default_factory=dict)
     escalations: list[tuple[e.EscalationAsked, e.EscalationAnswered | None]] = field(default_factory=list)
+    skipped: set[RequestId] = field(default_factory=set)
+    """Escalations that the run's limit kept from being asked."""
     sync_points: dict[str, SyncPointView] = field(default_factory=dict)
     messages: list[e.MessageSent] = field(default_factory=list)
     delivered: dict[RequestId, SessionId] = field(default_factory=dict)
@@ -243,6 +260,12 @@ class RunView:
         if self.kind is RunKind.CHAT or self.is_approved:
             return "working"
         return "awaiting approval" if self.plan is not None else "planning"
+
+    def last_call(self, session: SessionId) -> datetime | None:
+        """When the last model call of a session ended: the time of what is made of its work, the same however often
+        that is made.
+        """
+        return max((row.ended for row in self.ledger.values() if row.session == session and row.ended), default=None)
 
     def count(self, state: TaskState) -> int:
         return sum(task.state is state for task in self.tasks.values())
@@ -345,6 +368,7 @@ def apply(view: RunView, event: e.Event) -> None:
                 session.tree = event.tree
                 if (task := _worked_on(view, event)) is not None:
                     task.tree = event.tree
+            session.files.append(hash((session.tree, frozenset(session.seen.items()))))
         case e.FileChanged():
             if (task := _worked_on(view, event)) is not None:
                 task.files[event.path] = event.change
@@ -364,6 +388,8 @@ def apply(view: RunView, event: e.Event) -> None:
                 (asked, event if asked.escalation == event.escalation else answered)
                 for asked, answered in view.escalations
             ]
+        case e.EscalationSkipped():
+            view.skipped.add(event.escalation)
         case e.MergeLanded():
             if event.target == view.branch:
                 view.tip = event.commit
@@ -384,6 +410,9 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.ArtifactConsumed():
             if (promised := view.sync_points.get(event.sync_point)) is not None:
                 promised.read[event.task] = max(event.version, promised.read.get(event.task, 0))
+        case e.ContractChecked():
+            if (promised := view.sync_points.get(event.sync_point)) is not None:
+                promised.checked = event
         case e.MessageSent():
             view.messages.append(event)
         case e.ConflictFound():
@@ -397,7 +426,7 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.ConflictResolved():
             if (conflict := view.conflicts.get(event.conflict)) is not None:
                 conflict.state, conflict.resolved = ConflictState.RESOLVED, event
-        case e.MergeQueued() | e.MergeRejected() | e.BudgetReached() | e.ModelCallDelayed():
+        case e.MergeQueued() | e.MergeRejected() | e.BudgetReached() | e.ModelCallDelayed() | e.AttemptMeasured():
             pass
 
 
@@ -434,6 +463,10 @@ def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
     task.tree = event.tree or task.tree
     task.base = event.base or task.base
     task.commit = event.commit or task.commit
+    if event.state is TaskState.WORKING:
+        task.tier = event.tier
+    if event.profile is not None:
+        task.profiles[event.attempt] = event.profile
     if event.state is TaskState.WORKING and task.started is None:
         task.started = event.at
     if event.state.is_final:

@@ -7,6 +7,8 @@ from equitr_coder.domain.approvals import Touches, Verdict
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import Policy
 
+PUT_BACK_OPENING = "[The host put back"
+"""How the line begins that tells a model what was put back."""
 _NAMED = 20
 
 
@@ -49,6 +51,6 @@ def put_back_words(reasons: Mapping[str, str], created: Collection[str], answer:
     why = reasons[paths[0]]
     said = f" {answer}" if answer else ""
     return (
-        f"[The host put back as it was before this command: {', '.join(named)}{more}. Why: {why}.{said} What it did "
+        f"{PUT_BACK_OPENING} as it was before this command: {', '.join(named)}{more}. Why: {why}.{said} What it did "
         "elsewhere stands. Do the rest of the task, and say in the summary what is missing and why.]"
     )

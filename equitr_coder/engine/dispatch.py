@@ -107,6 +107,7 @@ class Dispatcher:
                 call=call.id,
                 seen=self._events.view.sessions[self._desk.session].seen,
             )
+            started = time.monotonic()  # neither the permission nor the log are the tool's own time
             result = await tool.run(arguments, context)
         except ToolFailure as failure:
             result = ToolResult(for_model=str(failure), for_user=_first_line(str(failure)), is_error=True)
@@ -149,7 +150,8 @@ class Dispatcher:
             answer = await self._approvals.ask(approval)
         if not answer.allowed:
             note = f" They said: {answer.note}" if answer.note else ""
-            raise ToolFailure(f"The user did not allow this.{note} Do it another way, or say what you need.")
+            why = f": {decision.reason}" if decision.reason else ""
+            raise ToolFailure(f"The user did not allow this{why}.{note} Do it another way, or say what you need.")
 
     async def _record(
         self, call: ToolCall, result: ToolResult, touches: Touches, *, announced: bool, duration_ms: int
@@ -169,7 +171,7 @@ class Dispatcher:
             **self._who(),
             call=call.id,
             name=call.name,
-            text=await self._cap(result.for_model),
+            text=result.for_model if result.is_whole else await self._cap(result.for_model),
             is_error=result.is_error,
             summary=result.for_user or _first_line(result.for_model),
             tree=self._tree.current if self._tree is not None else None,

@@ -5,6 +5,7 @@ from typing import Any
 
 from equitr_coder.domain.events import MessageAdded
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.ids import RequestId
 from equitr_coder.domain.models import (
     AssistantMessage,
     Message,
@@ -19,7 +20,7 @@ from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.engine.dispatch import Dispatcher
 from equitr_coder.engine.inbox import Inbox
 from equitr_coder.engine.model_call import Caller, ModelCalls
-from equitr_coder.ports import AgentOutcome, EventSink, Guard
+from equitr_coder.ports import AgentOutcome, Coach, EventSink, Guard
 
 
 @frozen
@@ -30,6 +31,7 @@ class Opening:
     first_message: str
     model: ModelSpec
     tools: tuple[ToolSpec, ...]
+    delivers: tuple[RequestId, ...] = ()
 
 
 class AgentLoop:
@@ -44,6 +46,7 @@ class AgentLoop:
         dispatcher: Dispatcher,
         events: EventSink,
         guards: Sequence[Guard],
+        coach: Coach | None = None,
     ) -> None:
         self._caller = caller
         self._opening = opening
@@ -51,6 +54,7 @@ class AgentLoop:
         self._dispatcher = dispatcher
         self._events = events
         self._guards = guards
+        self._coach = coach
         self._inbox = Inbox(events, caller)
 
     async def run(self, message: str | None = None) -> AgentOutcome:
@@ -63,19 +67,33 @@ class AgentLoop:
             await self._inbox.deliver()
             for guard in self._guards:
                 guard.check(session.calls_made)
+            await self._hear_coach()
             await self._calls.call(self._request(session))
 
     @property
     def _session(self) -> SessionView:
         return self._events.view.sessions[self._caller.session]
 
+    async def _hear_coach(self) -> None:
+        word = await self._coach.word() if self._coach is not None else None
+        if word is not None:
+            await self._events.record(MessageAdded(**self._who, message=UserMessage(text=word)))
+
+    @property
+    def _who(self) -> dict[str, Any]:
+        return {"session": self._caller.session, "agent": self._caller.agent, "task": self._caller.task}
+
     async def _open(self, message: str | None) -> None:
-        who: dict[str, Any] = {"session": self._caller.session, "agent": self._caller.agent, "task": self._caller.task}
+        who = self._who
         known = self._events.view.sessions.get(self._caller.session)
         if known is None or not known.messages:
             await self._events.record(
                 MessageAdded(**who, message=SystemMessage(text=self._opening.system)),
-                MessageAdded(**who, message=UserMessage(text=self._opening.first_message)),
+                MessageAdded(
+                    **who,
+                    message=UserMessage(text=self._opening.first_message),
+                    delivers=self._opening.delivers,
+                ),
             )
         if message is not None:
             await self._finish_tools()

@@ -16,6 +16,8 @@ from equitr_coder.engine.command_line import leaves_root, parse, spellings
 from equitr_coder.engine.read_only import is_read_only, only_reads
 
 _SEVERITY = (Verdict.ALLOW, Verdict.ASK, Verdict.DENY)
+LEAVES_FOOTPRINT = "leaves its footprint"
+"""Stands in the reason of every decision about a write outside the footprint."""
 _ALLOWED = Decision(verdict=Verdict.ALLOW, reason="reads only")
 
 
@@ -72,7 +74,7 @@ class SessionPolicy:
         if footprint and not any(covers(entry, clean) for entry in footprint):
             if self.is_closed:
                 return _deny(f"{path} is none of the files this is about ({', '.join(footprint)})")
-            return Decision(verdict=Verdict.ASK, reason=f"{path} leaves its footprint ({', '.join(footprint)})")
+            return Decision(verdict=Verdict.ASK, reason=f"{path} {LEAVES_FOOTPRINT} ({', '.join(footprint)})")
         return Decision(verdict=Verdict.ALLOW, reason="inside the workspace and its footprint")
 
     def _decide_command(self, command: str) -> Decision:

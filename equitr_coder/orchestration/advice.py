@@ -1,13 +1,20 @@
-"""Questions to the supervisor: by a worker's `ask_supervisor`, and by the host after repeated failure. Capped, priced,
-logged; answered by the strong model with read-only tools in the worker's own tree.
+"""Questions to the supervisor: by a worker's `ask_supervisor`, and by the host when a worker gets nowhere. Capped,
+priced, logged; answered by the strong model with read-only tools in the worker's own tree.
 """
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 from equitr_coder.domain.epic import Task
 from equitr_coder.domain.errors import ModelError, RunStopped, ToolFailure
-from equitr_coder.domain.events import EscalationAnswered, EscalationAsked
+from equitr_coder.domain.events import (
+    EscalationAnswered,
+    EscalationAsked,
+    EscalationSkipped,
+    EscalationTrigger,
+    MessageSent,
+)
 from equitr_coder.domain.ids import AgentName, RequestId, SessionId
 from equitr_coder.domain.models import Purpose
 from equitr_coder.domain.money import ZERO
@@ -17,15 +24,36 @@ from equitr_coder.ports import AgentOrder, AgentSpawner, Deadline, EventSink, Re
 
 _ITERATIONS = 10
 _SUPERVISOR = AgentName("supervisor")
+_SHOWN_FILES = 10
+_ONCE_A_TASK = frozenset({EscalationTrigger.COMPLEX_TASK, EscalationTrigger.FOOTPRINT})
+"""What a later attempt asks again is the same question: it gets the same answer."""
+
+
+class Quota:
+    """The questions of one run. They are recorded one at a time, so that all workers together keep the limit."""
+
+    def __init__(self, events: EventSink, limit: int) -> None:
+        self._events = events
+        self.limit = limit
+        self._turn = asyncio.Lock()
+
+    async def admit(self, asked: EscalationAsked, *beside: MessageSent) -> bool:
+        """Record the question; False, and nothing recorded, when the run has no more."""
+        async with self._turn:
+            if len(self._events.view.escalations) >= self.limit:
+                return False
+            await self._events.record(asked, *beside)
+            return True
 
 
 class Advice:
-    """Implements `ports.Advisor` for one task."""
+    """Implements `ports.Overseer` for one attempt at a task."""
 
     def __init__(
         self,
         *,
         task: Task,
+        attempt: int,
         workspace: Workspace,
         spawner: AgentSpawner,
         repository: Repository,
@@ -33,8 +61,10 @@ class Advice:
         deadline: Deadline,
         asker: AgentName,
         limit: int,
+        quota: Quota,
     ) -> None:
         self._task = task
+        self._attempt = attempt
         self._asker = asker
         self._workspace = workspace
         self._spawner = spawner
@@ -42,46 +72,110 @@ class Advice:
         self._events = events
         self._deadline = deadline
         self._limit = limit
+        self._quota = quota
 
     async def advise(self, context: ToolContext, question: str, files: Sequence[str]) -> str:
         escalation = RequestId(f"{context.session}:{context.call}")
-        asked = self._number(escalation)
-        if asked is None and self._count() >= self._limit:
-            raise ToolFailure(
-                f"The supervisor has answered {self._limit} questions for this task already; there are no more. Go on "
-                "with what you know, or hand in and say in the summary what is unsolved."
-            )
-        return await self._ask(escalation, question, files, automatic=False)
+        if not self._is_asked(escalation):
+            if self._count() >= self._limit:
+                raise ToolFailure(_no_more(self._limit, "for this task"))
+            if not await self._admit(escalation, EscalationTrigger.TOOL, question, files):
+                raise ToolFailure(_no_more(self._quota.limit, "in this run"))
+        return await self._answer_to(escalation, question, files)
 
-    async def guide(self, attempt: int, question: str) -> str:
-        """The host asks before the last attempt. Does not count against the worker's own questions."""
-        return await self._ask(RequestId(f"auto:{self._task.id}.{attempt}"), question, (), automatic=True)
+    async def report(
+        self, trigger: EscalationTrigger, question: str, *, key: str = "", files: Sequence[str] = ()
+    ) -> str | None:
+        return await self._report(self._name(trigger, key), trigger, question, files)
 
-    async def _ask(self, escalation: RequestId, question: str, files: Sequence[str], *, automatic: bool) -> str:
-        number = self._number(escalation)
-        if number is None:
-            number = len(self._events.view.tasks[self._task.id].asked) + 1
-        session = SessionId(f"ask.{self._task.id}.{number}")
-        answered = self._events.view.answers.get(escalation)
-        if answered is not None:
-            return answered.answer
-        who = {"session": session, "agent": self._asker, "task": self._task.id}
-        if self._number(escalation) is None:
+    async def second_opinion(self, context: ToolContext, summary: str, confidence: float) -> str | None:
+        escalation = RequestId(f"{context.session}:{context.call}")
+        before = (asked for asked, _ in self._events.view.escalations if asked.task == self._task.id)
+        if any(
+            asked.trigger is EscalationTrigger.LOW_CONFIDENCE
+            and asked.escalation != escalation
+            and asked.escalation.startswith(f"{context.session}:")
+            for asked in before
+        ):
+            return None
+        changed = await self._changed()
+        question = briefing.doubt_question(self._task, summary, confidence, changed)
+        files = [path for path, change in changed.items() if change != "deleted"][:_SHOWN_FILES]
+        return await self._report(escalation, EscalationTrigger.LOW_CONFIDENCE, question, files)
+
+    def recall(self, trigger: EscalationTrigger) -> str | None:
+        """The last answer to the host's question of this kind about the task."""
+        answers = [
+            answered.answer
+            for asked, answered in self._events.view.escalations
+            if asked.task == self._task.id and asked.trigger is trigger and answered is not None
+        ]
+        return answers[-1] if answers else None
+
+    def _name(self, trigger: EscalationTrigger, key: str) -> RequestId:
+        if trigger is EscalationTrigger.REPEATED_FAILURE:
+            return RequestId(f"auto:{self._task.id}.{self._attempt}")
+        whose = self._task.id if trigger in _ONCE_A_TASK else f"{self._task.id}.{self._attempt}"
+        return RequestId(":".join(("auto", whose, trigger.value, *([key] if key else []))))
+
+    async def _report(
+        self, escalation: RequestId, trigger: EscalationTrigger, question: str, files: Sequence[str]
+    ) -> str | None:
+        if escalation in self._events.view.skipped:
+            return None
+        if not self._is_asked(escalation) and not await self._admit(escalation, trigger, question, files):
             await self._events.record(
-                EscalationAsked(
-                    session=session,
+                EscalationSkipped(
+                    session=SessionId(f"{self._task.id}.{self._attempt}"),
                     agent=self._asker,
                     task=self._task.id,
                     escalation=escalation,
-                    question=question,
-                    files=tuple(files),
-                    automatic=automatic,
+                    trigger=trigger,
+                    limit=self._quota.limit,
                 )
             )
+            return None
+        return await self._answer_to(escalation, question, files)
+
+    async def _admit(
+        self, escalation: RequestId, trigger: EscalationTrigger, question: str, files: Sequence[str]
+    ) -> bool:
+        number = len(self._events.view.tasks[self._task.id].asked) + 1
+        is_automatic = trigger is not EscalationTrigger.TOOL
+        asked = EscalationAsked(
+            session=SessionId(f"ask.{self._task.id}.{number}"),
+            agent=self._asker,
+            task=self._task.id,
+            escalation=escalation,
+            question=question,
+            files=tuple(files),
+            automatic=is_automatic,
+            trigger=trigger,
+        )
+        message = MessageSent(
+            id=RequestId(f"m:{escalation}"),
+            sender=self._task.id,
+            to=_SUPERVISOR,
+            kind="escalation",
+            topic=trigger.value,
+            content=question,
+        )
+        return await self._quota.admit(asked, *([message] if is_automatic else []))
+
+    async def _answer_to(self, escalation: RequestId, question: str, files: Sequence[str]) -> str:
+        answered = self._events.view.answers.get(escalation)
+        if answered is not None:
+            return answered.answer
+        number = self._events.view.tasks[self._task.id].asked.index(escalation) + 1
+        session = SessionId(f"ask.{self._task.id}.{number}")
         text = await self._answer(session, question, files)
         usd = sum((row.usd for row in self._events.view.ledger.values() if row.session == session), ZERO)
         answer = text.strip() or "The supervisor gave no answer."
-        await self._events.record(EscalationAnswered(**who, escalation=escalation, answer=answer, usd=usd))
+        await self._events.record(
+            EscalationAnswered(
+                session=session, agent=self._asker, task=self._task.id, escalation=escalation, answer=answer, usd=usd
+            )
+        )
         return answer
 
     async def _answer(self, session: SessionId, question: str, files: Sequence[str]) -> str:
@@ -117,6 +211,8 @@ class Advice:
             ),
             root=root,
             can_write=False,
+            # With --yes nobody wants to be asked; without, a question waits for a person however long it takes.
+            can_ask_user=not self._events.view.options.yes,
             max_iterations=_ITERATIONS,
         )
 
@@ -126,11 +222,24 @@ class Advice:
         except ToolFailure as failure:
             return f"[{failure}]"
 
-    def _number(self, escalation: RequestId) -> int | None:
-        asked = self._events.view.tasks[self._task.id].asked
-        return asked.index(escalation) + 1 if escalation in asked else None
+    async def _changed(self) -> dict[str, str]:
+        """What the attempt has changed so far: path -> created, modified or deleted."""
+        view = self._events.view.tasks[self._task.id]
+        if view.base is None or view.tree is None:
+            return {}
+        return dict(sorted((await self._repository.changed(view.base, view.tree)).items()))
+
+    def _is_asked(self, escalation: RequestId) -> bool:
+        return escalation in self._events.view.tasks[self._task.id].asked
 
     def _count(self) -> int:
         return sum(
             1 for event, _ in self._events.view.escalations if event.task == self._task.id and not event.automatic
         )
+
+
+def _no_more(limit: int, where: str) -> str:
+    return (
+        f"There are no more questions to the supervisor {where}: its limit of {limit} is reached. Go on with what you "
+        "know, or hand in and say in the summary what is unsolved."
+    )

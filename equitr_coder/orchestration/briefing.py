@@ -7,7 +7,8 @@ open the message of every worker. (The planner is briefed by `planning`.)
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from equitr_coder.domain.epic import Plan, Task
+from equitr_coder.domain.artifacts import Artifact
+from equitr_coder.domain.epic import Plan, SyncPoint, Task
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import TaskId
@@ -21,6 +22,9 @@ _FILE = 16_000
 _FILES = 48_000
 _TREE = 200
 _CHECK_OUTPUT = 2_000
+_ARTIFACT = 20_000
+_RESULT = 1_500
+_RESULTS = 6_000
 
 HAND_IN_NUDGE = (
     "You answered in plain text, and the task is still open: only hand_in ends it. Go on with the work, or call "
@@ -39,6 +43,7 @@ _REASONS: Mapping[StopReason, str] = {
     StopReason.CHECK_FAILED: "the check failed",
     StopReason.CHECK_TIMEOUT: "the check took too long",
     StopReason.CHECK_UNPROVEN: "the check proved nothing about these files",
+    StopReason.CONTRACT_BROKEN: "it broke a contract that others build on",
     StopReason.REVIEW_REJECTED: "the review rejected it",
     StopReason.MERGE_CONFLICT: "it clashed with what others have finished",
     StopReason.NO_HAND_IN: "it ended without hand_in",
@@ -50,6 +55,22 @@ _REASONS: Mapping[StopReason, str] = {
     StopReason.MODEL_ERROR: "the model failed",
     StopReason.INTERRUPTED: "its files were lost",
 }
+
+
+@frozen
+class Sharing:
+    """A task's sync points as they stand when its session begins."""
+
+    arrived: tuple[tuple[SyncPoint, Artifact], ...] = ()
+    """What it consumes and what has been published."""
+    pending: tuple[SyncPoint, ...] = ()
+    """What it consumes and what nobody has published yet."""
+    promised: tuple[tuple[SyncPoint, Artifact | None], ...] = ()
+    """What it must publish itself, with the newest version there is."""
+
+    def is_shown(self, artifact: Artifact) -> bool:
+        """Whether it stands whole in the first message."""
+        return len(artifact.content) <= _ARTIFACT
 
 
 @frozen
@@ -72,20 +93,25 @@ def worker_message(
     check_commands: Sequence[str] = (),
     others_holding: Mapping[TaskId, Sequence[str]] | None = None,
     documents_at: str = "docs",
+    sharing: Sharing | None = None,
+    results: Mapping[TaskId, str] | None = None,
 ) -> str:
-    """The first message of a worker.
+    """The first message of a worker. `results` are the summaries of the done tasks that it needs.
 
     With `documents` (name -> content) they open the message, the same bytes for every task of the plan. Without, the
     task is direct: its request stands first, verbatim, with no plan around it.
     """
     checks = tuple(dict.fromkeys([*([task.check] if task.check else []), *check_commands]))
+    sharing = sharing or Sharing()
+    from_others = [_results_block(plan, results or {}), _artifacts_block(sharing)]
     if documents:
-        parts = [_documents_block(plan, documents, documents_at), _task_block(plan, task)]
+        parts = [_documents_block(plan, documents, documents_at), *from_others, _task_block(plan, task)]
     elif len(plan.tasks) > 1:
-        parts = [_task_block(plan, task)]
+        parts = [*from_others, _task_block(plan, task)]
     else:
         parts = [request or task.description or task.title, f"(This is task {task.id}.)"]
     parts += [
+        _promises_block(sharing),
         _checks_block(checks),
         _holders_block(others_holding or {}),
         _attempts_block(previous),
@@ -103,6 +129,25 @@ def failure_question(task: Task, previous: Sequence[AttemptNote]) -> str:
             "to do differently. If the task or its check is wrong, say so.",
             _attempts(previous),
         ]
+    )
+
+
+def opening_question(task: Task) -> str:
+    """What the host asks the supervisor before the first attempt at a task that is hard by its own words."""
+    return (
+        f"A worker is about to start on task {task.id} ({task.title}), which looks hard. Before it does, tell it how "
+        "to go about it: which files and parts, with the names and signatures that matter, in which order, what is "
+        "likely to go wrong, and how it will see that it works."
+    )
+
+
+def doubt_question(task: Task, summary: str, confidence: float, changed: Mapping[str, str]) -> str:
+    """What the host asks the supervisor when a worker is unsure of the work that it hands in."""
+    files = "\n".join(f"- {path} ({change})" for path, change in changed.items()) or "None."
+    return (
+        f"The worker would hand in task {task.id} ({task.title}), and is unsure of it: confidence {confidence:g} of 1. "
+        "Look at its files. If the work is right, say so in one line; else say what is wrong and what to do before it "
+        f"hands in.\n\nIts summary:\n{_ends(summary.strip(), _NOTE)}\n\nFiles it changed:\n{files}"
     )
 
 
@@ -279,6 +324,58 @@ def _task_block(plan: Plan, task: Task) -> str:
         else "",
     ]
     return "\n\n".join(part for part in parts if part.strip())
+
+
+def _results_block(plan: Plan, results: Mapping[TaskId, str]) -> str:
+    rows, left = [], _RESULTS
+    for task_id, summary in results.items():
+        text = _capped(summary.strip(), min(_RESULT, left), "the rest is left out")
+        left = max(0, left - len(text))
+        rows.append(f"{task_id} {plan.task(task_id).title}:\n{text}" if text else f"{task_id}: done")
+    said = "# Done before, in the words of those who did it\n\nTheir files are in your copy.\n\n"
+    return said + "\n\n".join(rows) if rows else ""
+
+
+def _artifacts_block(sharing: Sharing) -> str:
+    """What the task builds on. Words of others: they are marked as such."""
+    rows = []
+    for point, artifact in sharing.arrived:
+        head = (
+            f'<artifact sync_point="{point.id}" type="{point.type.value}" version="{artifact.version}" '
+            f'from="{point.producer}">'
+        )
+        if sharing.is_shown(artifact):
+            rows.append(f"{head}\n{artifact.content.rstrip()}\n</artifact>")
+        else:
+            size = f"{len(artifact.content)} characters"
+            rows.append(f'{head}\n[{size}: read_artifact("{point.id}") gives all of it]\n</artifact>')
+    for point in sharing.pending:
+        rows.append(
+            f"{_point(point)}, from {point.producer}, is not there yet. Begin with what does not depend on it; a "
+            f'message comes when it can be read with read_artifact("{point.id}").'
+        )
+    if not rows:
+        return ""
+    return "# What others have promised you (build against it exactly)\n\n" + "\n\n".join(rows)
+
+
+def _promises_block(sharing: Sharing) -> str:
+    rows = []
+    for point, artifact in sharing.promised:
+        to = ", ".join(point.consumers) or "nobody"
+        there = f" Published already: version {artifact.version}." if artifact is not None else ""
+        rows.append(f"- {_point(point)}, for {to}.{there}")
+    if not rows:
+        return ""
+    return (
+        "Sync points you have promised (publish_artifact as soon as the shape is decided, before the rest of your "
+        "work: others wait for it. The host compares your files with it before they are merged):\n" + "\n".join(rows)
+    )
+
+
+def _point(point: SyncPoint) -> str:
+    words = f": {point.description.strip()}" if point.description.strip() else ""
+    return f"{point.id} ({point.type.value}{words})"
 
 
 def _checks_block(checks: Sequence[str]) -> str:

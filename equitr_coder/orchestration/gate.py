@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from equitr_coder.domain.ids import CommitId, TreeId
 from equitr_coder.domain.receipts import CheckResult
+from equitr_coder.orchestration.stopwatch import span
 from equitr_coder.orchestration.worktrees import Worktrees
 from equitr_coder.ports import EventStore, Executor, Place, Repository
 
@@ -46,7 +47,8 @@ class Gate:
         async with self._worktrees.clean_checkout(commit) as place:
             unproven = await self._why_unproven(place, tree)
             interpreter = await self._executor.interpreter(place)
-            ran = await self._executor.run(command, place, timeout=self._timeout, clean=True)
+            with span("check"):
+                ran = await self._executor.run(command, place, timeout=self._timeout, clean=True)
         await self._store.put_blob(ran.output)
         return CheckResult(
             command=command,

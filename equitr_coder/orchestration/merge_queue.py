@@ -6,7 +6,8 @@ the letter there, and is asked for again when it is not.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from fnmatch import fnmatch
 from typing import Any, Literal, overload
 
@@ -14,11 +15,12 @@ from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, MergeLanded, MergeQueued, MergeRejected, ReceiptStored, TaskChanged
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.ids import AgentName, CommitId, TaskId, TreeId
+from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.orchestration.gate import Gate
-from equitr_coder.orchestration.outcomes import HandIn, Proof, Resolver, SentBack
+from equitr_coder.orchestration.outcomes import Chronicle, HandIn, Proof, Resolver, SentBack
 from equitr_coder.orchestration.review import Reviewer
+from equitr_coder.orchestration.stopwatch import span
 from equitr_coder.ports import Clock, EventSink, EventStore, Repository
 
 _DONE_BEFORE = "No change of its own: done by earlier work, as its check proves."
@@ -54,6 +56,7 @@ class MergeQueue:
         ref_prefix: str,
         resolver: Resolver,
         proofs: Sequence[Proof] = (),
+        chronicle: Chronicle | None = None,
     ) -> None:
         self._plan = plan
         self._ref = f"refs/heads/{branch}"
@@ -69,6 +72,7 @@ class MergeQueue:
         self._ref_prefix = ref_prefix
         self._resolver = resolver
         self._proofs = tuple(proofs)
+        self._chronicle = chronicle
         self._turn = asyncio.Lock()
 
     @property
@@ -94,7 +98,7 @@ class MergeQueue:
                     continue
             if refusal is not None:
                 return await self._reject(hand_in, refusal)
-            async with self._turn:
+            async with self._my_turn():
                 outcome = await self._take_turn(hand_in, candidate, results)
             if outcome is True:
                 return None
@@ -142,17 +146,29 @@ class MergeQueue:
         [own] = await self._gate.prove(hand_in.commit, [failed.command])
         return own.passed
 
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[None]:
+        with span("turn"):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
     async def _prove(self, hand_in: HandIn, candidate: _Candidate) -> tuple[Sequence[CheckResult], SentBack | None]:
         task = hand_in.task
-        results = await self._gate.prove(candidate.commit, self._checks(task, candidate.paths))
+        results: Sequence[CheckResult] = await self._gate.prove(candidate.commit, self._checks(task, candidate.paths))
         refusal = _refusal(results)
-        if not candidate.is_empty:
-            for proof in self._proofs:
-                refusal = refusal or await proof.examine(hand_in, candidate.old, candidate.commit, results)
-            return results, refusal
-        if refusal is not None and refusal.reason is not StopReason.CHECK_UNPROVEN:
-            refusal = SentBack(StopReason.NO_CHANGE, f"nothing was changed, and it is not done: {refusal.detail}")
-        return results, refusal or await self._proves_nothing(task)
+        if candidate.is_empty:
+            if refusal is not None and refusal.reason is not StopReason.CHECK_UNPROVEN:
+                refusal = SentBack(StopReason.NO_CHANGE, f"nothing was changed, and it is not done: {refusal.detail}")
+            refusal = refusal or await self._proves_nothing(task)
+        for proof in self._proofs:
+            if refusal is None:
+                shown = await proof.examine(hand_in, candidate.old, candidate.commit, results)
+                refusal = shown if isinstance(shown, SentBack) else None
+                results = results if isinstance(shown, SentBack) else (*results, *(shown or ()))
+        return results, refusal
 
     async def _proves_nothing(self, task: Task) -> SentBack | None:
         """Why a passing check is no proof that earlier work has done the task: it must fail where the epic began."""
@@ -208,14 +224,15 @@ class MergeQueue:
         return ((own,) if own else ()) + self._gate_checks
 
     def _checks(self, task: Task, paths: Sequence[str]) -> tuple[str, ...]:
-        """With the checks of landed tasks whose files this one touches."""
+        """With the checks of landed tasks whose files this one touches, or that build on what it promised."""
+        readers = {consumer for point in self._plan.produced_by(task.id) for consumer in point.consumers}
         landed = [
             other.check
             for other in self._plan.tasks
             if other.check
             and other.id != task.id
             and self._events.view.tasks[other.id].state is TaskState.DONE
-            and self._overlaps(other, paths)
+            and (other.id in readers or self._overlaps(other, paths))
         ]
         return tuple(dict.fromkeys((*self.checks(task), *landed)))
 
@@ -245,7 +262,11 @@ class MergeQueue:
             return _Candidate(old, resolved, old, ())
         paths = tuple(sorted(await self._repository.changed(old, resolved)))
         commit = await self._repository.commit_tree(
-            resolved, [old], self._message(hand_in), author=f"{hand_in.agent} <equitrcoder@localhost>"
+            resolved,
+            [old],
+            self._message(hand_in),
+            author=f"{hand_in.agent} <equitrcoder@localhost>",
+            at=self._events.view.last_call(SessionId(f"{hand_in.task.id}.{hand_in.attempt}")),
         )
         await self._repository.move_ref(
             f"{self._ref_prefix}{hand_in.task.id}.{hand_in.attempt}-merged-{commit[:10]}", commit, None
@@ -315,7 +336,10 @@ class MergeQueue:
             )
         )
         events += self._resolver.ended(task, new)
-        await self._events.record(*events)
+        if self._chronicle is not None:
+            await self._chronicle.record(task, old, new, events)
+        else:
+            await self._events.record(*events)
 
     async def _reject(self, hand_in: HandIn, refusal: SentBack) -> SentBack:
         await self._events.record(

@@ -39,9 +39,20 @@ class Proof(Protocol):
 
     async def examine(
         self, hand_in: HandIn, old: CommitId, new: CommitId, results: Sequence[CheckResult]
-    ) -> SentBack | None:
-        """Why `new` (the candidate on top of `old`, with its passed `results`) may not land; None when it may. Asked
-        again when the branch has moved and the candidate is another.
+    ) -> SentBack | Sequence[CheckResult] | None:
+        """Why `new` (the candidate on top of `old`, with its passed `results`) may not land; None when it may, or the
+        results of what was run for it beside the checks, for the receipt. Asked again when the branch has moved and the
+        candidate is another.
+        """
+        ...
+
+
+class Chronicle(Protocol):
+    """What belongs to a landing beside itself."""
+
+    async def record(self, task: TaskId, old: CommitId, new: CommitId, events: Sequence[Event]) -> None:
+        """Record the events of a landing, with whatever it brings about, as one transaction. May come again after a
+        crash, with the same arguments, when nothing of it was recorded.
         """
         ...
 

@@ -16,6 +16,7 @@ from equitr_coder.domain.run_view import ConflictView
 from equitr_coder.domain.runs import RunOptions
 from equitr_coder.engine.guards import ATTEMPT_STOPS
 from equitr_coder.orchestration import briefing
+from equitr_coder.orchestration.advice import Quota
 from equitr_coder.orchestration.conflict_log import landed_since
 from equitr_coder.orchestration.markers import marked_paths
 from equitr_coder.orchestration.outcomes import HandIn, SentBack
@@ -33,8 +34,6 @@ class ProposalTerms:
     names: Mapping[TaskId, AgentName]
     options: RunOptions
     documents_at: str | None
-    max_escalations: int
-    """Of the whole run; beyond, a clash goes back to its worker."""
 
 
 @frozen
@@ -58,6 +57,7 @@ class Proposals:
         events: EventSink,
         approvals: Approvals,
         reviewer: Reviewer,
+        quota: Quota,
     ) -> None:
         self._terms = terms
         self._spawner = spawner
@@ -66,6 +66,7 @@ class Proposals:
         self._events = events
         self._approvals = approvals
         self._reviewer = reviewer
+        self._quota = quota
 
     async def make(
         self, hand_in: HandIn, found: ConflictView, start: TreeId, paths: tuple[str, ...]
@@ -76,21 +77,20 @@ class Proposals:
         conflict = found.conflict
         session = SessionId(f"merge.{hand_in.task.id}.{conflict.id}")
         escalation = RequestId(f"conflict:{conflict.id}")
-        if escalation in self._events.view.answers or not await self._may_ask(escalation):
+        if escalation in self._events.view.answers:
             return None  # it was asked before a restart, and what it said could not be used
         who = {"session": session, "agent": self._terms.names[hand_in.task.id], "task": hand_in.task.id}
         question = await self._question(hand_in, found, start)
-        if not self._is_asked(escalation):
-            what = f"{conflict.id}: merge {' with '.join(conflict.tasks)} in {', '.join(conflict.paths)}"
-            asked = EscalationAsked(
-                **who,
-                escalation=escalation,
-                question=what,
-                files=conflict.paths,
-                automatic=True,
-                trigger=EscalationTrigger.CONFLICT,
-            )
-            await self._events.record(asked)
+        asked = EscalationAsked(
+            **who,
+            escalation=escalation,
+            question=f"{conflict.id}: merge {' with '.join(conflict.tasks)} in {', '.join(conflict.paths)}",
+            files=conflict.paths,
+            automatic=True,
+            trigger=EscalationTrigger.CONFLICT,
+        )
+        if not (self._is_asked(escalation) or await self._quota.admit(asked)):
+            return None
         tree, words = await self._ask(session, hand_in, found, start, paths, question)
         usd = sum((row.usd for row in self._events.view.ledger.values() if row.session == session), ZERO)
         return Proposal(tree, EscalationAnswered(**who, escalation=escalation, answer=words, usd=usd))
@@ -185,9 +185,6 @@ class Proposals:
 
     async def _is_usable(self, tree: TreeId, start: TreeId, paths: Sequence[str], *, is_kept: bool = False) -> bool:
         return (tree != start or is_kept) and not await marked_paths(self._repository, tree, paths)
-
-    async def _may_ask(self, escalation: RequestId) -> bool:
-        return self._is_asked(escalation) or len(self._events.view.escalations) < self._terms.max_escalations
 
     def _is_asked(self, escalation: RequestId) -> bool:
         return any(asked.escalation == escalation for asked, _ in self._events.view.escalations)

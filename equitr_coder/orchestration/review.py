@@ -42,9 +42,11 @@ class Reviewer:
         self._documents_at = documents_at
 
     def is_due(self, task: Task) -> bool:
-        """`all`, `none`, or `critical`: security, contracts that others consume, and the planner's mark."""
+        """`all`, `none`, or `critical`: security, contracts that others consume (named by the planner, not merely
+        detected), and the planner's mark.
+        """
         if self._mode == "critical":
-            produces = any(point.producer == task.id for point in self._plan.sync_points)
+            produces = any(not point.detected for point in self._plan.produced_by(task.id))
             return task.critical or produces or self._is_critical(task)
         return self._mode == "all"
 

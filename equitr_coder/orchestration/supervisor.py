@@ -54,6 +54,10 @@ class Supervisor:
                     return self._halt or self._shortage()
                 await self._changed.wait()
 
+    def look_again(self) -> None:
+        """Something came that a task may have waited for."""
+        self._changed.set()
+
     def _next(self) -> list[Task]:
         """Interrupted tasks first, then ready ones."""
         self._release_settled()

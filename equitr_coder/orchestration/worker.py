@@ -1,28 +1,32 @@
 """One task from its first attempt to done or failed: worktree, agent, hand-in, merge, and again with the reason."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import ModelError, RunStopped, StopReason
-from equitr_coder.domain.events import TaskChanged
+from equitr_coder.domain.events import EscalationTrigger, TaskChanged
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
-from equitr_coder.domain.models import Purpose, UserMessage
+from equitr_coder.domain.models import Purpose, Tier, UserMessage
 from equitr_coder.domain.run_view import TaskView
 from equitr_coder.domain.runs import RunOptions
+from equitr_coder.domain.strengths import WORKER
 from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES, AttemptDeadline
 from equitr_coder.engine.step_trees import is_readable
 from equitr_coder.orchestration import briefing
-from equitr_coder.orchestration.advice import Advice
+from equitr_coder.orchestration.advice import Advice, Quota
 from equitr_coder.orchestration.conflict_log import ended_with
 from equitr_coder.orchestration.conflicts import merged_by_structure
 from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.markers import marked_paths
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.outcomes import HandIn, SentBack
+from equitr_coder.orchestration.stopwatch import Stopwatch, stopwatch
+from equitr_coder.orchestration.sync_points import SyncPoints
 from equitr_coder.orchestration.worktrees import Worktrees
-from equitr_coder.ports import AgentOrder, AgentSpawner, EventSink, Repository, ToolEnd, Workspace
+from equitr_coder.ports import AgentOrder, AgentSpawner, Clock, EventSink, Repository, ToolEnd, Workspace
 
 _LOST = "git has no longer the files that its last step left (a ref under refs/equitr/keep/ is gone)"
 
@@ -42,8 +46,20 @@ class WorkerTerms:
     options: RunOptions
     has_supervisor: bool
     max_escalations: int
+    has_stronger_attempt: bool
+    """Whether a task whose attempts have all failed gets one more, by the supervisor's model."""
+    is_complex: Callable[[Task], bool]
+    """Whether the supervisor is asked before the first attempt."""
     ref_prefix: str
     """`refs/equitr/epic-NNN/`: where hand-ins are kept."""
+
+    @property
+    def attempts(self) -> int:
+        return self.options.rounds + (self.has_supervisor and self.has_stronger_attempt)
+
+    def is_stronger(self, attempt: int) -> bool:
+        """Whether this attempt is the one by the supervisor's model."""
+        return self.options.rounds < attempt <= self.attempts
 
 
 class TaskWorker:
@@ -56,8 +72,11 @@ class TaskWorker:
         spawner: AgentSpawner,
         queue: MergeQueue,
         events: EventSink,
+        clock: Clock,
         open_workspace: Callable[[Path], Workspace],
         forecasts: Forecasts,
+        quota: Quota,
+        sync_points: SyncPoints,
     ) -> None:
         self._terms = terms
         self._repository = repository
@@ -65,8 +84,11 @@ class TaskWorker:
         self._spawner = spawner
         self._queue = queue
         self._events = events
+        self._clock = clock
         self._open_workspace = open_workspace
         self._forecasts = forecasts
+        self._quota = quota
+        self._sync_points = sync_points
 
     async def work(self, task: Task) -> None:
         """Ends with the task done or failed.
@@ -76,10 +98,14 @@ class TaskWorker:
                 a resume goes on in the middle of its attempt.
             ModelError: the provider is of no use at the moment; likewise.
         """
+        with stopwatch(self._repository, self._clock) as watch:
+            await self._work(task, watch)
+
+    async def _work(self, task: Task, watch: Stopwatch) -> None:
         view = self._events.view.tasks[task.id]
         while True:
             if view.state not in (TaskState.WORKING, TaskState.REVIEW):
-                if view.attempt >= self._terms.options.rounds:
+                if view.attempt >= self._terms.attempts:
                     await self._fail(task, view)
                     return
                 await self._begin(task, view)
@@ -88,7 +114,9 @@ class TaskWorker:
             refusal = await self._attempt(task, view)
             if refusal is None:
                 await self._worktrees.close(task.id)
+                await self._events.record(watch.take(task.id, view.attempt))
                 return
+            await self._events.record(watch.take(task.id, view.attempt))
             if refusal.reason is StopReason.CHECK_UNPROVEN:
                 await self._change(task, TaskState.FAILED, view, refusal)
                 return
@@ -113,7 +141,10 @@ class TaskWorker:
             # What the last attempt left is where this one starts, merged with what has landed since; where that
             # clashes the files hold conflict markers.
             left = await self._repository.commit_tree(
-                view.tree, [_base(view)], f"{task.id}: left by attempt {attempt - 1}"
+                view.tree,
+                [_base(view)],
+                f"{task.id}: left by attempt {attempt - 1}",
+                at=self._last_call(task, attempt - 1),
             )
             await self._repository.move_ref(f"{self._terms.ref_prefix}{task.id}.{attempt - 1}-left", left, None)
             forecast = await self._repository.forecast(base, left)
@@ -133,14 +164,17 @@ class TaskWorker:
                 worktree=str(path),
                 tree=tree,
                 base=base,
+                tier=Tier.STRONG if self._terms.is_stronger(attempt) else None,
+                profile=view.assigned.profile if view.assigned is not None else WORKER,
             ),
         )
 
     async def _keep_start(self, task: Task, attempt: int, tree: TreeId, base: CommitId) -> None:
         """The log names this tree until the first step that writes has one of its own."""
-        start = await self._repository.commit_tree(tree, [base], f"{task.id}: start of attempt {attempt}")
-        ref = f"{self._terms.ref_prefix}{task.id}.{attempt}-start"
-        await self._repository.move_ref(ref, start, await self._repository.resolve(ref))
+        start = await self._repository.commit_tree(
+            tree, [base], f"{task.id}: start of attempt {attempt}", at=self._last_call(task, attempt - 1)
+        )
+        await self._repository.keep(f"{self._terms.ref_prefix}{task.id}.{attempt}-start", start)
 
     async def _attempt(self, task: Task, view: TaskView) -> SentBack | None:
         if view.state is TaskState.WORKING:
@@ -176,6 +210,7 @@ class TaskWorker:
         workspace = self._open_workspace(self._worktrees.path(task.id))
         advice = Advice(
             task=task,
+            attempt=view.attempt,
             workspace=workspace,
             spawner=self._spawner,
             repository=self._repository,
@@ -183,12 +218,16 @@ class TaskWorker:
             deadline=deadline,
             asker=self._terms.names[task.id],
             limit=self._terms.max_escalations,
+            quota=self._quota,
         )
         async with deadline.running():
             guidance = await self._guidance(task, view, advice)
+            order = self._order(task, view, workspace.root, guidance)
+            await self._sync_points.hand_over(task.id, order.agent, order.session, self._sync_points.sharing(task.id))
             agent = self._spawner.spawn(
-                self._order(task, view, workspace.root, guidance),
+                order,
                 advisor=advice,
+                artifacts=self._sync_points,
                 deadline=deadline,
                 watcher=self._forecasts.of(task.id),
             )
@@ -202,17 +241,23 @@ class TaskWorker:
         return any(isinstance(m, UserMessage) and m.text == briefing.HAND_IN_NUDGE for m in messages)
 
     async def _guidance(self, task: Task, view: TaskView, advice: Advice) -> str | None:
-        """Before the last attempt, and after at least one failure, the supervisor is asked by the host."""
-        is_last = view.attempt >= self._terms.options.rounds and view.attempt > 1
-        if not (is_last and self._terms.has_supervisor):
+        """The supervisor is asked by the host before the first attempt at a complex task, and before the last one of
+        a task that has failed. What it said once is told again in later attempts.
+        """
+        if not self._terms.has_supervisor:
             return None
-        question = briefing.failure_question(task, _notes(view))
-        return await advice.guide(view.attempt, question)
+        if view.attempt == 1 and self._terms.is_complex(task):
+            return await advice.report(EscalationTrigger.COMPLEX_TASK, briefing.opening_question(task))
+        if view.attempt == self._terms.options.rounds and view.attempt > 1:
+            await advice.report(EscalationTrigger.REPEATED_FAILURE, briefing.failure_question(task, _notes(view)))
+        said = (advice.recall(EscalationTrigger.COMPLEX_TASK), advice.recall(EscalationTrigger.REPEATED_FAILURE))
+        return "\n\n".join(text for text in said if text) or None
 
     def _order(self, task: Task, view: TaskView, root: Path, guidance: str | None) -> AgentOrder:
         checks = self._queue.checks(task)
+        is_stronger = self._terms.is_stronger(view.attempt)
         return AgentOrder(
-            profile="worker",
+            profile=view.profiles.get(view.attempt, WORKER),
             session=SessionId(f"{task.id}.{view.attempt}"),
             agent=self._terms.names[task.id],
             task=task.id,
@@ -226,16 +271,26 @@ class TaskWorker:
                 check_commands=checks,
                 request=self._terms.request,
                 documents_at=self._terms.documents_at,
+                sharing=self._sync_points.sharing(task.id),
+                results=self._results(task),
             ),
             root=root,
             can_write=True,
-            has_supervisor=self._terms.has_supervisor,
+            has_supervisor=self._terms.has_supervisor and not is_stronger,
+            tier=Tier.STRONG if is_stronger else None,
             max_iterations=self._terms.options.max_iterations,
             footprint=task.files,
             approved_commands=checks,
             protected=self._terms.document_paths,
             tree=view.tree,
+            variables=self._worktrees.place(root).variables,
+            delivers=self._sync_points.news(task.id),
         )
+
+    def _results(self, task: Task) -> Mapping[TaskId, str]:
+        """What came of the tasks that it needs."""
+        tasks = self._events.view.tasks
+        return {need: tasks[need].detail for need in task.needs if tasks[need].state is TaskState.DONE}
 
     async def _take_in(self, task: Task, view: TaskView, end: ToolEnd) -> SentBack | None:
         """Commit what stands in the worktree on a kept ref; the host commits, never the worker."""
@@ -248,11 +303,13 @@ class TaskWorker:
                 return SentBack(StopReason.MERGE_CONFLICT, f"conflict markers are left in: {', '.join(marked)}", marked)
         message = f"{task.id}: {task.title} (attempt {view.attempt})"
         commit = await self._repository.commit_tree(
-            tree, [base], message, author=f"{self._terms.names[task.id]} <equitrcoder@localhost>"
+            tree,
+            [base],
+            message,
+            author=f"{self._terms.names[task.id]} <equitrcoder@localhost>",
+            at=self._last_call(task, view.attempt),
         )
-        ref = f"{self._terms.ref_prefix}{task.id}.{view.attempt}"
-        kept = await self._repository.resolve(ref)
-        await self._repository.move_ref(ref, commit, kept)
+        await self._repository.keep(f"{self._terms.ref_prefix}{task.id}.{view.attempt}", commit)
         await self._events.record(
             TaskChanged(
                 task=task.id,
@@ -265,6 +322,9 @@ class TaskWorker:
             )
         )
         return None
+
+    def _last_call(self, task: Task, attempt: int) -> datetime | None:
+        return self._events.view.last_call(SessionId(f"{task.id}.{attempt}"))
 
     async def _still_marked(self, base: CommitId, tree: TreeId) -> tuple[str, ...]:
         changed = await self._repository.changed(base, tree)

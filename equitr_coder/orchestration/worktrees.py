@@ -8,7 +8,9 @@ from pathlib import Path
 
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CommitId, RequestId, TaskId, TreeId
-from equitr_coder.ports import Place, Preparation, Repository
+from equitr_coder.orchestration.stopwatch import span
+from equitr_coder.orchestration.worktree_pool import GATE, WorktreePool
+from equitr_coder.ports import Lease, Leases, Place, Preparation, Repository
 
 
 @frozen
@@ -22,38 +24,55 @@ class RunPlaces:
     git_dir: Path
     links: Mapping[str, Path] = field(default_factory=dict)
 
-    def place(self, root: Path) -> Place:
-        return Place(root=root, stands_for=self.checkout, git_dir=self.git_dir, links=self.links)
+    def place(self, root: Path, variables: Mapping[str, str]) -> Place:
+        return Place(root=root, stands_for=self.checkout, git_dir=self.git_dir, links=self.links, variables=variables)
 
 
 class Worktrees:
-    def __init__(self, *, repository: Repository, places: RunPlaces, preparation: Preparation, gate_slots: int) -> None:
+    """Of one run. Each has a lease of its own while it is used; gate checkouts keep theirs until the run ends."""
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        places: RunPlaces,
+        preparation: Preparation,
+        pool: WorktreePool,
+        leases: Leases,
+        gate_slots: int,
+    ) -> None:
         self._repository = repository
         self._places = places
         self._preparation = preparation
-        self._gates: asyncio.Queue[Path] = asyncio.Queue()
-        for number in range(1, gate_slots + 1):
-            self._gates.put_nowait(places.root / f"gate-{number}")
+        self._pool = pool
+        self._leases = leases
+        self._held: dict[Path, Lease] = {}
+        self._gates: asyncio.LifoQueue[Path] = asyncio.LifoQueue()  # the one used last is the quickest to reset
+        for number in range(gate_slots, 0, -1):
+            self._gates.put_nowait(places.root / f"{GATE}{number}")
 
     def path(self, task: TaskId) -> Path:
         return self._places.root / task
 
     def place(self, root: Path) -> Place:
-        return self._places.place(root)
+        if root not in self._held:
+            self._held[root] = self._leases.take()
+        return self._places.place(root, self._held[root].variables)
 
     async def open(self, task: TaskId, base: CommitId, tree: TreeId | None = None) -> Path:
         """The task's worktree at `base`, or with the content of `tree` on top of it."""
         path = self.path(task)
-        await self._repository.add_worktree(path, base)
-        if tree is not None:
-            await self._repository.restore(path, tree)
-        await self._preparation.prepare(self.place(path))
+        with span("worktree"):
+            await self._make_ready(path, base)
+            if tree is not None:
+                await self._repository.restore(path, tree)
+            await self._preparation.prepare(self.place(path))
         return path
 
     async def reset(self, task: TaskId, base: CommitId, tree: TreeId) -> Path:
         """After a crash: the worktree exactly as its last recorded step left it; ignored files stay."""
         path = self.path(task)
-        if not path.exists():
+        if not _stands(path):
             return await self.open(task, base, tree)
         await self._repository.restore(path, tree)
         return path
@@ -63,9 +82,10 @@ class Worktrees:
         """A checkout of exactly `commit`, prepared, for one check at a time."""
         path = await self._gates.get()
         try:
-            await self._repository.add_worktree(path, commit)
-            place = self.place(path)
-            await self._preparation.prepare(place)
+            with span("worktree"):
+                await self._make_ready(path, commit)
+                place = self.place(path)
+                await self._preparation.prepare(place)
             yield place
         finally:
             self._gates.put_nowait(path)
@@ -76,21 +96,38 @@ class Worktrees:
     async def open_conflict(self, conflict: RequestId, base: CommitId, tree: TreeId) -> Path:
         """A place to resolve a conflict in: `base`, with the content of `tree`."""
         path = self.conflict(conflict)
-        await self._repository.add_worktree(path, base)
+        await self._make_ready(path, base)
         await self._repository.restore(path, tree)
         return path
 
     async def close_conflict(self, conflict: RequestId) -> None:
-        await self._repository.remove_worktree(self.conflict(conflict))
+        await self._pool.give(self.conflict(conflict))
+
+    async def _make_ready(self, path: Path, commit: CommitId) -> None:
+        if not _stands(path):
+            await self._pool.take(path)
+        await self._repository.add_worktree(path, commit)
 
     async def close(self, task: TaskId) -> None:
         """Give the task's worktree back; its work is kept by refs."""
-        await self._repository.remove_worktree(self.path(task))
+        path = self.path(task)
+        await self._pool.give(path)
+        self._release(path)
 
     async def close_all(self) -> None:
-        if not self._places.root.exists():
-            return
-        for path in sorted(self._places.root.iterdir()):
-            await self._repository.remove_worktree(path)
-        if not any(self._places.root.iterdir()):
-            self._places.root.rmdir()
+        await self._pool.give_all(self._places.root)
+        self.release()
+        await self._pool.trim()
+
+    def release(self) -> None:
+        """The leases of all of them: nothing runs in there any more."""
+        for path in tuple(self._held):
+            self._release(path)
+
+    def _release(self, path: Path) -> None:
+        if (lease := self._held.pop(path, None)) is not None:
+            lease.release()
+
+
+def _stands(path: Path) -> bool:
+    return path.exists()

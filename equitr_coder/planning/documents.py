@@ -1,7 +1,8 @@
 """`todos.md`, rendered from the plan and parsed back after the user edited it. No files: text in, values out.
 
-The document carries the plan's title and each task's id, title, priority, needs, check, files and todos; everything
-else of a task, and the sync points, is kept from the given plan by task id.
+The document carries the plan's title and each task's id, title, priority, needs, check, files and todos, and where
+there are any the check's reason, the symbols, the resources and the requirements it covers; everything else of a task,
+and the sync points, is kept from the given plan by task id.
 """
 
 import re
@@ -20,7 +21,9 @@ _NOTHING_WORDS = frozenset({"-", "–", "—", "", "none", "nothing"})
 _PRIORITY = re.compile(r"^(?P<head>.*?)\s*\((?P<priority>[^()]*?)\s*priority\)$", re.IGNORECASE)
 _NUMBERED_ID = re.compile(r"^(?P<id>[A-Za-z0-9][A-Za-z0-9_.-]*)\.(?:\s+(?P<title>.*))?$")
 _NAMED_ID = re.compile(r"^(?P<id>[A-Za-z]{0,4}-?\d[A-Za-z0-9_.-]*)\s*(?::|\s[-–—])\s+(?P<title>.*)$")
-_FIELD = re.compile(r"^\**(?P<name>needs|check|files)\**\s*:\**\s*(?P<value>.*)$", re.IGNORECASE)
+_FIELD = re.compile(
+    r"^\**(?P<name>needs|check(?: reason)?|files|symbols|resources|covers)\**\s*:\**\s*(?P<value>.*)$", re.IGNORECASE
+)
 _TODO = re.compile(
     r"^\s*(?:(?P<bullet>[-*+])(?:\s+|$)|(?=\d+[.)]\s))"
     r"(?:\[(?P<mark>[^\]\n]?)\](?:\s+|$))?(?:\d+[.)](?:\s+|$))?(?P<text>.*)$"
@@ -54,7 +57,11 @@ def _render_task(task: Task, numbers: Sequence[int], ticked: Collection[int]) ->
         "",
         f"Needs: {', '.join(task.needs) or _NOTHING}",
         _render_check(task.check),
-        f"Files: {', '.join(code_span(path) for path in task.files) or _NOTHING}",
+        *([f"Check reason: {_render_reason(task.check_reason)}"] if task.check_reason else []),
+        f"Files: {_spans(task.files) or _NOTHING}",
+        *([f"Symbols: {_spans(task.symbols)}"] if task.symbols else []),
+        *([f"Resources: {_spans(task.resources)}"] if task.resources else []),
+        *([f"Covers: {', '.join(map(_render_number, task.covers))}"] if task.covers else []),
     ]
     if task.todos:
         lines.append("")
@@ -70,6 +77,20 @@ def _render_check(check: str | None) -> str:
         return f"Check: {code_span(check)}"
     fence = fence_for(check)
     return f"Check:\n{fence}sh\n{check}\n{fence}"
+
+
+def _spans(values: Iterable[str]) -> str:
+    return ", ".join(code_span(value) for value in values)
+
+
+def _render_number(number: str) -> str:
+    return number if re.fullmatch(r"\w[\w.]*", number) and number.lower() not in _NOTHING_WORDS else code_span(number)
+
+
+def _render_reason(reason: str) -> str:
+    """As it is, unless markup or a word for nothing at its start would be read as such."""
+    text = _one_line(reason)
+    return code_span(text) if text[0] in "*`" or text.lower() in _NOTHING_WORDS else text
 
 
 def _one_line(text: str) -> str:
@@ -113,7 +134,11 @@ class _TaskDraft:
     priority: Priority | None
     needs: list[tuple[int, str]] = field(default_factory=list)
     check: str | None = None
+    check_reason: str = ""
     files: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
     todos: list[tuple[str, bool]] = field(default_factory=list)
     fields: set[str] = field(default_factory=set)
 
@@ -191,7 +216,15 @@ class _Reader:
                 words = [] if value.lower() in _NOTHING_WORDS - {"none", "nothing"} else re.split(r"[\s,;]+", value)
                 task.needs = [(line.number, word) for word in words if word]
             case "files":
-                task.files = _read_files(value)
+                task.files = _read_list(value)
+            case "symbols":
+                task.symbols = _read_list(value)
+            case "resources":
+                task.resources = _read_list(value)
+            case "covers":
+                task.covers = _read_list(value)
+            case "check reason":
+                task.check_reason = _read_text(value)
             case _:
                 task.check = self._read_check(value)
 
@@ -200,10 +233,7 @@ class _Reader:
         fence = re.match(r"^(`{3,})\w*\s*$", following)
         if not value and fence:
             return self._read_fenced(fence[1])
-        if value.lower() in _NOTHING_WORDS:
-            return None
-        span = read_code_span(value)
-        return span[0] if span is not None and not span[1].strip() else value
+        return _read_text(value) or None
 
     def _read_fenced(self, fence: str) -> str:
         opened = self._lines[self._at]
@@ -242,20 +272,28 @@ class _Reader:
         return self._tasks[-1]
 
 
-def _read_files(value: str) -> tuple[str, ...]:
-    files: list[str] = []
+def _read_text(value: str) -> str:
+    if value.lower() in _NOTHING_WORDS:
+        return ""
+    span = read_code_span(value)
+    return span[0] if span is not None and not span[1].strip() else value
+
+
+def _read_list(value: str) -> tuple[str, ...]:
+    """What stands between commas, or in code spans."""
+    found: list[str] = []
     rest = value.strip()
     while rest and rest.lower() not in _NOTHING_WORDS:
         span = read_code_span(rest)
         if span is not None:
-            path, rest = span
+            entry, rest = span
         else:
-            path, _, rest = rest.partition(",")
-            path = path.strip()
-        if path:
-            files.append(path)
+            entry, _, rest = rest.partition(",")
+            entry = entry.strip()
+        if entry:
+            found.append(entry)
         rest = rest.strip().removeprefix(",").strip()
-    return tuple(files)
+    return tuple(found)
 
 
 def _name_new_tasks(drafts: Sequence[_TaskDraft], plan: Plan) -> None:
@@ -284,7 +322,11 @@ def _task(draft: _TaskDraft, old: Task | None, known: dict[str, str]) -> Task:
         "priority": priority,
         "needs": _needs(draft, known),
         "check": draft.check,
+        "check_reason": draft.check_reason,
         "files": draft.files,
+        "symbols": draft.symbols,
+        "resources": draft.resources,
+        "covers": draft.covers,
         "todos": tuple(text for text, _ in draft.todos),
     }
     if old is not None:

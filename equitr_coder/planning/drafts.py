@@ -19,12 +19,16 @@ from equitr_coder.domain.ids import SessionId
 from equitr_coder.domain.models import ToolMessage, UserMessage
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.planning import messages
+from equitr_coder.planning.coverage import coverage_problems
 from equitr_coder.planning.documents import parse_todos, render_todos
 from equitr_coder.planning.gaps import find_gaps, shortened
+from equitr_coder.planning.order import order_problems
 from equitr_coder.planning.placeholders import NOT_WRITTEN, render_design, render_requirements
-from equitr_coder.planning.plan_rules import PlanRules, tidy_todo, validate
+from equitr_coder.planning.plan_rules import MIN_KEY, PlanRules, few_tasks, tidy_todo, validate
 from equitr_coder.planning.said import without_trace
+from equitr_coder.planning.size import judge
 from equitr_coder.planning.structure import design_problems, requirements_problems
+from equitr_coder.planning.sync_detection import with_detected
 from equitr_coder.ports import EventSink
 
 DocumentName = Literal["requirements", "design", "todos"]
@@ -131,17 +135,41 @@ class DraftBook:
             RunStopped: too many submissions in a row were refused (`bad_plan`).
         """
         self._refuse_after_approval()
-        accepted, problems = validate(plan, self._options.rules)
+        accepted, unsound = validate(plan, self._options.rules)
+        few = self._too_few(accepted)
+        problems = [*unsound, *([few] if few else []), *self._unsettled(accepted, is_sound=not unsound)]
         if problems:
+            if few and self._was_told_of_few():
+                raise _too_few_again(accepted, self._options.rules)
             if self.refusals >= MOST_REFUSALS:
                 raise _no_usable_plan(problems[0])
             return messages.plan_refused(problems)
+        if self._options.rules.detect_sync_points:
+            accepted = with_detected(accepted, self._options.rules.sync_point_types)
         if accepted == self._sink.view.plan:
             return None
         if self._target not in (None, "todos"):
             raise ToolFailure(messages.only_one_is_revised(self._target, "todos"))
         await self._submit(accepted, todos=render_todos(accepted), by="host")
         return None
+
+    def _too_few(self, plan: Plan) -> str:
+        """A plan that is changed on the user's word is as large as the user wants it."""
+        if self._target is not None:
+            return ""
+        return few_tasks(plan, self._options.rules, is_small=judge(self._facts.request) == "small")
+
+    def _was_told_of_few(self) -> bool:
+        return any(MIN_KEY in message.text for message in _refused_in_a_row(self._sink.view))
+
+    def _unsettled(self, plan: Plan, *, is_sound: bool) -> list[str]:
+        """What the planner must mend beyond a sound plan: of the user's own edits it is no more than a note."""
+        requirements = self.documents.get("requirements")
+        is_written = requirements is not None and requirements.by != "host"
+        return [
+            *(order_problems(plan) if is_sound else []),
+            *(coverage_problems(plan, requirements.content) if requirements is not None and is_written else []),
+        ]
 
     async def edit(self, name: str, content: str) -> None:
         """Keep the user's own text; todos become the plan.
@@ -262,16 +290,30 @@ def document_name(name: str) -> DocumentName | None:
 
 
 def _refused_submissions(view: RunView) -> int:
+    return len(_refused_in_a_row(view))
+
+
+def _refused_in_a_row(view: RunView) -> list[ToolMessage]:
+    """What the planner was told since its last good plan, or since somebody spoke to it; newest first."""
     session = view.sessions.get(PLANNER)
-    count = 0
+    refused: list[ToolMessage] = []
     for message in reversed(session.messages if session is not None else []):
         if isinstance(message, UserMessage):
             break
         if isinstance(message, ToolMessage) and message.name == "submit_plan":
             if not message.is_error:
                 break
-            count += 1
-    return count
+            refused.append(message)
+    return refused
+
+
+def _too_few_again(plan: Plan, rules: PlanRules) -> RunStopped:
+    count = len(plan.tasks)
+    return RunStopped(
+        StopReason.BAD_PLAN,
+        f"the planner was asked for at least {rules.min_subtasks} tasks ({MIN_KEY}) and submitted {count} again",
+        hint=f"set {MIN_KEY} to {count}, say more in the request, or use --plan never for one direct task",
+    )
 
 
 def _no_usable_plan(problem: str) -> RunStopped:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from equitr_coder.domain.events import DocumentWritten
 from equitr_coder.planning.plan_rules import PlanRules
+from equitr_coder.planning.size import judge
 
 MOST_LISTED_LINES = 300
 MOST_LISTED_CHARACTERS = 12_000
@@ -30,11 +31,12 @@ def first_message(
     request: str, *, listing: str, rules: PlanRules, can_ask: bool, default_check: str | None = None
 ) -> str:
     """The request, then the repository, then the limits of this plan."""
+    limits = _limits(_count(rules, request), rules, can_ask=can_ask, default_check=default_check)
     return "\n\n".join(
         [
             request,
             f"<repository>\n{cap_listing(listing) or 'No files yet.'}\n</repository>",
-            f"<limits>\n{_limits(rules, can_ask=can_ask, default_check=default_check)}\n</limits>",
+            f"<limits>\n{limits}\n</limits>",
         ]
     )
 
@@ -114,9 +116,9 @@ def only_one_is_revised(target: str, other: str) -> str:
     )
 
 
-def _limits(rules: PlanRules, *, can_ask: bool, default_check: str | None) -> str:
+def _limits(count: str, rules: PlanRules, *, can_ask: bool, default_check: str | None) -> str:
     lines = [
-        f"Tasks: {_count(rules)}",
+        f"Tasks: {count}",
         f"Sync point types: {', '.join(rules.sync_point_types) or 'none, submit no sync points'}.",
     ]
     if default_check:
@@ -130,13 +132,13 @@ def _limits(rules: PlanRules, *, can_ask: bool, default_check: str | None) -> st
     return _bullets(lines)
 
 
-def _count(rules: PlanRules) -> str:
+def _count(rules: PlanRules, request: str) -> str:
     if not rules.auto_split:
         return "exactly 1 (splitting is off)."
-    return (
-        f"{rules.min_subtasks} to {rules.max_subtasks}; one when one worker can do it all in one sitting, or when it "
-        "cannot be divided."
-    )
+    most = f"{rules.min_subtasks} to {rules.max_subtasks}"
+    if judge(request) == "small":
+        return f"{most}; or one, when one worker can do it all in one sitting, or when it cannot be divided."
+    return f"{most}."
 
 
 def _bullets(lines: Sequence[str]) -> str:

@@ -2,14 +2,22 @@
 
 import re
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 from equitr_coder.domain.epic import ArtifactType, Plan, SyncPoint, Task, plan_problems
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.planning.checks import cannot_fail
+from equitr_coder.planning.coverage import tidy_covers
 
 _BULLET = re.compile(r"^(?:[-*+]\s+)?(?:\[[ xX]?\]\s*)?(?:\d+[.)]\s+)?")
 _DRIVE = re.compile(r"^[A-Za-z]:")
+_SYMBOL = re.compile(r"^(?P<path>[^:*?\[\]]+)::(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)$")
+_RESOURCE = re.compile(r"^[a-z][a-z0-9_-]*(?::[\w.@/-]+)?$")
+_LAST_PORT = 65535
+
+
+MIN_KEY = "collaboration.planning.min_subtasks"
 
 
 @frozen
@@ -18,9 +26,11 @@ class PlanRules:
 
     auto_split: bool = True
     min_subtasks: int = 2
-    """Fewer is a note for review, never a refusal: a small job may be one task."""
+    """Fewer is refused only where the planner itself decides (`few_tasks`)."""
     max_subtasks: int = 8
     sync_point_types: tuple[ArtifactType, ...] = tuple(ArtifactType)
+    detect_sync_points: bool = False
+    """`collaboration.sync_points.auto_detect`."""
 
     @property
     def most_tasks(self) -> int:
@@ -35,6 +45,17 @@ def validate(plan: Plan, rules: PlanRules) -> tuple[Plan, tuple[str, ...]]:
         problems += _task_problems(task)
     problems += _sync_point_problems(tidy_plan.sync_points, rules)
     return tidy_plan, tuple(problems)
+
+
+def few_tasks(plan: Plan, rules: PlanRules, *, is_small: bool) -> str:
+    """What the planner is told when it split too little; empty when it did not. A small request may be one task."""
+    count = len(plan.tasks)
+    if not rules.auto_split or count >= rules.min_subtasks or (is_small and count == 1):
+        return ""
+    return (
+        f"the plan has {_counted(count)}; at least {rules.min_subtasks} are wanted ({MIN_KEY}): "
+        "split it along the parts of the design, each task with its own files and check"
+    )
 
 
 def tidy(plan: Plan) -> Plan:
@@ -74,10 +95,26 @@ def _tidy_task(task: Task) -> Task:
             "specialization": _one_line(task.specialization),
             "needs": _unique(TaskId(need.strip()) for need in task.needs),
             "files": _unique(path for text in task.files if (path := _tidy_path(text))),
+            "symbols": _unique(symbol for text in task.symbols if (symbol := _tidy_symbol(text))),
+            "resources": _unique(name for text in task.resources if (name := _tidy_resource(text))),
+            "covers": tidy_covers(task.covers),
             "todos": tuple(todos.values()) or (tidy_todo(title),),
             "check": check or None,
+            "check_reason": _one_line(task.check_reason),
         }
     )
+
+
+def _tidy_symbol(text: str) -> str:
+    """The path in its one form, no spaces, no brackets of a call."""
+    path, separator, name = text.partition("::")
+    return f"{_tidy_path(path)}{separator}{''.join(name.split()).removesuffix('()')}"
+
+
+def _tidy_resource(text: str) -> str:
+    """`Port: 8080` -> `port:8080`."""
+    kind, separator, name = text.partition(":")
+    return f"{kind.strip().lower()}{separator}{name.strip()}"
 
 
 def _tidy_path(text: str) -> str:
@@ -116,7 +153,35 @@ def _task_problems(task: Task) -> list[str]:
     for path in task.files:
         if reason := _path_problem(path):
             problems.append(f"task {task.id} names the file {path!r}, {reason}")
+    problems += [
+        f"task {task.id} names the symbol {symbol!r}, {reason}"
+        for symbol in task.symbols
+        if (reason := _symbol_problem(symbol, task))
+    ]
+    problems += [
+        f"task {task.id} names the resource {name!r}, {reason}"
+        for name in task.resources
+        if (reason := _resource_problem(name))
+    ]
     return problems
+
+
+def _symbol_problem(symbol: str, task: Task) -> str:
+    match = _SYMBOL.match(symbol)
+    if match is None:
+        return "which is not of the form path/to/file.py::Name or path/to/file.py::Class.method"
+    if not any(fnmatchcase(match["path"], pattern) for pattern in task.files):
+        return f"but {match['path']} is not among its files: add it there"
+    return ""
+
+
+def _resource_problem(name: str) -> str:
+    if not _RESOURCE.match(name):
+        return "which is not of the form kind or kind:name, such as port:8080, db:test or cpu"
+    kind, _, value = name.partition(":")
+    if kind == "port" and not (value.isdecimal() and 0 < int(value) <= _LAST_PORT):
+        return "but a port is a number, such as port:8080"
+    return ""
 
 
 def _path_problem(path: str) -> str:
@@ -151,6 +216,10 @@ def _sync_point_problems(points: Iterable[SyncPoint], rules: PlanRules) -> list[
         if point.producer in point.consumers:
             problems.append(f"sync point {point.id} names {point.producer} as producer and as consumer")
     return problems
+
+
+def _counted(count: int) -> str:
+    return "1 task" if count == 1 else f"{count} tasks"
 
 
 def _unique(values: Iterable[str]) -> tuple[str, ...]:

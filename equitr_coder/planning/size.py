@@ -80,6 +80,16 @@ def judge(request: str) -> Literal["small", "large"]:
     return "large" if weigh(request)[0] >= LARGE_FROM else "small"
 
 
+def is_complex(task: Task, *, is_planned: bool) -> bool:
+    """Whether the supervisor is asked before a worker starts. A planned task has the supervisor's design already, so
+    only one that the planner also marked critical is.
+    """
+    if is_planned and not task.critical:
+        return False
+    said = f"{task.title}\n{task.description}" if is_planned else task.description or task.title
+    return judge(said) == "large"
+
+
 def weigh(request: str) -> tuple[int, tuple[str, ...]]:
     """The sum of the signals, and what they were, for explanations."""
     words = request.split()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from textwrap import wrap
 
-from equitr_coder.domain.epic import TaskState, agent_names
+from equitr_coder.domain.epic import SyncPoint, TaskState, agent_names
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.queries import (
     ConfigAnswer,
@@ -19,7 +19,15 @@ from equitr_coder.domain.run_view import RunView
 from equitr_coder.presentation.conflicts import alert_lines
 from equitr_coder.presentation.cost_forecast import epic_forecast_lines
 from equitr_coder.presentation.figures import dollars, limit, price, since
-from equitr_coder.presentation.states import run_state, run_tone, sync_state, task_state, task_tone, waits_for
+from equitr_coder.presentation.states import (
+    run_state,
+    run_tone,
+    state_word,
+    sync_state,
+    task_glyph,
+    task_tone,
+    waits_for,
+)
 from equitr_coder.presentation.tables import fits, table
 from equitr_coder.presentation.text import Line, Tone, cells, prose, shown_on_one_line
 
@@ -97,7 +105,10 @@ def epic_lines(view: RunView) -> list[Line]:
     for task in view.tasks.values():
         entry = plan.task(task.id)
         reason = f" ({task.reason.value})" if task.reason and task.state is not TaskState.DONE else ""
-        text = f"  {task.id} {prose(entry.title)} ({task.agent or names[task.id]}) - {task_state(task.state)}{reason}"
+        who = str(task.agent or names[task.id])
+        if task.assigned is not None:
+            who += f", profile {prose(task.assigned.profile)}"
+        text = f"  {task.id} {prose(entry.title)} ({who}) - {task_glyph(task.state)} {state_word(task.state)}{reason}"
         lines.append(Line(text, task_tone(task.state)))
         waiting = waits_for(plan, view, task)
         if waiting:
@@ -108,8 +119,48 @@ def epic_lines(view: RunView) -> list[Line]:
     for point in plan.sync_points:
         words = prose(point.description) or f"{point.type.value} from {point.producer}"
         consumers = ", ".join(point.consumers) or "nobody"
-        lines.append(Line(f"  {point.id} {words} ({point.producer} -> {consumers}) - {sync_state(point, view)}"))
+        state = f"{sync_state(point, view)}{_sharing(point, view)}"
+        lines.append(Line(f"  {point.id} {words} ({point.producer} -> {consumers}) - {state}"))
     return lines
+
+
+def assignment_lines(view: RunView, *, width: int | None = None) -> list[Line]:
+    """One row per task that is not done or was given to somebody: whose it is, and why."""
+    plan = view.plan
+    assert plan is not None, "what has no plan cannot be assigned"
+    header = ("task", "title", "type", "profile", "why")
+    rows = [
+        (
+            str(task.id),
+            prose(plan.task(task.id).title),
+            prose(plan.task(task.id).type),
+            prose(task.assigned.profile) if task.assigned is not None else "-",
+            f"{task.assigned.by}: {prose(task.assigned.why)}" if task.assigned is not None else "-",
+        )
+        for task in view.tasks.values()
+        if task.state is not TaskState.DONE or task.assigned is not None
+    ]
+    if not rows:
+        return [Line(f"{view.epic or view.run}: every task is done")]
+    if fits([header, *rows], width):
+        head, *body = table(rows, header=header)
+        return [Line(head, Tone.DIM), *(Line(text) for text in body)]
+    lines: list[Line] = []
+    for number, title, kind, profile, why in rows:
+        lines += [Line(f"  {number} {title} ({kind}): {profile}"), Line(f"      {why}", Tone.DIM)]
+    return lines
+
+
+def _sharing(point: SyncPoint, view: RunView) -> str:
+    """` (version 2, read by T2; contract kept)`; empty while nothing is published."""
+    found = view.sync_points.get(point.id)
+    if found is None or found.newest is None:
+        return ""
+    newest = found.newest.version
+    up_to_date = [task for task, version in found.read.items() if version == newest]
+    read = f", read by {', '.join(up_to_date)}" if up_to_date else ""
+    verdict = f"; contract {found.verdict.value}" if found.verdict is not None else ""
+    return f" (version {newest}{read}{verdict})"
 
 
 def models_lines(answer: ModelsAnswer, *, width: int | None = None) -> list[Line]:

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from equitr_coder.domain.epic import TaskState
-from equitr_coder.domain.run_view import RunView, TaskView
+from equitr_coder.domain.artifacts import ContractVerdict
+from equitr_coder.domain.epic import SyncPoint, TaskState
+from equitr_coder.domain.run_view import RunView, SyncPointView, TaskView
 from equitr_coder.presentation.conflicts import conflicts_data, overlaps_data
 from equitr_coder.presentation.cost import by_model, dearest
 from equitr_coder.presentation.cost_data import use_data
 from equitr_coder.presentation.cost_forecast import forecast_data, with_what_is_left
 from equitr_coder.presentation.figures import exact
-from equitr_coder.presentation.states import is_proven, sync_state, waits_for
-from equitr_coder.presentation.summary import next_step
+from equitr_coder.presentation.states import is_proven, waits_for
+from equitr_coder.presentation.summary import agent_of, next_step
 
 
 def outcome(view: RunView) -> dict[str, Any]:
@@ -58,25 +59,64 @@ def epic_status(view: RunView) -> dict[str, Any]:
             {
                 **_task(view, task),
                 "needs": list(plan.task(task.id).needs) if plan is not None else [],
+                **_assigned(task),
                 "waits_for": list(waits_for(plan, view, task)) if plan is not None else [],
             }
             for task in view.tasks.values()
         ],
         "conflicts": conflicts_data(view),
         "overlaps": overlaps_data(view),
-        "sync_points": [
+        "sync_points": [_sync_point(view, point) for point in points],
+    }
+
+
+def _sync_point(view: RunView, point: SyncPoint) -> dict[str, Any]:
+    """`checked` is what became of comparing the newest version with the real files; null until somebody has."""
+    found = view.sync_points.get(point.id) or SyncPointView(point)
+    newest, checked = found.newest, found.checked
+    return {
+        "id": point.id,
+        "epic": view.epic,
+        "description": point.description,
+        "producer": point.producer,
+        "consumers": list(point.consumers),
+        "type": point.type.value,
+        "detected": point.detected,
+        "content": newest.content if newest is not None else None,
+        "status": found.state.value,
+        "version": newest.version if newest is not None else None,
+        "read_by": [{"task": task, "version": version} for task, version in found.read.items()],
+        "checked": found.verdict.value if found.verdict is not None else None,
+        "differences": checked.detail if checked is not None and found.verdict is ContractVerdict.BROKEN else None,
+    }
+
+
+def assignments(view: RunView) -> dict[str, Any]:
+    """Who does each task of an epic, and why."""
+    assert view.plan is not None, "what has no plan cannot be assigned"
+    return {
+        "epic": view.epic,
+        "run": view.run,
+        "assignments": [
             {
-                "id": point.id,
-                "epic": view.epic,
-                "description": point.description,
-                "producer": point.producer,
-                "consumers": list(point.consumers),
-                "type": point.type.value,
-                "content": None,
-                "status": sync_state(point, view),
+                "task": task.id,
+                "title": view.plan.task(task.id).title,
+                "type": view.plan.task(task.id).type,
+                "state": task.state.value,
+                **_assigned(task),
             }
-            for point in points
+            for task in view.tasks.values()
         ],
+    }
+
+
+def _assigned(task: TaskView) -> dict[str, Any]:
+    """All null for a task that was given to nobody."""
+    given = task.assigned
+    return {
+        "profile": given.profile if given else None,
+        "assigned_by": given.by if given else None,
+        "why": given.why if given else None,
     }
 
 
@@ -88,7 +128,7 @@ def _task(view: RunView, task: TaskView) -> dict[str, Any]:
         "title": view.plan.task(task.id).title if view.plan is not None else "",
         "state": task.state.value,
         "attempts": task.attempt,
-        "agent": task.agent,
+        "agent": agent_of(view, task),
         "reason": task.reason.value if task.reason else None,
         "detail": task.detail,
         "next": next_step(view, task.reason) or None if task.state in (TaskState.FAILED, TaskState.BLOCKED) else None,

@@ -5,7 +5,7 @@ from typing import assert_never
 from equitr_coder.domain import events as e
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.ids import TaskId
-from equitr_coder.domain.models import AssistantMessage
+from equitr_coder.domain.models import AssistantMessage, Tier
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind
@@ -36,11 +36,11 @@ def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -
             lines = _conversation(event, view)
         case e.ApprovalRequested() | e.ApprovalResolved():
             lines = _approval(event)
-        case e.EscalationAsked() | e.EscalationAnswered() | e.ReviewGiven():
+        case e.EscalationAsked() | e.EscalationAnswered() | e.EscalationSkipped() | e.ReviewGiven():
             lines = _supervision(event)
         case e.MergeLanded() | e.MergeRejected() | e.ReceiptStored():
             lines = _merge(event, view)
-        case e.TaskAssigned() | e.ArtifactProduced() | e.ArtifactConsumed() | e.MessageSent():
+        case e.TaskAssigned() | e.ArtifactProduced() | e.ArtifactConsumed() | e.ContractChecked() | e.MessageSent():
             lines = sharing_lines(event)
         case e.ConflictFound() | e.ConflictChanged() | e.ConflictResolved():
             lines = conflict_lines(event)
@@ -50,7 +50,7 @@ def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -
             lines = _takeover(event)
         case e.ModelCallSettled() | e.CheckpointTaken() | e.ToolCalled():
             lines = []
-        case e.FileChanged() | e.MergeQueued() | e.RunPaused() | e.RunFinished():
+        case e.FileChanged() | e.MergeQueued() | e.AttemptMeasured() | e.RunPaused() | e.RunFinished():
             lines = []  # of an end the summary says it
         case _ as unreachable:
             assert_never(unreachable)
@@ -157,6 +157,7 @@ def _task(event: e.TaskChanged, view: RunView) -> list[Line]:
             return [Line(f"~ {name}: sent back after attempt {task.attempt}{why}", Tone.WARN), *_evidence(event)]
         case TaskState.WORKING:
             again = f", attempt {task.attempt}" if task.attempt > 1 else ""
+            again += ", by the supervisor's model" if event.tier is Tier.STRONG else ""
             return [Line(f"{glyph} {name}: {task.agent or 'a worker'} starts{again}{why}", tone)]
         case TaskState.REVIEW:
             return [Line(f"{glyph} {name}: handed in by {task.agent or 'its worker'}, being checked", tone)]
@@ -223,14 +224,20 @@ def _approval(event: e.ApprovalRequested | e.ApprovalResolved) -> list[Line]:
             assert_never(unreachable)
 
 
-def _supervision(event: e.EscalationAsked | e.EscalationAnswered | e.ReviewGiven) -> list[Line]:
+def _supervision(
+    event: e.EscalationAsked | e.EscalationAnswered | e.EscalationSkipped | e.ReviewGiven,
+) -> list[Line]:
     match event:
         case e.EscalationAsked():
-            verb = "goes to the supervisor" if event.automatic else "asks the supervisor"
+            why = f" ({event.trigger.value})" if event.trigger is not e.EscalationTrigger.TOOL else ""
+            verb = f"goes to the supervisor{why}" if event.automatic else "asks the supervisor"
             return [Line(f"^ {_who(event)} {verb}: {first_line(prose(event.question))}")]
         case e.EscalationAnswered():
             answer = first_line(prose(event.answer))
             return [Line(f"^ supervisor answers {_who(event)} ({dollars(event.usd)}): {answer}")]
+        case e.EscalationSkipped():
+            why = f"the limit of the run, {plural(event.limit, 'question')}, is reached"
+            return [Line(f"^ {_who(event)} goes on without the supervisor ({event.trigger.value}): {why}", Tone.DIM)]
         case e.ReviewGiven():
             reasons = "; ".join(prose(reason) for reason in event.reasons)
             words = f": {reasons}" if reasons else ""

@@ -3,12 +3,13 @@
 from typing import assert_never
 
 from equitr_coder.domain import events as e
+from equitr_coder.domain.artifacts import ContractVerdict
 from equitr_coder.domain.conflicts import ConflictStage, ConflictState
 from equitr_coder.presentation.text import Line, Tone, first_line, prose, shorten
 
 _WIDTH = 160
 
-Sharing = e.TaskAssigned | e.ArtifactProduced | e.ArtifactConsumed | e.MessageSent
+Sharing = e.TaskAssigned | e.ArtifactProduced | e.ArtifactConsumed | e.ContractChecked | e.MessageSent
 Clash = e.ConflictFound | e.ConflictChanged | e.ConflictResolved
 
 
@@ -23,6 +24,19 @@ def sharing_lines(event: Sharing) -> list[Line]:
             return [Line(f"  * {artifact.sync_point} ({artifact.type.value}{new}) published by {who}")]
         case e.ArtifactConsumed():
             return [Line(f"  * {event.sync_point} read by {event.agent or event.task}", Tone.DIM)]
+        case e.MessageSent(kind="escalation"):
+            return []  # the escalation itself is told
+        case e.ContractChecked():
+            if event.verdict is ContractVerdict.UNCHECKED:
+                return []
+            is_kept = event.verdict is ContractVerdict.KEPT
+            words = prose(shorten(first_line(event.detail), _WIDTH))
+            return [
+                Line(
+                    f"  * {event.task} {'keeps' if is_kept else 'breaks'} {event.sync_point}: {words}",
+                    Tone.DIM if is_kept else Tone.WARN,
+                )
+            ]
         case e.MessageSent():
             return [
                 Line(f"  {event.sender} -> {event.to}: {prose(shorten(first_line(event.content), _WIDTH))}", Tone.DIM)

@@ -36,9 +36,9 @@ def task_tone(state: TaskState) -> Tone:
     return _TASKS[state][1]
 
 
-def task_state(state: TaskState) -> str:
-    """`+ done`."""
-    return f"{task_glyph(state)} {state.value}"
+def state_word(state: TaskState) -> str:
+    """`DONE`, `WORKING`, `WAITING`: as the list of an epic's tasks has it."""
+    return state.value.upper()
 
 
 def run_tone(state: RunState) -> Tone:

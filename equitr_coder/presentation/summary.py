@@ -1,7 +1,9 @@
 """The end of a run in words: what is done and what is not, what landed or how to take it, money, time, how to go on."""
 
-from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.epic import TaskState, agent_names
 from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.ids import AgentName
+from equitr_coder.domain.models import Tier
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.presentation.cost import run_cost_lines
@@ -17,12 +19,27 @@ _NEXT = {
     StopReason.CHECK_FAILED: "run the check on the kept branch and read its output, then ask again with what it says",
     StopReason.CHECK_TIMEOUT: "allow the check more time (`checks.timeout`) or name a faster one",
     StopReason.CHECK_UNPROVEN: "make the check use the code of its own checkout, then run it again",
+    StopReason.CHECK_EDITED: "look in the kept attempt at what it changed in its check or tests; allow that at a "
+    "terminal, or name another check",
+    StopReason.NO_TESTS: "name a check that collects at least one test, then ask again",
+    StopReason.CONTRACT_BROKEN: "read the difference above; mend the code, or plan again with the right contract",
+    StopReason.FOOTPRINT_LEFT: "plan again with the files it needs, or let it ask (`orchestrator.footprint: ask`)",
     StopReason.REVIEW_REJECTED: "read the reviewer's reasons above and ask again with an answer to them",
     StopReason.MERGE_CONFLICT: "merge the kept attempt by hand, or ask again now that the other change is in",
+    StopReason.CONFLICT_OPEN: "resolve it: `equitrcoder conflict list` shows it and the ways",
+    StopReason.NO_HAND_IN: "read what it answered above; ask again in smaller steps, or with another worker model",
+    StopReason.NO_CHANGE: "say what must be different when it is done, with a check that fails until then",
+    StopReason.NO_PROGRESS: "say more in the request (`equitrcoder escalations {run}` shows where it was stuck), or "
+    "use another worker model",
+    StopReason.BAD_PLAN: "ask again in other words or for less at once, or plan with another supervisor model",
+    StopReason.INTERRUPTED: "`equitrcoder resume {run}` goes on",
+    StopReason.CANCELLED: "`equitrcoder resume {run}` goes on",
+    StopReason.BLOCKED: "mend what it says above, then `equitrcoder resume {run}`",
+    StopReason.INTERNAL_ERROR: "see logs/equitr.log for the traceback; `equitrcoder resume {run}` tries again",
     StopReason.MODEL_ERROR: "see `equitrcoder doctor`, then `equitrcoder resume {run}`",
     StopReason.CONTEXT_OVERFLOW: "split the task, or use a model with a larger context window",
     StopReason.APPROVAL_NEEDED: "answer at a terminal with `equitrcoder resume {run}`, or add --yes",
-    StopReason.PREREQUISITE_FAILED: "mend the task it needs first",
+    StopReason.PREREQUISITE_FAILED: "mend the task it needs first, then `equitrcoder resume {run}`",
 }
 
 
@@ -65,6 +82,13 @@ def next_step(view: RunView, reason: StopReason | None) -> str:
     return _NEXT[reason].format(run=view.run) if reason in _NEXT else ""
 
 
+def agent_of(view: RunView, task: TaskView) -> AgentName | None:
+    """Who does the task; of one that was blocked before it began, who would have."""
+    if task.agent is None and task.state is TaskState.BLOCKED and view.plan is not None:
+        return agent_names(view.plan).get(task.id)
+    return task.agent
+
+
 def counts(view: RunView) -> str:
     """`5 done, 1 failed, 1 blocked`; done and failed are always named."""
     parts = [f"{view.count(TaskState.DONE)} done", f"{view.count(TaskState.FAILED)} failed"]
@@ -92,12 +116,18 @@ def _tasks(view: RunView) -> list[Line]:
 def _fate(view: RunView, task: TaskView) -> list[Line]:
     title = view.plan.task(task.id).title if view.plan is not None else ""
     tries = f" after {plural(task.attempt, 'attempt')}" if task.attempt else ""
-    who = f" by {task.agent}" if task.agent else ""
+    who = f" by {task.agent}" if task.agent else _waiting(view, task)
+    who += ", the last one on the supervisor's model" if task.tier is Tier.STRONG else ""
     reason = f" ({task.reason.value})" if task.reason else ""
     detail = f": {prose(task.detail).strip()}" if task.detail else ""
     head = f"  {task_glyph(task.state)} {task.id} {prose(title)}: {task.state.value}{tries}{who}{reason}{detail}"
     advice = next_step(view, task.reason)
     return [Line(head, task_tone(task.state)), *([Line(f"    next: {advice}")] if advice else [])]
+
+
+def _waiting(view: RunView, task: TaskView) -> str:
+    agent = agent_of(view, task)
+    return f" before {agent} began" if agent is not None and task.state is TaskState.BLOCKED else ""
 
 
 def _outcome(view: RunView, tally: Tally) -> list[Line]:

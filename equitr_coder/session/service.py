@@ -14,6 +14,7 @@ from equitr_coder.domain import commands as c
 from equitr_coder.domain import queries as q
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason, UserError
+from equitr_coder.domain.escalations import EscalationRow, escalation_rows
 from equitr_coder.domain.events import (
     Event,
     MessageAdded,
@@ -24,13 +25,16 @@ from equitr_coder.domain.events import (
     TaskChanged,
 )
 from equitr_coder.domain.ids import RunId, epic_id, new_id
+from equitr_coder.domain.metrics import measure
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+from equitr_coder.domain.strengths import Candidate
 from equitr_coder.ports import Clock, EventStore, Repository, RepoState, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
+from equitr_coder.workflows.assignment import assign, measured
 from equitr_coder.workflows.chat import ChatRun, next_message
 
 _log = logging.getLogger(__name__)
@@ -57,6 +61,7 @@ class LocalRunApi:
         make_kit: KitFactory,
         make_options: MakeOptions,
         model_names: ModelNames,
+        workers: Callable[[], Sequence[Candidate]],
         answer: Callable[[q.Query], Awaitable[q.Answer]],
         user: str = "",
     ) -> None:
@@ -68,6 +73,7 @@ class LocalRunApi:
         self._make_kit = make_kit
         self._make_options = make_options
         self._model_names = model_names
+        self._workers = workers
         self._answer = answer
         self._user = user
         self._live: dict[RunId, LiveRun] = {}
@@ -120,6 +126,8 @@ class LocalRunApi:
                 await self._undo(command)
             case c.ResolveConflict() | c.AbortConflict():
                 await self._settle(command)
+            case c.AssignTasks():
+                return await self._assign(command)
             case _ as unreachable:
                 assert_never(unreachable)
         return command.run
@@ -250,6 +258,18 @@ class LocalRunApi:
             )
             await hub.record(resumed, *events, paused)
 
+    async def _assign(self, command: c.AssignTasks) -> RunId:
+        run = (await self._find(command.run)).run
+        live = self._live.get(run)
+        if live is not None and live.is_running:
+            raise UserError(f"{command.run} is at work here", hint="interrupt it first; `resume` goes on")
+        async with self._store.lock_run(run):
+            view = live.hub.view if live is not None else fold(await self._store.read(run), RunView(run=run))
+            hub = live.hub if live is not None else Hub(run=run, store=self._store, clock=self._clock, view=view)
+            strengths = await measured(self._store, str(self._checkout))
+            await hub.record(*assign(view, self._workers(), strengths, task=command.task, to=command.to))
+        return run
+
     async def _go(self, run: RunId, opening: Callable[[RunView], Sequence[Event]], *, message: str | None) -> None:
         """Own the run, then decide by its log as it stands now how it starts or goes on. `message` is what the user
         says next, unless the opening has recorded it already.
@@ -346,6 +366,10 @@ class LocalRunApi:
                 from equitr_coder.workflows.conflicts import conflict_answer
 
                 return await conflict_answer(await self.view(query.run), self._repository, query.conflict)
+            case q.MetricsQuery():
+                return await self._metrics(query.run)
+            case q.EscalationsQuery():
+                return await self._escalations(query.run)
             case q.DiffQuery():
                 return await answers.diff_answer(await self.view(query.run), self._repository, self._checkout)
             case _:
@@ -357,6 +381,28 @@ class LocalRunApi:
             return answers.cost_answer(views, is_one_run=False, unreadable=unreadable)
         found = await self._money(answers.find_run(name, await self._store.runs(str(self._checkout))))
         return answers.cost_answer([found] if found.seq else [], is_one_run=True)
+
+    async def _metrics(self, name: str | None) -> q.MetricsAnswer:
+        rows = await self._store.runs(str(self._checkout))
+        if not rows:
+            raise UserError("there is no run here yet", hint="equitrcoder chat -M starts one with workers")
+        events = await self._store.read(rows[0].run if name is None else answers.find_run(name, rows))
+        if not events:
+            raise UserError("the run has not begun yet", hint="equitrcoder runs lists what has")
+        return q.MetricsAnswer(metrics=measure(events))
+
+    async def _escalations(self, name: str | None) -> q.EscalationsAnswer:
+        index = await self._store.runs(str(self._checkout))
+        rows: list[EscalationRow] = []
+        unreadable: list[RunId] = []
+        for run in [row.run for row in index] if name is None else [answers.find_run(name, index)]:
+            try:
+                rows += escalation_rows(await self._store.read(run, transcripts=False))
+            except UserError:
+                if name is not None:
+                    raise
+                unreadable.append(run)
+        return q.EscalationsAnswer(rows=tuple(rows), unreadable=tuple(unreadable))
 
     async def _money(self, run: RunId) -> RunView:
         """A view without transcripts, which money does not need."""

@@ -16,6 +16,10 @@ EXPECTED = "expected"
 LARGEST = Decimal(1_000_000_000)
 """No amount, time or count in a configuration is meant to be larger."""
 
+_OWN_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TAKEN_VARIABLE = re.compile(
+    r"(?:PATH|HOME|TMPDIR|CI|TERM|LANG|TZ|VIRTUAL_ENV)$|(?:EQUITR|GIT|LD|DYLD|LC|PYTHON)_?", re.IGNORECASE
+)
 _YES = {"true", "yes", "on"}
 _NO = {"false", "no", "off"}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -132,6 +136,12 @@ def _inner_path(value: Any) -> str:
     return path.as_posix()
 
 
+def _variable_name(value: Any) -> str:
+    if isinstance(value, str) and _OWN_VARIABLE.fullmatch(value) and not _TAKEN_VARIABLE.match(value):
+        return value
+    raise expected("names of variables of your own, such as PORT and DB_PORT")
+
+
 def _host_path(value: Any) -> str:
     if isinstance(value, str) and value.startswith(("/", "~/")):
         return value
@@ -152,4 +162,5 @@ Address = Annotated[str, BeforeValidator(_address)]
 Variable = Annotated[str, BeforeValidator(_variable)]
 Provider = Annotated[str, BeforeValidator(_provider)]
 InnerPaths = Annotated[tuple[Annotated[str, BeforeValidator(_inner_path)], ...], BeforeValidator(_texts)]
+VariableNames = Annotated[tuple[Annotated[str, BeforeValidator(_variable_name)], ...], BeforeValidator(_texts)]
 HostPaths = Annotated[tuple[Annotated[str, BeforeValidator(_host_path)], ...], BeforeValidator(_texts)]

@@ -9,7 +9,7 @@ from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import Tier
 from equitr_coder.domain.value import Value
 from equitr_coder.ports import Profile
-from equitr_coder.settings.fields import Count, Temperature, Text, Texts
+from equitr_coder.settings.fields import Count, Flag, Temperature, Text, Texts
 from equitr_coder.settings.files import read_optional
 from equitr_coder.settings.project import Project
 from equitr_coder.settings.records import parse_record, refused_key
@@ -42,6 +42,8 @@ class ProfileFile(Value):
     extra_prompt: Text | None = None
     temperature: Temperature | None = None
     max_iterations: Count | None = None
+    auto_escalate_on_uncertainty: Flag | None = None
+    """A hand-in with a confidence below one half goes to the supervisor first. Unless said otherwise: true."""
 
 
 def load_profiles(*, home: Path, project: Project, known_tools: Collection[str] | None = None) -> Mapping[str, Profile]:

@@ -37,10 +37,7 @@ BY_NAME = "litellm"
 
 PRICE_SOURCE = "config llm.prices"
 
-NOT_ACTED_ON = (
-    "collaboration.sync_points.auto_detect",
-    "collaboration.conflict_resolution.mode",
-)
+NOT_ACTED_ON = ("collaboration.conflict_resolution.mode",)
 """Keys that are read and checked, but change nothing yet. Said in `default.yaml` and beside the value."""
 
 TOGETHER = "together"

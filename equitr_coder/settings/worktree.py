@@ -1,7 +1,7 @@
 """`.equitr/worktree.yaml`: what a task's worktree needs that git does not carry. Only parses; nothing is run here."""
 
 from equitr_coder.domain.value import Value
-from equitr_coder.settings.fields import InnerPaths, Text
+from equitr_coder.settings.fields import InnerPaths, Text, VariableNames
 from equitr_coder.settings.project import Project
 from equitr_coder.settings.records import parse_record
 
@@ -19,6 +19,8 @@ class WorktreeSetup(Value):
     """A command that prepares a worktree."""
     setup_inputs: InnerPaths = ()
     """Files whose content decides whether `setup` must run again."""
+    ports: VariableNames = ()
+    """Variables that hold a free port each in the commands of a worktree, its own as long as it is used."""
 
 
 def worktree_setup(project: Project) -> WorktreeSetup:

@@ -72,8 +72,8 @@ class _Reader:
             return f"run is {event.run}, before it was {last.run}"
         if last is not None and last.at is not None and event.at < last.at:
             return "it is earlier than the event before it"
-        if self._has_ended and not isinstance(event, e.RunResumed):
-            return "only run_resumed may follow the end or a pause"
+        if self._has_ended and not isinstance(event, e.RunResumed | e.TaskAssigned):
+            return "only run_resumed, or what a person decides meanwhile, may follow the end or a pause"
         return None
 
     def _order_problem(self, event: e.Event) -> str | None:

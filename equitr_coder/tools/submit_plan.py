@@ -25,9 +25,19 @@ class TaskArguments(Arguments):
     priority: Priority = Priority.MEDIUM
     needs: Texts = Field(default=(), description="Ids of tasks that must be done before")
     files: Texts = Field(default=(), description="Always: paths or globs it will touch, its tests included")
+    symbols: Texts = Field(
+        default=(), description="Where tasks share a file: the parts it will touch, path::Name or path::Class.method"
+    )
+    resources: Texts = Field(
+        default=(), description="What only one task may use at a time: port:8080, db:test, service:redis, cpu"
+    )
+    covers: Texts = Field(default=(), description="Numbers of the requirements it fulfils: 2.1.3, or 2.1 for all below")
     todos: Texts = Field(default=(), description="Always: steps, each one line")
     check: str | None = Field(
         default=None, description="Always: shell command, run at the root; exit 0 only when it is done"
+    )
+    check_reason: str = Field(
+        default="", description="Only where the check passes already or is `none`: why that cannot be helped"
     )
     critical: bool = Field(
         default=False,
@@ -74,8 +84,12 @@ class SubmitPlanArguments(Arguments):
                     priority=task.priority,
                     needs=tuple(TaskId(need) for need in task.needs),
                     files=task.files,
+                    symbols=task.symbols,
+                    resources=task.resources,
+                    covers=task.covers,
                     todos=task.todos,
                     check=task.check,
+                    check_reason=task.check_reason,
                     critical=task.critical,
                 )
                 for task in self.tasks

@@ -6,29 +6,35 @@ from typing import Literal
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
 from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
 from equitr_coder.domain.errors import EquitrError, RunStopped, StopReason, UserError
-from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted, RunFinished
+from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted, RunFinished, TaskAssigned
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CommitId, EpicId, TaskId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.engine.step_trees import release
+from equitr_coder.orchestration.advice import Quota
 from equitr_coder.orchestration.conflict_log import ConflictLog
 from equitr_coder.orchestration.conflicts import Conflicts
 from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.gate import Gate
+from equitr_coder.orchestration.mailbox import Mailbox
 from equitr_coder.orchestration.merge_queue import MergeQueue
+from equitr_coder.orchestration.promises import Promises
 from equitr_coder.orchestration.proposals import Proposals, ProposalTerms
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.supervisor import Supervisor
+from equitr_coder.orchestration.sync_points import SyncPoints
 from equitr_coder.orchestration.worker import TaskWorker, WorkerTerms
+from equitr_coder.orchestration.worktree_pool import WorktreePool
 from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
 from equitr_coder.planning.conversation import Conversation
 from equitr_coder.planning.documents import render_todos, todos_of
 from equitr_coder.planning.drafts import Facts, PlanningOptions
 from equitr_coder.planning.forecast import Forecaster
 from equitr_coder.planning.plan_rules import PlanRules
-from equitr_coder.planning.size import is_critical, judge
+from equitr_coder.planning.size import is_complex, is_critical, judge
 from equitr_coder.ports import Landing, RunKit
+from equitr_coder.workflows.assignment import assign_free, measured, require_profiles
 from equitr_coder.workflows.documents import NAMES, marked, place_documents
 
 _LISTED_FILES = 5000
@@ -108,6 +114,7 @@ class EpicRun:
                     min_subtasks=terms.min_tasks,
                     max_subtasks=terms.max_tasks,
                     sync_point_types=terms.artifact_types,
+                    detect_sync_points=terms.detect_sync_points,
                 ),
                 default_check=terms.default_check,
                 can_ask=options.can_ask and not options.yes,
@@ -201,10 +208,14 @@ class EpicRun:
             folder, files = await place_documents(repository, self._kit.checkout, base, self._epic, documents)
             tree = await repository.tree_with(await repository.tree_of(base), files)
             commit = await repository.commit_tree(
-                tree, [base], f"{self._epic}: planning documents\n\n{plan.title}\n\nRun: {self._view.run}\n"
+                tree,
+                [base],
+                f"{self._epic}: planning documents\n\n{plan.title}\n\nRun: {self._view.run}\n",
+                at=max((row.ended for row in self._view.ledger.values() if row.ended), default=None),
             )
         await self._make_branch(branch, commit)
         await self._kit.events.record(
+            *(await self._assignments() if has_documents else []),
             PlanApproved(
                 plan=plan,
                 by=by,
@@ -213,8 +224,16 @@ class EpicRun:
                 base_branch=state.branch,
                 commit=commit,
                 documents_at=folder,
-            )
+            ),
         )
+
+    async def _assignments(self) -> list[TaskAssigned]:
+        """Where there is more than one worker profile, whoever fits best does what nobody was given."""
+        workers = self._kit.terms.workers
+        if len(workers) < 2:
+            return []
+        strengths = await measured(self._kit.store, str(self._kit.checkout))
+        return assign_free(self._view, workers, strengths)
 
     async def _make_branch(self, branch: str, commit: CommitId) -> None:
         """The integration branch at `commit`. One that this run made before it died, and that nothing has been built
@@ -244,13 +263,20 @@ class EpicRun:
         plan, branch = view.plan, view.branch
         assert plan is not None
         assert branch is not None
+        require_profiles(view, kit.terms.workers)
         await kit.store.clear_journal(self._branch_journal)  # the approval is recorded, and with it the branch
+        pool = WorktreePool(
+            repository=kit.repository, store=kit.store, workspace=kit.worktrees, size=kit.terms.worktree_pool
+        )
+        await pool.reclaim()
         worktrees = Worktrees(
             repository=kit.repository,
             places=RunPlaces(
                 root=kit.worktrees / view.run, checkout=kit.checkout, git_dir=kit.repository.git_dir(), links=kit.links
             ),
             preparation=kit.preparation,
+            pool=pool,
+            leases=kit.leases,
             gate_slots=view.options.max_workers,
         )
         documents = {name: document.content for name, document in view.documents.items()}
@@ -267,26 +293,39 @@ class EpicRun:
             documents_at=view.documents_at,
         )
         log = ConflictLog(kit.events)
+        quota = Quota(kit.events, kit.terms.max_run_escalations)
         conflicts = Conflicts(
             log=log,
             options=view.options,
-            proposals=self._proposals(plan, worktrees, reviewer) if view.options.multi_agent else None,
+            proposals=self._proposals(plan, worktrees, reviewer, quota) if view.options.multi_agent else None,
             repository=kit.repository,
             worktrees=worktrees,
             events=kit.events,
+            ref_prefix=prefix,
+        )
+        gate = Gate(
+            repository=kit.repository,
+            executor=kit.executor,
+            store=kit.store,
+            worktrees=worktrees,
+            timeout=kit.terms.check_timeout,
+        )
+        mailbox = Mailbox(kit.events)
+        sync_points = SyncPoints(plan=plan, events=kit.events, mailbox=mailbox)
+        promises = Promises(
+            plan=plan,
+            repository=kit.repository,
+            gate=gate,
+            events=kit.events,
+            mailbox=mailbox,
+            sync_points=sync_points,
             ref_prefix=prefix,
         )
         queue = MergeQueue(
             plan=plan,
             branch=branch,
             repository=kit.repository,
-            gate=Gate(
-                repository=kit.repository,
-                executor=kit.executor,
-                store=kit.store,
-                worktrees=worktrees,
-                timeout=kit.terms.check_timeout,
-            ),
+            gate=gate,
             reviewer=reviewer,
             events=kit.events,
             store=kit.store,
@@ -295,6 +334,8 @@ class EpicRun:
             gate_checks=kit.terms.gate_checks,
             ref_prefix=prefix,
             resolver=conflicts,
+            proofs=(promises,),
+            chronicle=promises,
         )
         await queue.recover()
         worker = TaskWorker(
@@ -308,6 +349,8 @@ class EpicRun:
                 options=view.options,
                 has_supervisor=view.options.multi_agent,
                 max_escalations=kit.terms.max_escalations,
+                has_stronger_attempt=kit.terms.has_stronger_attempt,
+                is_complex=lambda task: is_complex(task, is_planned=bool(documents)),
                 ref_prefix=prefix,
             ),
             repository=kit.repository,
@@ -315,16 +358,23 @@ class EpicRun:
             spawner=kit.spawner,
             queue=queue,
             events=kit.events,
+            clock=kit.clock,
             open_workspace=kit.open_workspace,
             forecasts=Forecasts(plan=plan, log=log, repository=kit.repository, events=kit.events),
+            sync_points=sync_points,
+            quota=quota,
         )
         supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
-        stop = await supervisor.run()
-        if stop is None:
-            await worktrees.close_all()
+        sync_points.watch(supervisor.look_again)
+        try:
+            stop = await supervisor.run()
+            if stop is None:
+                await worktrees.close_all()
+        finally:
+            worktrees.release()
         return stop
 
-    def _proposals(self, plan: Plan, worktrees: Worktrees, reviewer: Reviewer) -> Proposals:
+    def _proposals(self, plan: Plan, worktrees: Worktrees, reviewer: Reviewer, quota: Quota) -> Proposals:
         kit, view = self._kit, self._view
         return Proposals(
             terms=ProposalTerms(
@@ -332,7 +382,6 @@ class EpicRun:
                 names=agent_names(plan),
                 options=view.options,
                 documents_at=view.documents_at,
-                max_escalations=kit.terms.max_run_escalations,
             ),
             spawner=kit.spawner,
             repository=kit.repository,
@@ -340,6 +389,7 @@ class EpicRun:
             events=kit.events,
             approvals=kit.approvals,
             reviewer=reviewer,
+            quota=quota,
         )
 
     # ---------------------------------------------------------------- land
@@ -397,7 +447,10 @@ class EpicRun:
         else:
             names = ", ".join(sorted(done))
             commit = await repository.commit_tree(
-                tree, [old], f"{self._epic}: tick the todos of {names}\n\nRun: {view.run}\n"
+                tree,
+                [old],
+                f"{self._epic}: tick the todos of {names}\n\nRun: {view.run}\n",
+                at=max((task.ended for task in view.tasks.values() if task.ended), default=None),
             )
             if not await repository.move_ref(ref, commit, old):
                 raise UserError(

@@ -219,8 +219,13 @@ def test_epic_status_as_json_counts_from_the_task_states(command: "Command", log
             "producer": "T2",
             "consumers": ["T4"],
             "type": "contracts",
+            "detected": False,
             "content": None,
             "status": "pending",
+            "version": None,
+            "read_by": [],
+            "checked": None,
+            "differences": None,
         }
     ]
 

@@ -176,7 +176,12 @@ def test_text_on_a_pipe_is_plain(stage: OpenStage) -> None:
 
 def test_a_failed_task_is_reported_with_what_to_do_next(stage: OpenStage) -> None:
     user = stage(
-        [plans(task("T1"), task("T2", specialization="backend")), builds("T1"), fails_with("T2"), advises()],
+        [
+            plans(task("T1"), task("T2", specialization="backend"), task("T3", needs=("T2",))),
+            builds("T1"),
+            fails_with("T2"),
+            advises(),
+        ],
         config={"orchestrator": {"max_attempts": 2}},
     )
 
@@ -187,10 +192,16 @@ def test_a_failed_task_is_reported_with_what_to_do_next(stage: OpenStage) -> Non
     report = person.out[person.out.index("Summary") :]
     for needle in ("T2", "backend_worker", "2 attempts", "exit code 1", "next:"):
         assert needle in report, needle
+    for needle in ("T3", "blocked before worker_2 began (prerequisite_failed)", "T2 did not finish"):
+        assert needle in report, needle
     row = machine.task("T2")
     assert (row["id"], row["agent"], row["attempts"]) == ("T2", "backend_worker", 2)
     assert "exit code 1" in row["detail"]
     assert row["next"]
+    row = machine.task("T3")
+    assert (row["id"], row["agent"], row["attempts"]) == ("T3", "worker_2", 0)
+    assert row["detail"] == "T2 did not finish"
+    assert "equitrcoder resume" in row["next"]
 
 
 def test_a_reader_that_goes_away_is_no_crash(stage: OpenStage) -> None:

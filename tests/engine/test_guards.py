@@ -35,12 +35,13 @@ class Log:
         number = self.session.calls_made
         made = [ToolCall(id=CallId(f"c{number}.{i}"), name=name, arguments="{}") for i, (name, _) in enumerate(calls)]
         self.session.messages.append(AssistantMessage(text="so", calls=tuple(made)))
-        for call, (name, text) in zip(made, calls, strict=True):
-            self.session.messages.append(ToolMessage(call=call.id, name=name, text=text))
         self.session.calls_made += 1
         self.session.tree = TreeId(tree) if tree is not None else self.session.tree
         if seen is not None:
             self.session.seen["a.py"] = seen
+        for call, (name, text) in zip(made, calls, strict=True):
+            self.session.messages.append(ToolMessage(call=call.id, name=name, text=text))
+            self.session.files.append(hash((self.session.tree, frozenset(self.session.seen.items()))))
 
 
 def played(steps: Sequence[dict[str, Any]], *, guard_from: int = 0) -> tuple[int, str] | None:

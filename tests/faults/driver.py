@@ -1,44 +1,32 @@
-"""One process of the product that dies by SIGKILL at a chosen point; run as a script by the tests beside it.
+"""The real command in a process that dies by SIGKILL at a chosen point; run as a script by the tests beside it.
 
-`driver.py REPO HOME SPEC` resumes what is unfinished, starts when there is nothing, and prints how often each kind of
-point was passed. SPEC is JSON with what to start, and `kill`: None or `[kind, "before" or "after", number]`.
+`driver.py SPEC ARGUMENT...` is `equitrcoder ARGUMENT...`, every part of it the real one. SPEC is JSON: `kill` is None or
+`[kind, when, number]`, and `counts` a file that is told how often each kind of point was passed.
 """
 
-import asyncio
+import inspect
 import json
 import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, cast
 
-from equitr_coder.app import Overrides, open_api
-from equitr_coder.domain import commands as c
+from equitr_coder import __main__ as program
+from equitr_coder import app
+from equitr_coder.adapters.git import child, process
+from equitr_coder.adapters.git.files import FileOps
+from equitr_coder.cli.doors import Doors
 from equitr_coder.domain.events import Event
 from equitr_coder.domain.models import Delta, ModelRequest, Reply
-from equitr_coder.domain.runs import PlanMode, RunKind
 from equitr_coder.ports import EventStore, Executor, ModelClient, Repository, RunApi
 
-STORE = ("create_run", "write_journal", "clear_journal", "put_blob")
-REPOSITORY = (
-    "ensure",
-    "add_worktree",
-    "remove_worktree",
-    "snapshot",
-    "restore",
-    "commit_tree",
-    "tree_with",
-    "forecast",
-    "move_ref",
-    "delete_ref",
-    "keep",
-    "put_back",
-    "land",
-    "recover_landings",
-)
-EXECUTOR = ("run",)
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.faults.points import EXECUTOR, FILES, GIT_QUESTIONS, REPOSITORY, STORE
 
 
 class Points:
@@ -56,13 +44,13 @@ class Points:
 
     def enter(self, kind: str) -> int:
         self.counts[kind] += 1
-        self._die_at(kind, "before", self.counts[kind])
+        self.die_at(kind, "before", self.counts[kind])
         return self.counts[kind]
 
     def leave(self, kind: str, number: int) -> None:
-        self._die_at(kind, "after", number)
+        self.die_at(kind, "after", number)
 
-    def _die_at(self, kind: str, when: str, number: int) -> None:
+    def die_at(self, kind: str, when: str, number: int) -> None:
         if self._kill == (kind, when, number):
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -78,7 +66,7 @@ class Tapped:
 
     def __getattr__(self, attribute: str) -> Any:
         found = getattr(self._real, attribute)
-        if attribute not in self._methods:
+        if attribute not in self._methods or not inspect.iscoroutinefunction(found):
             return found
 
         async def tapped(*arguments: Any, **keywords: Any) -> Any:
@@ -104,45 +92,83 @@ class TappedClient(Tapped):
             yield item
 
 
-async def play(repo: Path, home: Path, spec: dict[str, Any]) -> Points:
-    points = Points(spec.get("kill"))
-    overrides = Overrides(
-        repo=repo,
-        home=home,
-        environ=dict(os.environ),
-        wrap_store=lambda real: cast("EventStore", TappedStore(real, "store", STORE, points)),
-        wrap_repository=lambda real: cast("Repository", Tapped(real, "repository", REPOSITORY, points)),
-        wrap_client=lambda real: cast("ModelClient", TappedClient(real, "client", (), points)),
-        wrap_executor=lambda real: cast("Executor", Tapped(real, "executor", EXECUTOR, points)),
-    )
-    async with open_api(overrides) as api:
-        run = await _go(api, spec)
-        if run is not None:
-            async for _ in api.events(run):
-                pass
-    return points
+def tap_git(points: Points) -> None:
+    """Every git command that writes: before it, while it runs and nobody waits for it any more, and after it."""
+    run, start = child.run_child, child._start
+    current: ContextVar[tuple[str, int] | None] = ContextVar("current", default=None)
+
+    async def tapped_start(*arguments: Any, **keywords: Any) -> Any:
+        started = await start(*arguments, **keywords)
+        if (here := current.get()) is not None:
+            points.die_at(here[0], "during", here[1])
+        return started
+
+    async def tapped_run(arguments: Sequence[str], **keywords: Any) -> Any:
+        verb = arguments[1]
+        if verb in GIT_QUESTIONS:
+            return await run(arguments, **keywords)
+        kind = f"git.{verb}"
+        number = points.enter(kind)
+        token = current.set((kind, number))
+        try:
+            output = await run(arguments, **keywords)
+        finally:
+            current.reset(token)
+        points.leave(kind, number)
+        return output
+
+    child._start = tapped_start
+    process.run_child = tapped_run
 
 
-async def _go(api: RunApi, spec: dict[str, Any]) -> Any:
-    views = await api.runs()
-    if any(not view.state.is_final for view in views):
-        return await api.submit(c.ResumeRun(yes=True, can_ask=False))
-    if views:
-        return None
-    kind = RunKind(spec["kind"])
-    return await api.submit(
-        c.StartRun(
-            kind=kind,
-            request=spec["request"],
-            plan=PlanMode.ALWAYS if kind is RunKind.EPIC else None,
-            multi_agent=kind is RunKind.EPIC,
-            check="test -e t1.txt" if kind is RunKind.LOOP else None,
-            yes=True,
-            can_ask=False,
+def tap_files(points: Points) -> None:
+    """What a landing does to the user's files and index without git."""
+
+    def tap(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(*arguments: Any, **keywords: Any) -> Any:
+            number = points.enter(f"files.{name}")
+            result = real(*arguments, **keywords)
+            points.leave(f"files.{name}", number)
+            return result
+
+        return tapped
+
+    for name in FILES:
+        setattr(FileOps, name, tap(name, getattr(FileOps, name)))
+
+
+def tapped_doors(points: Points) -> Doors:
+    environ = dict(os.environ)
+    real = program._doors(environ)
+
+    @asynccontextmanager
+    async def connect(
+        *, repo: Path, flags: Mapping[str, tuple[object, str]], create_repo: bool
+    ) -> AsyncIterator[RunApi]:
+        overrides = app.Overrides(
+            repo=repo,
+            environ=environ,
+            flags=flags,
+            create_repo=create_repo,
+            wrap_store=lambda part: cast("EventStore", TappedStore(part, "store", STORE, points)),
+            wrap_repository=lambda part: cast("Repository", Tapped(part, "repository", REPOSITORY, points)),
+            wrap_client=lambda part: cast("ModelClient", TappedClient(part, "client", (), points)),
+            wrap_executor=lambda part: cast("Executor", Tapped(part, "executor", EXECUTOR, points)),
         )
-    )
+        async with app.open_api(overrides) as api:
+            yield api
+
+    return Doors(connect=connect, open_prompt=real.open_prompt, run_demo=real.run_demo, environ=environ)
+
+
+def main(spec: dict[str, Any], arguments: Sequence[str]) -> int:
+    points = Points(spec["kill"])
+    tap_git(points)
+    tap_files(points)
+    code = program.start(arguments, tapped_doors(points))
+    Path(spec["counts"]).write_text(json.dumps(points.counts))
+    return code
 
 
 if __name__ == "__main__":
-    played = asyncio.run(play(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])))
-    sys.stdout.write(json.dumps(played.counts))
+    sys.exit(main(json.loads(sys.argv[1]), sys.argv[2:]))

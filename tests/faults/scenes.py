@@ -88,7 +88,10 @@ def epic() -> list[Rule]:
         _works(
             "T2",
             says("", call("ask_supervisor", question="Which word?"), _writes("T2", "draft")),
-            says("", call("run_command", command="sed -i s/draft/T2-built/ t2.txt && touch more.txt")),
+            says(
+                "",
+                call("run_command", command="sed -i s/draft/T2-built/ t2.txt && echo once >> t2.txt && touch more.txt"),
+            ),
             says("", _hands_in("T2")),
         ),
         _works("T3", says("", _writes("T3", "T3-built")), says("", _hands_in("T3"))),
@@ -131,3 +134,20 @@ def chat() -> list[Rule]:
             model="strong",
         ),
     ]
+
+
+def red_together() -> list[Rule]:
+    """Two tasks, each green alone, red together: whichever comes second has to say `both`."""
+
+    def builds(name: str) -> list[Rule]:
+        again = says("", _reads(name), _writes(name, f"{name}-built both"), _hands_in(name))
+        return [
+            _works(name, again, first=["Earlier attempts"]),
+            _works(name, says("", _writes(name, f"{name}-built"), _hands_in(name))),
+        ]
+
+    return [_plan(_task("T1"), _task("T2")), *builds("T1"), *builds("T2")]
+
+
+RED_TOGETHER = "test ! -e t1.txt || test ! -e t2.txt || grep -q both t1.txt t2.txt"
+"""The gate's own check: fails where both are and neither says so."""

@@ -1,4 +1,4 @@
-"""Histories of two tasks with known outcomes: what the first landed, what the second hands in, and what must come of it."""
+"""Histories of two tasks with known outcomes: what one landed, what the other hands in, what must come of it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace

@@ -49,6 +49,7 @@ from equitr_coder.ports import (
     Agent,
     AgentOrder,
     AgentOutcome,
+    Artifacts,
     Deadline,
     Drafts,
     EventSink,
@@ -262,6 +263,7 @@ class Spawner:
         *,
         advisor: Advisor | None = None,
         drafts: Drafts | None = None,
+        artifacts: Artifacts | None = None,
         deadline: Deadline | None = None,
         watcher: StepWatcher | None = None,
     ) -> Agent:

@@ -89,6 +89,29 @@ def test_a_plan_is_rendered_in_groups_with_continuous_numbers_and_priorities() -
     assert render_todos(PLAN, {1, 4}) == RENDERED
 
 
+def test_what_few_tasks_have_stands_only_where_it_is() -> None:
+    full = PLAN.tasks[1].model_copy(
+        update={
+            "check_reason": "nothing to run here",
+            "symbols": ("services/books/api.py::Books.add",),
+            "resources": ("port:8080", "db:test"),
+            "covers": ("2.1.1", "2.1.2"),
+        }
+    )
+
+    text = render_todos(Plan(title="Bookshop", tasks=(full.model_copy(update={"needs": ()}),)))
+
+    assert text.splitlines()[4:11] == [
+        "Needs: -",
+        "Check: `pytest tests/books`",
+        "Check reason: nothing to run here",
+        "Files: `services/books/**`, `a, b.txt`",
+        "Symbols: `services/books/api.py::Books.add`",
+        "Resources: `port:8080`, `db:test`",
+        "Covers: 2.1.1, 2.1.2",
+    ]
+
+
 def test_the_todos_of_finished_tasks_are_known_by_their_numbers() -> None:
     assert todos_of(PLAN, [TaskId("T1"), TaskId("T3")]) == {1, 2, 5}
 
@@ -139,6 +162,10 @@ def plans(draw: st.DrawFn) -> tuple[Plan, frozenset[int]]:
             "files": tuple(draw(st.lists(ONE_LINE, max_size=3, unique=True))),
             "todos": tuple(draw(st.lists(ONE_LINE, max_size=4))),
             "check": draw(CHECKS),
+            "check_reason": draw(st.just("") | ONE_LINE),
+            "symbols": tuple(draw(st.lists(ONE_LINE, max_size=2, unique=True))),
+            "resources": tuple(draw(st.lists(ONE_LINE, max_size=2, unique=True))),
+            "covers": tuple(draw(st.lists(ONE_LINE | st.just("2.1.3"), max_size=2, unique=True))),
             "critical": draw(st.booleans()),
         }
         tasks.append(Task.model_validate(fields))
@@ -172,7 +199,8 @@ def test_what_a_tidy_plan_carries_is_in_the_text_alone(drawn: tuple[Plan, frozen
 
     parsed, _ = parse_todos(render_todos(plan), forgetful)
 
-    carried = {"id", "title", "priority", "needs", "check", "files", "todos"}
+    shown = ("check", "check_reason", "files", "symbols", "resources", "covers")
+    carried = {"id", "title", "priority", "needs", *shown, "todos"}
     assert [task.model_dump(include=carried) for task in parsed.tasks] == [
         task.model_dump(include=carried) for task in plan.tasks
     ]
@@ -211,6 +239,16 @@ def test_todos_may_be_typed_in_many_ways(line: str, todo: str, is_ticked: bool) 
 
     assert task(plan, "T3").todos == (todo,)
     assert (5 in ticked) is is_ticked
+
+
+def test_lines_that_are_taken_out_are_gone_from_the_task() -> None:
+    named = PLAN.model_copy(update={"tasks": (PLAN.tasks[0].model_copy(update={"resources": ("cpu",)}),)})
+    text = render_todos(named)
+
+    kept, _ = parse_todos(text.replace("Resources: `cpu`", "resources: cpu, db:test"), named)
+    gone, _ = parse_todos(text.replace("Resources: `cpu`\n", ""), named)
+
+    assert (kept.tasks[0].resources, gone.tasks[0].resources) == (("cpu", "db:test"), ())
 
 
 def test_everything_the_document_does_not_show_is_kept_by_task_id() -> None:

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from equitr_coder.domain.epic import Plan
-from equitr_coder.planning.gaps import find_gaps, read_requirements
+from equitr_coder.planning.coverage import read_requirements
+from equitr_coder.planning.gaps import find_gaps
 from equitr_coder.planning.plan_rules import PlanRules
 
 RULES = PlanRules(min_subtasks=1)

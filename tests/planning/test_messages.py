@@ -19,12 +19,18 @@ def test_the_first_message_is_the_request_the_repository_and_the_limits() -> Non
         "Do it.\n\n"
         "<repository>\na.py\n</repository>\n\n"
         "<limits>\n"
-        "- Tasks: 2 to 8; one when one worker can do it all in one sitting, or when it cannot be divided.\n"
+        "- Tasks: 2 to 8; or one, when one worker can do it all in one sitting, or when it cannot be divided.\n"
         "- Sync point types: types, schemas, contracts, interfaces.\n"
         "- There is no default check: a task without a check has no proof. Give every task its own check.\n"
         "- Nobody can answer questions: decide yourself and write it into requirements.md under Assumptions.\n"
         "</limits>"
     )
+
+
+def test_a_large_request_is_to_be_divided() -> None:
+    message = first_message("Build a REST API with user accounts.", listing="", rules=PlanRules(), can_ask=True)
+
+    assert "- Tasks: 2 to 8.\n" in message
 
 
 def test_an_empty_repository_is_said_to_be_empty() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from equitr_coder.domain.epic import Task
 from equitr_coder.domain.ids import TaskId
-from equitr_coder.planning.size import is_critical, judge, weigh
+from equitr_coder.planning.size import is_complex, is_critical, judge, weigh
 
 SMALL = [
     "hello",
@@ -130,3 +130,22 @@ def test_a_task_is_critical_by_mark_type_or_words(fields: dict[str, object], is_
     task = Task.model_validate({"id": TaskId("T1"), "title": "Books", **fields})
 
     assert is_critical(task) is is_expected
+
+
+@pytest.mark.parametrize(
+    ("words", "is_planned", "critical", "complex_"),
+    [
+        ("Design microservices for a shop with orders and stock", False, False, True),
+        ("fix typo in README", False, False, False),
+        ("fix typo in README", False, True, False),
+        ("Design microservices for a shop with orders and stock", True, False, False),
+        ("Design microservices for a shop with orders and stock", True, True, True),
+        ("Write t1.txt with one word", True, True, False),
+    ],
+)
+def test_a_task_is_complex_by_its_words_and_a_planned_one_by_the_plans_mark_too(
+    words: str, is_planned: bool, critical: bool, complex_: bool
+) -> None:
+    task = Task(id=TaskId("T1"), title=words[:20], description=words, critical=critical)
+
+    assert is_complex(task, is_planned=is_planned) == complex_

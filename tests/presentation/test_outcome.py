@@ -15,7 +15,8 @@ from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.presentation.cost import by_model, dearest
 from equitr_coder.presentation.outcome import epic_status, outcome
 from equitr_coder.presentation.states import sync_state
-from equitr_coder.presentation.summary import next_step, trouble
+from equitr_coder.presentation.summary import next_step, summary_lines, trouble
+from equitr_coder.presentation.tally import Tally
 
 A, B, C, D = (TaskId(name) for name in "ABCD")
 PLAN = Plan(
@@ -157,6 +158,38 @@ def test_no_error_is_without_a_hint(state: RunState) -> None:
 
     assert found is not None
     assert all(part.strip() for part in found)
+
+
+NOT_OF_TASKS = {StopReason.DECLINED}
+
+
+@pytest.mark.parametrize("reason", sorted({*StopReason} - NOT_OF_TASKS))
+def test_there_is_something_to_do_next_whatever_the_reason(reason: StopReason) -> None:
+    assert next_step(RunView(run=RunId("run-1")), reason).strip()
+
+
+@pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.BLOCKED])
+def test_a_task_that_was_not_done_is_told_with_five_fields_in_text_and_json(state: TaskState) -> None:
+    reason = StopReason.CHECK_FAILED if state is TaskState.FAILED else StopReason.PREREQUISITE_FAILED
+    attempt = 3 if state is TaskState.FAILED else 0
+    view = epic()
+    agent = AgentName("worker_1") if attempt else None
+    fold([e.TaskChanged(task=A, state=state, attempt=attempt, agent=agent, reason=reason, detail="exit 1")], view)
+
+    text = "\n".join(line.text for line in summary_lines(view, Tally()))
+    row = next(task for task in outcome(view)["tasks"] if task["id"] == A)
+
+    for told in ("A Schema", "worker_1", reason.value, "exit 1", "next: "):
+        assert told in text
+    assert ("after 3 attempts" if attempt else "before worker_1 began") in text
+    assert {name: row[name] for name in ("id", "agent", "attempts", "reason", "detail")} == {
+        "id": A,
+        "agent": "worker_1",
+        "attempts": attempt,
+        "reason": reason.value,
+        "detail": "exit 1",
+    }
+    assert row["next"]
 
 
 def test_budget_stop_names_the_command_that_goes_on() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Scope
-from equitr_coder.domain.artifacts import Artifact, digest_of
+from equitr_coder.domain.artifacts import Artifact, ContractVerdict, digest_of
 from equitr_coder.domain.conflicts import Conflict, ConflictState
 from equitr_coder.domain.epic import ArtifactType, Plan, Task, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
@@ -136,6 +136,15 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
         e.EscalationAnswered(**AGENT, escalation=RequestId("e"), answer="So.", usd=Decimal("0.02")),
         ["^ supervisor answers backend_worker T1 ($0.0200): So."],
     ),
+    e.EscalationSkipped: (
+        e.EscalationSkipped(
+            **AGENT, escalation=RequestId("e"), trigger=e.EscalationTrigger.REPEATED_FAILURE, limit=20
+        ),
+        [
+            "^ backend_worker T1 goes on without the supervisor (repeated_failure): "
+            "the limit of the run, 20 questions, is reached"
+        ],
+    ),
     e.ReviewGiven: (
         e.ReviewGiven(**AGENT, approved=False, reasons=("no test", "leak")),
         ["^ backend_worker T1 rejects the change: no test; leak"],
@@ -157,6 +166,12 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
     e.ArtifactProduced: (
         e.ArtifactProduced(task=T1, agent=AgentName("backend_worker"), artifact=ARTIFACT),
         ["  * S1 (schemas, version 2) published by backend_worker"],
+    ),
+    e.ContractChecked: (
+        e.ContractChecked(
+            task=T1, sync_point="S1", version=2, verdict=ContractVerdict.BROKEN, detail="a.py: f() is missing\nmore"
+        ),
+        ["  * T1 breaks S1: a.py: f() is missing"],
     ),
     e.ArtifactConsumed: (e.ArtifactConsumed(task=T1, sync_point="S1", version=2), ["  * S1 read by T1"]),
     e.MessageSent: (
@@ -302,4 +317,28 @@ def test_call_lines_never_carry_arguments_or_texts() -> None:
         "tool run_command backend_worker T1: ok, 1.5 s",
         "model weak/m backend_worker T1 work: failed (auth)",
         "model weak/m backend_worker T1 work: 10 in, 2 out, $0.5000, 2.0 s",
+    ]
+
+
+def test_an_automatic_escalation_says_why_and_its_message_is_not_told_twice() -> None:
+    asked = e.EscalationAsked(
+        **AGENT,
+        escalation=RequestId("e"),
+        question="How?",
+        automatic=True,
+        trigger=e.EscalationTrigger.NO_PROGRESS,
+    )
+    message = e.MessageSent(id=RequestId("m:e"), sender="T1", to="supervisor", kind="escalation", content="How?")
+
+    assert lines(started(), APPROVED, asked) == ["^ backend_worker T1 goes to the supervisor (no_progress): How?"]
+    assert lines(started(), APPROVED, message) == []
+
+
+def test_a_stronger_attempt_is_shown_as_such() -> None:
+    event = e.TaskChanged(
+        task=T1, state=TaskState.WORKING, attempt=4, agent=AgentName("backend_worker"), tier=Tier.STRONG
+    )
+
+    assert lines(started(), APPROVED, event) == [
+        "> T1 Cart: backend_worker starts, attempt 4, by the supervisor's model"
     ]

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 
 import pytest
 
+from equitr_coder.domain.artifacts import Artifact
 from equitr_coder.domain.epic import ArtifactType, Plan, Priority, SyncPoint, Task
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import TaskId, TreeId
 from equitr_coder.domain.models import ToolSpec
 from equitr_coder.domain.receipts import CheckResult
+from equitr_coder.engine import coaching
+from equitr_coder.engine.progress import Circle, Step
 from equitr_coder.engine.prompts import system_prompt
 from equitr_coder.orchestration import briefing
 from equitr_coder.planning.messages import first_message
@@ -20,6 +23,8 @@ from equitr_coder.tools.ask_user import AskUser
 from equitr_coder.tools.edit_file import EditFile
 from equitr_coder.tools.hand_in import HandIn
 from equitr_coder.tools.list_files import ListFiles
+from equitr_coder.tools.publish_artifact import PublishArtifact
+from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.read_file import ReadFile
 from equitr_coder.tools.review import Review
 from equitr_coder.tools.run_command import RunCommand
@@ -41,6 +46,8 @@ SPECS: tuple[ToolSpec, ...] = (
     RunCommand.spec,
     TickTodo.spec,
     HandIn.spec,
+    PublishArtifact.spec,
+    ReadArtifact.spec,
     AskSupervisor.spec,
     AskUser.spec,
     WriteDocument.spec,
@@ -85,6 +92,20 @@ PLAN = Plan(
     ),
 )
 
+BOOK = Artifact(
+    sync_point="S1",
+    type=ArtifactType.TYPES,
+    version=2,
+    content="# shop/store.py\n@dataclass\nclass Book:\n    title: str\n",
+    digest="",
+    producer=TaskId("T1"),
+)
+
+PROMISED = (
+    SyncPoint(id="S2", description="GET /books", producer=TaskId("T2"), consumers=(TaskId("T3"), TaskId("T4"))),
+    SyncPoint(id="S3", type=ArtifactType.SCHEMAS, producer=TaskId("T1"), consumers=(TaskId("T2"),)),
+)
+
 DOCUMENTS = {
     "requirements": "# Bookshop: requirements\n\n## 1. Overview\nA list of books.\n",
     "design": "# Bookshop: design\n\n## 1. Architecture\nSQLite behind one HTTP service.\n",
@@ -97,6 +118,15 @@ RESULT = CheckResult(
     output_tail="2 passed in 0.05s\n",
     tree=TreeId("0" * 40),
 )
+
+CIRCLE = Circle(
+    round=(Step(calls=(("run_command", '{"command": "make test"}'),), results=("exit 2\nno rule for test",), files=1),),
+    length=6,
+)
+
+REFUSED = (
+    "The user did not allow this: a.py leaves its footprint (shop/api.py). Do it another way, or say what you need.",
+) * 2
 
 DIFF = "--- a/shop/api.py\n+++ b/shop/api.py\n@@ -1 +1 @@\n-BOOKS = None\n+BOOKS = sorted(books)\n"
 
@@ -139,6 +169,18 @@ def _messages() -> dict[str, str]:
             check_commands=checks,
             others_holding={TaskId("T1"): ("shop/store.py",)},
         ),
+        "message.worker.with_sync_points": briefing.worker_message(
+            plan=PLAN,
+            task=task,
+            documents=DOCUMENTS,
+            check_commands=checks,
+            results={TaskId("T1"): "Add the table of books\npython -m pytest -q tests/test_store.py: 3 passed"},
+            sharing=briefing.Sharing(
+                arrived=((PLAN.sync_points[0], BOOK),),
+                pending=(PROMISED[1],),
+                promised=((PROMISED[0], None),),
+            ),
+        ),
         "message.worker.third_attempt": briefing.worker_message(
             plan=PLAN,
             task=task,
@@ -162,6 +204,15 @@ def _messages() -> dict[str, str]:
             default_check="make test",
         ),
         "message.planner.nobody_to_ask": first_message("Build it.", listing="", rules=PlanRules(), can_ask=False),
+        "message.opening_question": briefing.opening_question(task),
+        "message.doubt_question": briefing.doubt_question(
+            task, "Serve GET /books\nOpen: sorting", 0.3, {"shop/api.py": "modified", "tests/test_api.py": "created"}
+        ),
+        "message.circle_nudge": coaching.nudge(CIRCLE),
+        "message.circle_question": coaching.circle_question(CIRCLE),
+        "message.circle_advice": f"{coaching.ADVICE}Read shop/store.py:12.",
+        "message.footprint_question": coaching.footprint_question(REFUSED),
+        "message.footprint_advice": f"{coaching.FOOTPRINT_ADVICE}Put it into shop/api.py.",
         "message.failure_question": briefing.failure_question(task, notes),
         "message.advice": briefing.advice_message(
             task=task,

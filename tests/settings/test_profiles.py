@@ -39,12 +39,21 @@ def test_five_profiles_ship(machine: "Machine") -> None:
     }
     assert {name: profile.tools for name, profile in shipped.items()} == {
         "chat": CHAT,
-        "worker": (*CHAT, "tick_todo", "hand_in", "ask_supervisor"),
+        "worker": (*CHAT, "tick_todo", "hand_in", "publish_artifact", "read_artifact", "ask_supervisor"),
         "planner": (*READING, "ask_user", "write_document", "submit_plan"),
-        "supervisor": READING,
+        "supervisor": (*READING, "ask_user"),
         "reviewer": (*READING, "review"),
     }
     assert all(profile.name == profile.prompt == name for name, profile in shipped.items())
+
+
+def test_uncertainty_escalates_unless_a_profile_says_otherwise(machine: "Machine") -> None:
+    machine.user(WHOLE, name="profiles/mine.yaml")
+    machine.user("extends: worker\nauto_escalate_on_uncertainty: false\n", name="profiles/bold.yaml")
+
+    found = profiles(machine)
+
+    assert [found[name].auto_escalate_on_uncertainty for name in ("worker", "mine", "bold")] == [True, True, False]
 
 
 def test_aliases_mean_our_tools_each_once(machine: "Machine") -> None:

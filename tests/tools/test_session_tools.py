@@ -6,6 +6,7 @@ import pytest
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.epic import ArtifactType, Plan, Priority, SyncPoint, Task
 from equitr_coder.domain.errors import ToolFailure
+from equitr_coder.domain.events import EscalationTrigger
 from equitr_coder.domain.ids import AgentName, CallId, SessionId, TaskId
 from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.ports import Tool, ToolContext
@@ -20,8 +21,17 @@ from equitr_coder.tools.write_document import WriteDocument
 
 
 class RecordedAdvisor:
-    def __init__(self) -> None:
+    def __init__(self, *, opinion: str | None = "Test an empty list.") -> None:
         self.asked: list[tuple[CallId, str, Sequence[str]]] = []
+        self._opinion = opinion
+
+    async def report(
+        self, trigger: EscalationTrigger, question: str, *, key: str = "", files: Sequence[str] = ()
+    ) -> str | None:
+        raise AssertionError("tools report nothing")
+
+    async def second_opinion(self, context: ToolContext, summary: str, confidence: float) -> str | None:
+        return self._opinion
 
     async def advise(self, context: ToolContext, question: str, files: Sequence[str]) -> str:
         self.asked.append((context.call, question, files))
@@ -68,6 +78,25 @@ async def test_handing_in_ends_the_session_with_the_summary(session: Any) -> Non
 
     assert result.ends == ToolEnd(kind="handed_in", summary="Fix total().\nTests pass.")
     assert result.for_user == "handed in: Fix total()."
+
+
+@pytest.mark.parametrize(
+    ("given", "is_unsure"), [(0.49, True), (20, True), (0, True), (0.5, False), (1, False), (100, False), (None, False)]
+)
+async def test_an_unsure_hand_in_gets_a_second_opinion_first(
+    session: Any, given: float | None, is_unsure: bool
+) -> None:
+    result = await session.call(HandIn(RecordedAdvisor()), {"summary": "x", "confidence": given})
+
+    assert (result.ends is None) == is_unsure
+    assert ("Test an empty list." in result.for_model) == is_unsure
+
+
+async def test_an_unsure_hand_in_is_taken_when_there_is_no_more_advice(session: Any) -> None:
+    result = await session.call(HandIn(RecordedAdvisor(opinion=None)), {"summary": "x", "confidence": 0.1})
+
+    assert result.ends == ToolEnd(kind="handed_in", summary="x")
+    assert "between 0 and 1" in await session.failure(HandIn(), {"summary": "x", "confidence": 101})
 
 
 async def test_a_question_to_the_supervisor_carries_its_files(session: Any, workspace: Any) -> None:

@@ -1,6 +1,7 @@
 """A checkout: a folder of files with the git directory behind it. Finds it, reads its state from git's own files."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -11,6 +12,7 @@ from equitr_coder.adapters.git.process import GitProcess
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
 
+_LONGEST_POINTER = 8192
 _UNFINISHED = (
     ("MERGE_HEAD", "merge"),
     ("rebase-merge", "rebase"),
@@ -129,9 +131,26 @@ def linked_checkouts(common_dir: Path) -> Iterator[Checkout]:
                 yield Checkout(root=(git_dir / pointer).parent, git_dir=git_dir, common_dir=common_dir)
 
 
+def _linked_by_itself(common_dir: Path, wanted: Path) -> Checkout | None:
+    """The worktree that the `.git` file at `wanted` names, when git's own file says the same; else nobody knows yet."""
+    pointer = wanted / ".git"
+    try:
+        if not stat.S_ISREG(pointer.lstat().st_mode):
+            return None
+        git_dir = Path(os.fsdecode(pointer.read_bytes()[:_LONGEST_POINTER]).removeprefix("gitdir: ").rstrip("\n"))
+        if git_dir.parent != common_dir / "worktrees":
+            return None
+        registered = os.fsdecode((git_dir / "gitdir").read_bytes()).rstrip("\n")
+    except (OSError, ValueError):
+        return None
+    return Checkout(root=wanted, git_dir=git_dir, common_dir=common_dir) if registered == str(pointer) else None
+
+
 def find_linked(common_dir: Path, path: Path) -> Checkout | None:
     """The registered worktree at `path`."""
     wanted = path.parent.resolve() / path.name
+    if found := _linked_by_itself(common_dir, wanted):
+        return found
     for linked in linked_checkouts(common_dir):
         if linked.root in (path, wanted) or linked.root.parent.resolve() / linked.root.name == wanted:
             return Checkout(root=wanted, git_dir=linked.git_dir, common_dir=common_dir)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from equitr_coder.adapters.git.child import run_child
 from equitr_coder.adapters.git.failures import failure
+from equitr_coder.adapters.git.meter import one_command
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
 
@@ -101,7 +102,8 @@ class GitProcess:
             UserError: git is missing, or said something the person can mend.
             GitError: any other exit code that is not in `accept`.
         """
-        output = await self._communicate(arguments, cwd, self._environment(env, config), stdin, hold)
+        with one_command():
+            output = await self._communicate(arguments, cwd, self._environment(env, config), stdin, hold)
         if output.code not in accept:
             raise failure(arguments, output.code, output.stderr, cwd)
         return output

@@ -84,6 +84,8 @@ async def _value(git: Git, name: str) -> str | None:
 
 
 def _checked_out_in(git: Git, name: str) -> str:
+    if not name.startswith("refs/heads/"):
+        return ""  # a checkout stands on a branch or on a commit
     common = git.checkout.common_dir
     heads = [(git.checkout.root, git.checkout.git_dir), (common.parent, common)]
     heads += [(linked.root, linked.git_dir) for linked in linked_checkouts(common)]

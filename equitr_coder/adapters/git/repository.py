@@ -2,6 +2,8 @@
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 
 from equitr_coder.adapters.git import inspection, refs, trees
@@ -10,7 +12,9 @@ from equitr_coder.adapters.git.creation import create_repository, make_first_com
 from equitr_coder.adapters.git.files import FileOps
 from equitr_coder.adapters.git.identity import Identity, find_identity
 from equitr_coder.adapters.git.intent import Journal
+from equitr_coder.adapters.git.known_objects import KnownObjects
 from equitr_coder.adapters.git.landing import Landings
+from equitr_coder.adapters.git.meter import measured
 from equitr_coder.adapters.git.process import GitProcess
 from equitr_coder.adapters.git.reversal import take_back
 from equitr_coder.adapters.git.runner import Git
@@ -19,7 +23,7 @@ from equitr_coder.adapters.git.worktrees import Worktrees, is_made_by_us
 from equitr_coder.adapters.git.writable import check_writable
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId, RunId, TreeId
-from equitr_coder.ports import Landing, MergeForecast, RepoState
+from equitr_coder.ports import GitTime, Landing, MergeForecast, RepoState
 
 
 async def open_repository(root: Path, *, home: Path, store: Journal, shadow_ok: bool) -> "GitRepository":
@@ -54,6 +58,7 @@ class GitRepository:
         self._snapshots = Snapshots(self._home)
         self._worktrees = Worktrees(self._home)
         self._landings = Landings(home=self._home, journal=store, files=self._files)
+        self._known = KnownObjects()
         self._opened: Git | None = None
         self._last: tuple[Checkout, tuple[object, ...]] | None = None
         self._identity = Identity(is_known=False)
@@ -109,10 +114,13 @@ class GitRepository:
         return await refs.resolve(await self.open(), ref)
 
     async def tree_of(self, commit: CommitId) -> TreeId:
-        return await trees.tree_of(await self.open(), commit)
+        return await self._known.tree_of(await self.open(), commit)
 
     async def add_worktree(self, path: Path, commit: CommitId) -> None:
         await self._worktrees.add(await self._open_real(), path, commit)
+
+    async def move_worktree(self, old: Path, new: Path) -> bool:
+        return await self._worktrees.move(await self._open_real(), old, new)
 
     async def remove_worktree(self, path: Path) -> None:
         await self._worktrees.remove(await self._open_real(), path)
@@ -134,14 +142,22 @@ class GitRepository:
         return await self._snapshots.take(git, is_ours=True)
 
     async def commit_tree(
-        self, tree: TreeId, parents: Sequence[CommitId], message: str, *, author: str | None = None
+        self,
+        tree: TreeId,
+        parents: Sequence[CommitId],
+        message: str,
+        *,
+        author: str | None = None,
+        at: datetime | None = None,
     ) -> CommitId:
         git = await self.open()
         if not self._identity.is_known:
             self._identity = await find_identity(git)
-        return await trees.commit_tree(
-            git, tree, parents=parents, message=message, identity=self._identity, author=author
+        commit = await trees.commit_tree(
+            git, tree, parents=parents, message=message, identity=self._identity, author=author, at=at
         )
+        self._known.note_commit(commit, tree, parents)
+        return commit
 
     async def tree_with(self, base: TreeId, files: Mapping[str, bytes | None]) -> TreeId:
         return await trees.tree_with(await self.open(), base, files)
@@ -150,14 +166,13 @@ class GitRepository:
         return await trees.mixed(await self.open(), tree, other, paths=paths)
 
     async def forecast(self, ours: CommitId, theirs: CommitId) -> MergeForecast:
-        return await trees.forecast(await self.open(), ours, theirs)
+        return self._known.fast_forward(ours, theirs) or await trees.forecast(await self.open(), ours, theirs)
 
     async def move_ref(self, ref: str, new: CommitId, old: CommitId | None) -> bool:
         return await refs.move_ref(await self.open(), ref, new, old=old)
 
-    async def keep(self, ref: str, tree: TreeId) -> None:
-        """Let `ref` (a full name under `refs/equitr/`) name `tree`, whatever it named: git never throws that away."""
-        await refs.keep(await self.open(), ref, tree)
+    async def keep(self, ref: str, object_id: TreeId | CommitId) -> None:
+        await refs.keep(await self.open(), ref, object_id)
 
     async def delete_ref(self, ref: str) -> None:
         await refs.delete_ref(await self.open(), ref)
@@ -166,7 +181,7 @@ class GitRepository:
         return await refs.refs_below(await self.open(), prefix)
 
     async def changed(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, str]:
-        return await trees.changed(await self.open(), old, new)
+        return await self._known.changed(await self.open(), old, new)
 
     async def file_changes(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, tuple[str, int, int]]:
         """Path -> `created`, `modified` or `deleted`, lines added, lines removed; binary files count as (0, 0)."""
@@ -207,6 +222,9 @@ class GitRepository:
         if self._opened is None:
             return shadow_of(self._root, self._home).common_dir
         return self._opened.checkout.common_dir
+
+    def measured(self) -> AbstractContextManager[GitTime]:
+        return measured()
 
     async def _open_real(self) -> Git:
         """As `open`, and never the shadow."""

@@ -1,6 +1,7 @@
 """Reads and writes trees and commits without touching any checkout."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,12 +28,23 @@ async def tree_of(git: Git, commit: str) -> TreeId:
 
 
 async def commit_tree(
-    git: Git, tree: str, *, parents: Sequence[str], message: str, identity: Identity, author: str | None = None
+    git: Git,
+    tree: str,
+    *,
+    parents: Sequence[str],
+    message: str,
+    identity: Identity,
+    author: str | None = None,
+    at: datetime | None = None,
 ) -> CommitId:
     arguments = ["commit-tree", tree]
     for parent in parents:
         arguments += ["-p", parent]
-    said = await git.run(*arguments, stdin=message.encode() + b"\n", env=identity.environment(author))
+    env = identity.environment(author)
+    if at is not None:
+        date = at.astimezone().strftime("@%s %z")
+        env |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    said = await git.run(*arguments, stdin=message.encode() + b"\n", env=env)
     return CommitId(said.line)
 
 

@@ -5,11 +5,15 @@ configuration says.
 """
 
 import asyncio
+import os
+import re
 import shutil
+import stat
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 from equitr_coder.adapters.git.checkout import Checkout, find_linked, folder_key
+from equitr_coder.adapters.git.entries import SUBMODULE, index_entries
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
 from equitr_coder.adapters.git.files import remove_folder
@@ -17,6 +21,9 @@ from equitr_coder.adapters.git.runner import Git
 from equitr_coder.adapters.git.snapshots import replace_files
 from equitr_coder.domain.errors import UserError
 
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SUBMODULE_MODE = (0o160000).to_bytes(4, "big")
+"""As an index writes it. Found elsewhere in one it costs a look, no more."""
 _MARK = "equitrcoder"
 """File in git's folder for a worktree: we made it."""
 _LEFTOVERS = (
@@ -39,6 +46,29 @@ class Worktrees:
             # Its metadata was damaged (a killed git, an agent outside the sandbox): make it anew, once.
             await self.remove(git, path)
             await _fill(git.at(await self._register(git, path, commit)), commit)
+
+    async def move(self, git: Git, old: Path, new: Path) -> bool:
+        """Give the worktree of ours at `old` the place `new`, its files untouched; False when that cannot be.
+
+        Killed in between, what git knows and what stands on the disk disagree, and `add` makes either place good.
+        """
+        async with self._bookkeeping(git):
+            linked = find_linked(git.checkout.common_dir, old)
+            if linked is None or not is_made_by_us(linked) or not _stands(linked) or os.path.lexists(new):
+                return False
+            if lost := find_linked(git.checkout.common_dir, new):
+                if not is_made_by_us(lost):
+                    return False
+                _forget(lost)  # its folder went another way
+            new.parent.mkdir(parents=True, exist_ok=True)
+            there = new.parent.resolve() / new.name
+            _write_whole(linked.git_dir / "gitdir", f"{there / '.git'}\n")
+            linked.root.rename(there)
+        kept, place = (self._home / "git" / folder_key(path) for path in (old, new))
+        with suppress(OSError):  # the index of our own; without it the next snapshot reads every file
+            remove_folder(place)
+            kept.rename(place)
+        return True
 
     async def remove(self, git: Git, path: Path) -> None:
         """The folder, what git knows of it and what we keep of it. Commits stay. Nothing there is fine."""
@@ -89,8 +119,54 @@ def is_made_by_us(linked: Checkout) -> bool:
 
 
 async def _fill(git: Git, commit: str) -> None:
-    await git.run("update-ref", "--no-deref", "HEAD", commit)
+    if not _detach(git.checkout, commit):
+        await git.run("update-ref", "--no-deref", "HEAD", commit)
     await replace_files(git, commit, index=None, clean="-ffdxq")
+    await _empty_submodules(git)
+    await asyncio.to_thread(_level_folders, git.checkout.root)
+
+
+def _detach(checkout: Checkout, commit: str) -> bool:
+    """Let the HEAD of a worktree of ours name the commit. False where git must do it: it names a branch, or lies in
+    another format.
+    """
+    head = checkout.git_dir / "HEAD"
+    try:
+        if not _OBJECT_ID.fullmatch(before := head.read_text().rstrip("\n")):
+            return False
+    except (OSError, UnicodeDecodeError):
+        return False
+    if before != commit:
+        _write_whole(head, f"{commit}\n")
+    return True
+
+
+async def _empty_submodules(git: Git) -> None:
+    """What stands in the folder of a submodule belongs to nobody: git neither fills nor cleans it."""
+    if _SUBMODULE_MODE not in await asyncio.to_thread(git.checkout.index.read_bytes):
+        return
+    for path, entry in (await index_entries(git, git.checkout.index)).items():
+        folder = git.checkout.root / path
+        if entry.mode == SUBMODULE and folder.is_dir() and not folder.is_symlink() and any(folder.iterdir()):
+            await asyncio.to_thread(remove_folder, folder)
+            folder.mkdir()
+
+
+def _level_folders(root: Path) -> None:
+    """Folders as a new checkout has them: git keeps no modes of folders, so an earlier use could have left any."""
+    usual = stat.S_IMODE(root.parent.stat().st_mode)
+    pending = [root]
+    while pending:
+        here = pending.pop()
+        if stat.S_IMODE(here.lstat().st_mode) != usual:
+            here.chmod(usual)
+        pending += [Path(found.path) for found in os.scandir(here) if found.is_dir(follow_symlinks=False)]
+
+
+def _write_whole(path: Path, text: str) -> None:
+    beside = path.with_name(f"{path.name}.equitr")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 def _stands(linked: Checkout) -> bool:

@@ -90,7 +90,7 @@ class BubblewrapExecutor:
                     *limited_shell(command, self._limits, counts_processes=self._counts_processes),
                 ],
                 cwd=Path("/"),
-                env=self._sight.environment(real(place), clean=clean),
+                env={**self._sight.environment(real(place), clean=clean), **place.variables},
                 timeout=timeout,
                 on_output=on_output,
                 pass_fds=[*fds, announcement.fd],
@@ -105,7 +105,8 @@ class BubblewrapExecutor:
 
     async def interpreter(self, place: Place) -> str:
         await self._sight.look()
-        facts = (str(place.root), *self._facts(place))
+        # Version managers look for their pins in the folders above as well; siblings have those in common.
+        facts = (str(place.root.parent), *self._facts(place))
         if facts not in self._interpreters:
             answer = await self.run(PRINT_EXECUTABLE, place, timeout=_INTERPRETER_SECONDS, clean=True)
             found = answer.output.decode(errors="replace").strip() if answer.exit_code == 0 else ""

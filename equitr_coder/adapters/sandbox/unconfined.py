@@ -56,7 +56,7 @@ class UnconfinedExecutor:
             return await run_process(
                 limited_shell(command, self._limits, counts_processes=False),
                 cwd=place.root,
-                env=env,
+                env={**env, **place.variables},
                 timeout=timeout,
                 on_output=on_output,
             )

@@ -1,0 +1,157 @@
+"""What went to the supervisor in a run, and what came of it. A pure reading of the log."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from equitr_coder.domain import events as e
+from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.ids import AgentName, EpicId, RequestId, RunId, SessionId, TaskId
+from equitr_coder.domain.money import UNPRICED, ZERO
+from equitr_coder.domain.value import Value
+
+
+class Aftermath(StrEnum):
+    """What happened to the task after the answer, or after the question that was not asked."""
+
+    UNANSWERED = "unanswered"
+    """Nothing: no answer came."""
+    GOES_ON = "goes_on"
+    """The attempt is not over."""
+    HANDED_IN = "handed_in"
+    PASSED = "passed"
+    """Handed in, and the checks passed."""
+    UNCHECKED = "unchecked"
+    """Merged without a check."""
+    SENT_BACK = "sent_back"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class EscalationRow(Value):
+    run: RunId
+    epic: EpicId | None
+    at: datetime | None
+    task: TaskId | None
+    agent: AgentName
+    attempt: int
+    trigger: e.EscalationTrigger
+    automatic: bool
+    """Whether the host asked."""
+    question: str
+    files: tuple[str, ...]
+    answer: str | None
+    usd: Decimal
+    is_unpriced: bool = False
+    """Some of its calls have no known price: `usd` is less than the truth."""
+    is_skipped: bool = False
+    """It was not asked: the run's limit was reached."""
+    next: Aftermath
+    next_attempt: int
+    """The attempt that `next` is about."""
+    reason: StopReason | None = None
+    detail: str = ""
+    """Of `next`, in words."""
+
+
+@dataclass
+class _Draft:
+    asked: e.EscalationAsked | e.EscalationSkipped
+    attempt: int
+    answer: str | None = None
+    usd: Decimal = ZERO
+    is_unpriced: bool = False
+    next: Aftermath = Aftermath.UNANSWERED
+    next_attempt: int = 0
+    reason: StopReason | None = None
+    detail: str = ""
+    is_settled: bool = False
+    """What happened next is known for good."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether what happens to the task from now on is the aftermath."""
+        return not self.is_settled and self.next is not Aftermath.UNANSWERED
+
+
+def escalation_rows(events: Iterable[e.Event]) -> tuple[EscalationRow, ...]:
+    """In the order in which they were asked. Messages and tool results are not needed."""
+    epic: EpicId | None = None
+    attempts: dict[TaskId, int] = {}
+    proven: set[TaskId] = set()
+    drafts: dict[RequestId, _Draft] = {}
+    sessions: dict[SessionId, _Draft] = {}
+    for event in events:
+        match event:
+            case e.RunStarted():
+                epic = event.epic
+            case e.EscalationAsked() | e.EscalationSkipped():
+                draft = _Draft(event, attempts.get(event.task, 0) if event.task is not None else 0)
+                drafts[event.escalation] = draft
+                if isinstance(event, e.EscalationSkipped):
+                    draft.next = Aftermath.GOES_ON
+                else:
+                    sessions[event.session] = draft
+            case e.EscalationAnswered() if (found := drafts.get(event.escalation)) is not None:
+                found.answer, found.next = event.answer, Aftermath.GOES_ON
+            case e.ModelCallSettled() | e.ModelCallFailed() if (found := sessions.get(event.session)) is not None:
+                found.usd += event.usd
+                found.is_unpriced |= isinstance(event, e.ModelCallSettled) and event.price_source == UNPRICED
+            case e.ReceiptStored():
+                proven.add(event.task)
+            case e.TaskChanged():
+                for draft in drafts.values():
+                    if draft.asked.task == event.task and draft.follows:
+                        _follow(draft, event, attempts.get(event.task, 0), is_proven=event.task in proven)
+                attempts[event.task] = event.attempt or attempts.get(event.task, 0)
+            case _:
+                pass
+    return tuple(_row(draft, epic) for draft in drafts.values())
+
+
+def _follow(draft: _Draft, event: e.TaskChanged, attempt: int, *, is_proven: bool) -> None:
+    match event.state:
+        case TaskState.REVIEW:
+            draft.next = Aftermath.HANDED_IN
+        case TaskState.DONE:
+            draft.next, draft.is_settled = Aftermath.PASSED if is_proven else Aftermath.UNCHECKED, True
+        case TaskState.READY:
+            draft.next = Aftermath.SENT_BACK
+        case TaskState.FAILED:
+            draft.next, draft.is_settled = Aftermath.FAILED, True
+        case TaskState.CANCELLED | TaskState.BLOCKED:
+            draft.next, draft.is_settled = Aftermath.CANCELLED, True
+        case TaskState.WORKING | TaskState.WAITING:
+            # The next attempt: what became of this one is known.
+            draft.is_settled = draft.next is Aftermath.SENT_BACK
+            return
+    draft.next_attempt = event.attempt or attempt
+    draft.reason, draft.detail = event.reason, event.detail
+
+
+def _row(draft: _Draft, epic: EpicId | None) -> EscalationRow:
+    asked = draft.asked
+    was_asked = asked if isinstance(asked, e.EscalationAsked) else None
+    return EscalationRow(
+        run=asked.run,
+        epic=epic,
+        at=asked.at,
+        task=asked.task,
+        agent=asked.agent,
+        attempt=draft.attempt,
+        trigger=asked.trigger,
+        automatic=was_asked is None or was_asked.automatic,
+        question=was_asked.question if was_asked is not None else "",
+        files=was_asked.files if was_asked is not None else (),
+        answer=draft.answer,
+        usd=draft.usd,
+        is_unpriced=draft.is_unpriced,
+        is_skipped=was_asked is None,
+        next=draft.next,
+        next_attempt=draft.next_attempt or draft.attempt,
+        reason=draft.reason,
+        detail=draft.detail,
+    )
