@@ -521,7 +521,9 @@ class RepoState:
 
 @frozen
 class Clash:
-    """A path that does not merge, with the blobs of its sides; None where a side has no file there."""
+    """A path that does not merge, with the blobs of its sides; None where a side has no file there. Where a file and a
+    folder have one name it is the path that git gave the file, not one of `conflicts`.
+    """
 
     path: str
     base: str | None

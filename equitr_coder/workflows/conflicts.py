@@ -108,10 +108,11 @@ async def _side(repository: Repository, found: ConflictView, take: str) -> TreeI
             f"{conflict.id} is about a check that fails on the merged files, not about one side's lines",
             hint=f"edit the files in {found.worktree}, or give it back: equitrcoder conflict abort {conflict.id}",
         )
-    marked = (await repository.forecast(conflict.ours, conflict.theirs)).marked_tree
-    assert marked is not None, "what is in conflict does not merge"
+    forecast = await repository.forecast(conflict.ours, conflict.theirs)
+    assert forecast.marked_tree is not None, "what is in conflict does not merge"
     side: CommitId = conflict.ours if take == "ours" else conflict.theirs
-    return await repository.mixed(marked, side, paths=conflict.paths)
+    paths = {*forecast.conflicts, *(clash.path for clash in forecast.clashes)}
+    return await repository.mixed(forecast.marked_tree, side, paths=paths)
 
 
 def _waiting(view: RunView, number: RequestId) -> ConflictView:

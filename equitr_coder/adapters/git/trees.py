@@ -107,8 +107,14 @@ async def forecast(git: Git, ours: str, theirs: str) -> MergeForecast:
     if said.code == 0:
         return MergeForecast(tree=TreeId(tree))
     clashes = _clashes(records)
-    conflicts = tuple(clash.path for clash in clashes)
+    conflicts = tuple(dict.fromkeys(_as_named(clash.path, (ours, theirs)) for clash in clashes))
     return MergeForecast(tree=None, conflicts=conflicts, marked_tree=TreeId(tree), clashes=clashes)
+
+
+def _as_named(path: str, sides: Sequence[str]) -> str:
+    """Where a file and a folder have one name, git puts the file beside it, with `~` and the commit."""
+    found = next((f"~{side}" for side in sides if f"~{side}" in path), None)
+    return path.partition(found)[0] if found is not None else path
 
 
 def _clashes(records: Sequence[str]) -> tuple[Clash, ...]:
