@@ -1,10 +1,14 @@
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from equitr_coder.testing.script import Barrier, Rule, ScriptedReply, always, call, rule, says
 from tests.e2e.conftest import Ended, OpenStage, Stage
-from tests.e2e.scenes import builds, first_message, hands_in, plans, rewrites, task, word_of, worker, writes
+from tests.e2e.scenes import builds, first_message, gate, hands_in, held, plans, rewrites, task, word_of, worker, writes
 
 PLANNED = ("chat", "-M", "--plan", "always", "--yes")
 SAME_TIME = Barrier(name="same-time", parties=2)
@@ -80,6 +84,38 @@ def test_the_supervisor_merges_a_clash_and_the_reviewer_accepts(stage: OpenStage
     assert "<<<<<<<" not in user.git("log", "-p", "main")
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_run_killed_while_the_supervisor_merges_goes_on_where_it_was(stage: OpenStage, step: int) -> None:
+    replies = [
+        says("", call("read_file", path="list.txt")),
+        says("", call("write_file", path="list.txt", content=BOTH)),
+        says("", hands_in("kept both words")),
+    ]
+    dying = ScriptedReply(calls=replies[step].calls, barrier=held("dying"))
+    user = stage(
+        clash(
+            gate("dying"),
+            rule(*replies[:step], dying, model="strong", offers="hand_in", times=1),
+            rule(*replies, model="strong", offers="hand_in"),
+            reviews("approve"),
+        )
+    )
+    user.commit({"list.txt": LIST})
+    process = user.start(*PLANNED, "build words")
+    user.wait_for("strong", contains="does not merge with", count=step + 1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = [json.dumps(request.body) for request in user.server.requests]
+
+    ended = user.run("resume", "--yes", "--output", "stream-json")
+
+    assert ended.code == 0, ended.brief
+    assert user.read("list.txt") == BOTH
+    after = [json.dumps(request.body) for request in user.server.requests[len(before) :]]
+    assert len([body for body in after if body in before]) == 1, "only the unfinished call is made again"
+    assert [event["state"] for event in ended.of("conflict_changed")] == ["proposed"]
+
+
 def test_a_proposed_merge_that_is_turned_down_reopens_the_task(stage: OpenStage) -> None:
     mends = (
         says("", call("read_file", path="list.txt")),
@@ -116,6 +152,7 @@ def test_a_person_at_a_terminal_accepts_the_proposed_merge(stage: OpenStage) -> 
         code = terminal.wait(timeout=60)
 
     assert code == 0, terminal.screen
+    assert "a merge is proposed" in terminal.screen
     assert user.read("list.txt") == BOTH
 
 
