@@ -1,5 +1,6 @@
 """What becomes of work that does not fit: merged by structure where code can tell, else by the mode of the run."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from equitr_coder.domain.conflicts import Conflict, ConflictStage, ConflictState
@@ -236,7 +237,7 @@ async def merged_by_structure(repository: Repository, forecast: MergeForecast) -
             return None
         base = await repository.read_blob(clash.base) if clash.base is not None else None
         ours, theirs = await repository.read_blob(clash.ours), await repository.read_blob(clash.theirs)
-        merged = merge_structure(clash.path, base, ours, theirs)
+        merged = await asyncio.to_thread(merge_structure, clash.path, base, ours, theirs)
         if merged is None:
             return None
         files[clash.path] = merged

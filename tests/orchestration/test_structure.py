@@ -174,6 +174,10 @@ LEFT_ALONE = {
     "both changed the documentation": (BASE.replace("A shop", "One shop"), BASE.replace("A shop", "The shop")),
     "no Python": (BASE + "\ndef (:\n", BASE + "\n\ndef two():\n    pass\n"),
     "two on a line": (BASE + "\nx = 1; y = 2\n", BASE + "\n\ndef two():\n    pass\n"),
+    "one took away what the other uses": (
+        BASE.replace("import os\n", "import json\n").replace("os.name", "json"),
+        BASE + "\n\ndef two():\n    return os.sep\n",
+    ),
     "mixed line ends": (BASE.replace("\n", "\r\n") + "\r\n\r\ndef a(): pass\r\n", BASE + "\n\ndef two():\n    pass\n"),
     "moved": (
         BASE.replace("import os\n", "").replace("import Book\n", "import Book\nimport os\n"),

@@ -32,6 +32,21 @@ def merged_facts(base: Facts, ours: Facts, theirs: Facts) -> dict[Key, str] | No
     return merged
 
 
+def uses_what_is_gone(base: Sequence[ast.stmt], taken_from: Sequence[ast.stmt], changed: Sequence[ast.stmt]) -> bool:
+    """Whether what one side wrote anew uses a name that the other took away: an import, a function, a constant."""
+    gone = _bound(base) - _bound(taken_from)
+    if not gone:
+        return False
+    before = {ast.dump(node) for node in base}
+    fresh = [node for node in changed if ast.dump(node) not in before]
+    used = {inner.id for node in fresh for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    return bool(gone & used)
+
+
+def _bound(statements: Sequence[ast.stmt]) -> set[str]:
+    return {name for node in statements for name, _ in names_of(node)}
+
+
 def is_each_name_bound_once(statements: Sequence[ast.stmt]) -> bool:
     bound: dict[str, str] = {}
     for node in statements:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from equitr_coder.orchestration.structure.order import pick
 
 _IGNORES = frozenset({".gitignore", ".dockerignore", ".npmignore", ".prettierignore", ".eslintignore"})
+_MOST_LINES = 5_000
 _REQUIREMENT = re.compile(rb"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _BULLET = re.compile(rb"(?:[-*+] |\s+\S|\s*$)")
 
@@ -25,6 +26,8 @@ def merge_lines(path: str, base: bytes, ours: bytes, theirs: bytes) -> bytes | N
         return None
     ending = next((ending for _, ending in sides if ending is not None), b"\n")
     (old, _), (left, _), (right, _) = sides
+    if max(len(old), len(left), len(right)) > _MOST_LINES:
+        return None
     first, second = _insertions(old, left), _insertions(old, right)
     if first is None or second is None:
         return None

@@ -5,7 +5,12 @@ added. The result is accepted only when it says exactly what both sides say.
 import ast
 from collections import Counter
 
-from equitr_coder.orchestration.structure.facts import facts_of, is_each_name_bound_once, merged_facts
+from equitr_coder.orchestration.structure.facts import (
+    facts_of,
+    is_each_name_bound_once,
+    merged_facts,
+    uses_what_is_gone,
+)
 from equitr_coder.orchestration.structure.order import Order, merge_order, pick
 from equitr_coder.orchestration.structure.rows import merge_rows, rows_of
 from equitr_coder.orchestration.structure.source import (
@@ -142,6 +147,9 @@ def _says_both(text: bytes, base: Source, ours: Source, theirs: Source) -> bool:
     try:
         tree = parse(text.decode())
     except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    one, other, start = ours.tree.body, theirs.tree.body, base.tree.body
+    if uses_what_is_gone(start, one, other) or uses_what_is_gone(start, other, one):
         return False
     told = [facts_of(source.tree.body) for source in (base, ours, theirs)]
     if any(facts is None for facts in told):
