@@ -1,15 +1,17 @@
 """Many workers on the real command: 24 independent tasks, 4 model calls of 300 ms each, a trivial check, real git.
 
-`python bench/parallel.py [--workers 1,8] [--tasks 24]` plays the same script with each number of workers and prints what
-`equitrcoder metrics` says of each run, the speed against the first, and the memory of all processes at their peak. With
-`--single` the same work is also done by one agent in a chat (`-s`), for row "multi against single". Record figures, with
-the machine, its load and the date, in bench/README.md.
+`python bench/parallel.py [--workers 1,8] [--tasks 24]` plays the same script with each number of workers and prints
+what `equitrcoder metrics` says of each run, the speed against the first, and the memory of all processes at their peak.
+With `--single` the same work is also done by one agent in a chat, against 4 workers; with `--lease 5000` it measures
+what a worktree of so many files costs, new and out of the pool. Record figures, with the machine, its load and the
+date, in bench/README.md.
 """
 
 import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -248,14 +250,32 @@ def cells(ran: Ran, first: Ran) -> list[str]:
 
 
 HEAD = (
-    "workers", "wall, s", "speed", "utilization", "overhead", "of workers", "git/task, ms", "git/task", "merge/task, ms",
-    "queue/task, ms", "memory, MB",
+    "workers", "wall, s", "speed", "utilization", "overhead", "of workers", "git/task, ms", "git/task",
+    "merge/task, ms", "queue/task, ms", "memory, MB",
 )  # fmt: skip
 
 
 def show(rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         print("".join(f"{cell:>15}" for cell in row), flush=True)
+
+
+def leases(files: int, runs: int = 3) -> tuple[list[float], list[float]]:
+    """Seconds until the worktree of a task is ready: new ones, and ones that the run before has left."""
+    work = Work(tasks=1, latency=0.0, files=files)
+    made: list[float] = []
+    kept: list[float] = []
+    with serve_in_thread(work.script()) as server:
+        for _ in range(runs):
+            with tempfile.TemporaryDirectory() as folder:
+                user = User(Path(folder), server.url)
+                user.prepare(work, workers=1)
+                for seconds in (made, kept):
+                    ran = user.run("chat", "-M", "--plan", "always", "--yes", "write the words")
+                    seconds.append(ran.metrics["tasks"][0]["worktree"])
+                    user.git("reset", "-q", "--hard", "HEAD~3")  # the documents, the task, the ticks
+                    user.git("clean", "-fdq")
+    return made, kept
 
 
 def main() -> None:
@@ -265,11 +285,15 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=50, help="files of the repository")
     parser.add_argument("--latency", type=float, default=0.3, help="seconds of each model call")
     parser.add_argument("--single", action="store_true", help="also one agent in a chat against 4 workers")
+    parser.add_argument("--lease", type=int, metavar="FILES", help="worktrees of so many files instead")
     given = parser.parse_args()
     work = Work(tasks=given.tasks, latency=given.latency, files=given.files)
-    print(
-        f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    )
+    machine = f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    print(f"{machine}, load {os.getloadavg()[0]:.1f}")
+    if given.lease:
+        made, kept = (statistics.median(seconds) for seconds in leases(given.lease))
+        print(f"both worktrees of a task, {given.lease} files: new {made:.2f} s, out of the pool {kept:.2f} s")
+        return
     print(f"{work.tasks} tasks, 4 calls of {work.latency:g} s each, {work.files} files; goals: {GOALS}")
     show([HEAD])
     first: Ran | None = None
@@ -281,7 +305,7 @@ def main() -> None:
         alone, together = play_alone(work), play(work, 4)
         saved = 1 - together.metrics["wall"] / alone.metrics["wall"]
         walls = f"{alone.metrics['wall']:.2f} s and {together.metrics['wall']:.2f} s"
-        print(f"one agent and a planner with 4 workers, whole runs: {walls}; saved {100 * saved:.0f} % (goal: 30 %)")
+        print(f"one agent, and a planner with 4 workers, whole runs: {walls}; saved {100 * saved:.0f} % (goal: 30 %)")
 
 
 if __name__ == "__main__":

@@ -911,6 +911,7 @@ class AgentOrder:
     tier: Tier | None = None
     """Overrides the profile's."""
     footprint: tuple[str, ...] = ()
+    """What it may write, as entries of `domain.globs`; empty means that the task did not say."""
     is_closed: bool = False
     """Whether a write outside the footprint is refused without asking anybody."""
     approved_commands: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.budget.ledger import Ledger
+from equitr_coder.domain.claims import beyond, holder
 from equitr_coder.domain.epic import Plan
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.models import ModelSpec, Tier
@@ -209,10 +210,20 @@ class Spawner:
             can_write=order.can_write,
             footprint=order.footprint,
             is_closed=order.is_closed,
+            leaving=self._settings.orchestrator.footprint,
+            holder=lambda path: self._holder(order.task, path),
             approved_commands=frozenset(order.approved_commands),
             documents=order.protected,
             is_confined=self._executor.confinement.is_confined,
         )
+
+    def _holder(self, task: TaskId | None, path: str) -> str | None:
+        """In words, of a file that another task at work claims."""
+        view = self._hub.view
+        held_by = holder(view, path, besides=task)
+        if held_by is None or view.plan is None or (task is not None and path in beyond(view, task)):
+            return None
+        return f"{held_by} ({view.plan.task(held_by).title})"
 
     def _tools(
         self,

@@ -55,6 +55,8 @@ class Approval(Value):
     """Whether it would run inside the sandbox."""
     inside: bool = True
     """Whether it stays inside sandbox and footprint, where `--yes` may answer."""
+    paths: tuple[str, ...] = ()
+    """Files that it would write; a yes makes them part of what its task claims."""
 
 
 class ApprovalAnswer(Value):

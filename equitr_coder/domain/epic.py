@@ -169,12 +169,18 @@ def plan_problems(plan: Plan) -> list[str]:
         cycle = find_cycle(plan.tasks)
         if cycle:
             problems.append("cycle: " + " → ".join(cycle))
+        elif cycle := find_cycle(plan.tasks, plan.sync_points):
+            problems.append(f"cycle: {' → '.join(cycle)} (a task waits for the sync points that it consumes as well)")
     return problems
 
 
-def find_cycle(tasks: Iterable[Task]) -> tuple[TaskId, ...]:
-    """A path `A, B, ..., A` where each task needs the next, or nothing."""
+def find_cycle(tasks: Iterable[Task], points: Iterable[SyncPoint] = ()) -> tuple[TaskId, ...]:
+    """A path `A, B, ..., A` where each task needs the next, or consumes one of `points` that it produces."""
     graph = {task.id: list(task.needs) for task in tasks}
+    for point in points:
+        for consumer in point.consumers:
+            if consumer != point.producer:
+                graph[consumer].append(point.producer)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

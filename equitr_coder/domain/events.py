@@ -151,6 +151,8 @@ class TaskChanged(EventBase):
     """Whose model does the attempt, when it is not the worker's own."""
     profile: str | None = None
     """Worker profile of the attempt that begins; None for `worker` in logs of earlier versions."""
+    touched: tuple[str, ...] = ()
+    """Of a hand-in: the files it changes, and `path::Name` where tasks share a Python file by symbols."""
 
 
 class ModelCallReserved(AgentEvent):

@@ -18,20 +18,18 @@ a command of the gate that runs; reviews and answers of the supervisor are model
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from decimal import Decimal
 
-from equitr_coder.domain import events as e
-from equitr_coder.domain.epic import Plan, TaskState
-from equitr_coder.domain.ids import EpicId, RunId, SessionId, TaskId
+from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.events import Event
+from equitr_coder.domain.ids import EpicId, RunId, TaskId
 from equitr_coder.domain.models import Tier
 from equitr_coder.domain.money import ZERO
+from equitr_coder.domain.run_times import Interval, RunTimes
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.domain.time_spans import Spans, merged, overlaps
 from equitr_coder.domain.value import Value
-
-_ACTIVE = (TaskState.WORKING, TaskState.REVIEW)
 
 
 class TaskMetrics(Value):
@@ -99,196 +97,13 @@ class RunMetrics(Value):
     tasks: tuple[TaskMetrics, ...]
 
 
-def measure(events: Iterable[e.Event]) -> RunMetrics:
+def measure(events: Iterable[Event]) -> RunMetrics:
     """`events` are the whole log of one run, in order."""
-    log = _Log()
+    log = RunTimes()
     for event in events:
         log.add(event)
     log.close()
     return _metrics(log)
-
-
-@dataclass
-class _Times:
-    """Raw intervals of one task, or of what belongs to none."""
-
-    working: list[tuple[datetime, datetime]] = field(default_factory=list)
-    review: list[tuple[datetime, datetime]] = field(default_factory=list)
-    model: list[tuple[datetime, datetime]] = field(default_factory=list)
-    tool: list[tuple[datetime, datetime]] = field(default_factory=list)
-    gate: list[tuple[datetime, datetime]] = field(default_factory=list)
-    available: list[tuple[datetime, datetime]] = field(default_factory=list)
-    proven: list[tuple[datetime, datetime]] = field(default_factory=list)
-    """Checks as the receipt tells them: for logs that measured none."""
-    queue: float = 0.0
-    worktree: float = 0.0
-    git: float = 0.0
-    git_commands: int = 0
-    calls: int = 0
-    usd: Decimal = ZERO
-    escalations: int = 0
-    attempts: int = 0
-    state: TaskState = TaskState.WAITING
-
-
-class _Log:
-    """What the events say, before anything is computed from it."""
-
-    def __init__(self) -> None:
-        self.started: e.RunStarted | None = None
-        self.plan: Plan | None = None
-        self.workers = 1
-        self.state = RunState.INITIALIZING
-        self.live: list[tuple[datetime, datetime]] = []
-        self.strong: list[tuple[datetime, datetime]] = []
-        self.person: list[tuple[datetime, datetime]] = []
-        self.tiers: dict[Tier, TierMetrics] = {}
-        self.times: dict[TaskId | None, _Times] = {None: _Times()}
-        self._since: datetime | None = None
-        self._last: datetime | None = None
-        self._calls: dict[str, datetime] = {}
-        self._tools: dict[tuple[SessionId, str], datetime] = {}
-        self._delayed: dict[SessionId, datetime] = {}
-        self._asked: dict[str, datetime] = {}
-        self._active: dict[TaskId, tuple[TaskState, datetime]] = {}
-        self._available: dict[TaskId, datetime] = {}
-
-    def of(self, task: TaskId | None) -> _Times:
-        return self.times.setdefault(task, _Times())
-
-    def add(self, event: e.Event) -> None:
-        at = event.at
-        if at is None:
-            return
-        if isinstance(event, e.RunStarted | e.RunResumed):
-            self._stop(self._last or at)
-            self._since = at
-            self.state = RunState.RUNNING
-            self.workers = event.options.max_workers
-        match event:
-            case e.RunStarted():
-                self.started = event
-            case e.PlanSubmitted() | e.PlanApproved():
-                self.plan = event.plan
-                if isinstance(event, e.PlanApproved):
-                    self._open_ready(at)
-            case e.TaskChanged():
-                self._task(event, at)
-            case e.ModelCallDelayed() | e.ModelCallReserved() | e.ModelCallSettled() | e.ModelCallFailed():
-                self._model(event, at)
-            case e.ToolCalled():
-                self._tools[(event.session, event.call)] = at
-            case e.ToolReturned():
-                begun = self._tools.pop((event.session, event.call), at)
-                ended = min(at, begun + timedelta(milliseconds=event.duration_ms))
-                self.of(event.task).tool.append((begun, ended))
-            case e.QuestionAsked():
-                self._asked[event.question] = at
-            case e.ApprovalRequested():
-                self._asked[event.approval.id] = at
-            case e.QuestionAnswered():
-                self.person.append((self._asked.pop(event.question, at), at))
-            case e.ApprovalResolved():
-                self.person.append((self._asked.pop(event.approval, at), at))
-            case e.EscalationAsked():
-                self.of(event.task).escalations += 1
-            case e.ReceiptStored():
-                spent = timedelta(milliseconds=sum(check.duration_ms for check in event.receipt.checks))
-                self.of(event.task).proven.append((at - spent, at))
-            case e.AttemptMeasured():
-                self._measured(event)
-            case e.RunPaused() | e.RunFinished():
-                self._stop(at)
-                self.state = event.state if isinstance(event, e.RunFinished) else RunState.PAUSED
-            case _:
-                pass
-        self._last = at
-
-    def close(self) -> None:
-        """The log ends here; whoever was at work was so until the last event."""
-        if self._last is None:
-            return
-        end = self._last
-        for task, since in self._available.items():
-            self.of(task).available.append((since, end))
-        self._stop(end)
-
-    def _stop(self, at: datetime) -> None:
-        if self._since is not None:
-            self.live.append((self._since, at))
-        self._since = None
-        for task, (state, begun) in self._active.items():
-            self._end_active(task, state, begun, at)
-        self._active.clear()
-
-    def _task(self, event: e.TaskChanged, at: datetime) -> None:
-        times = self.of(event.task)
-        times.state, times.attempts = event.state, max(times.attempts, event.attempt)
-        if (before := self._active.pop(event.task, None)) is not None:
-            self._end_active(event.task, *before, at)
-        if event.state in _ACTIVE:
-            self._active[event.task] = (event.state, at)
-            self._available.setdefault(event.task, at)
-        elif event.state.is_final:
-            if (since := self._available.pop(event.task, None)) is not None:
-                times.available.append((since, at))
-        self._open_ready(at)
-
-    def _end_active(self, task: TaskId, state: TaskState, begun: datetime, at: datetime) -> None:
-        times = self.of(task)
-        (times.working if state is TaskState.WORKING else times.review).append((begun, at))
-
-    def _open_ready(self, at: datetime) -> None:
-        """From here on the tasks whose prerequisites are done could run."""
-        for task in self.plan.tasks if self.plan is not None else ():
-            is_open = not self.of(task.id).state.is_final and task.id not in self._available
-            if is_open and all(self.of(need).state is TaskState.DONE for need in task.needs):
-                self._available[task.id] = at
-
-    def _model(
-        self, event: e.ModelCallDelayed | e.ModelCallReserved | e.ModelCallSettled | e.ModelCallFailed, at: datetime
-    ) -> None:
-        if isinstance(event, e.ModelCallDelayed):
-            self._delayed.setdefault(event.session, at)
-            return
-        if isinstance(event, e.ModelCallReserved):
-            self._calls[event.call] = at
-            if (waited := self._delayed.pop(event.session, None)) is not None:
-                self.of(event.task).model.append((waited, at))
-            return
-        reserved, end = self._calls.pop(event.call, at), at
-        begun = reserved
-        if isinstance(event, e.ModelCallSettled) and event.latency_ms:
-            # What the host took to record the reservation is no time of the model.
-            begun = max(reserved, at - timedelta(milliseconds=event.latency_ms))
-        elif isinstance(event, e.ModelCallFailed) and event.retry_in:
-            end = at + timedelta(seconds=event.retry_in)
-        times = self.of(event.task)
-        times.model.append((begun, end))
-        times.calls += 1
-        times.usd += event.usd
-        if event.tier is Tier.STRONG:
-            self.strong.append((begun, end))
-        before = self.tiers.get(event.tier) or TierMetrics(tier=event.tier, calls=0, usd=ZERO, seconds=0.0)
-        self.tiers[event.tier] = TierMetrics(
-            tier=event.tier,
-            calls=before.calls + 1,
-            usd=before.usd + event.usd,
-            seconds=before.seconds + (at - begun).total_seconds(),
-        )
-
-    def _measured(self, event: e.AttemptMeasured) -> None:
-        times = self.of(event.task)
-        times.git += event.git_ms / 1000
-        times.git_commands += event.git_commands
-        for span in event.spans:
-            match span.kind:
-                case "check":
-                    times.gate.append((span.at, span.at + timedelta(milliseconds=span.ms)))
-                case "turn":
-                    times.queue += span.ms / 1000
-                case "worktree":
-                    times.worktree += span.ms / 1000
 
 
 @dataclass
@@ -311,12 +126,12 @@ class _Measured:
         return self.model | self.tool | self.gate
 
 
-def _metrics(log: _Log) -> RunMetrics:
+def _metrics(log: RunTimes) -> RunMetrics:
     assert log.started is not None, "a log begins with run_started"
     origin = log.started.at
     assert origin is not None
 
-    def spans(raw: Iterable[tuple[datetime, datetime]]) -> Spans:
+    def spans(raw: Iterable[Interval]) -> Spans:
         return merged([((begun - origin).total_seconds(), (ended - origin).total_seconds()) for begun, ended in raw])
 
     live = spans(log.live)
@@ -362,14 +177,14 @@ def _metrics(log: _Log) -> RunMetrics:
         escalations=sum(times.escalations for times in log.times.values()),
         usd=sum((times.usd for times in log.times.values()), ZERO),
         tiers=tuple(
-            tier.model_copy(update={"seconds": _seconds(tier.seconds)})
-            for tier in sorted(log.tiers.values(), key=lambda tier: tier.tier.value)
+            TierMetrics(tier=name, calls=tier.calls, usd=tier.usd, seconds=_seconds(tier.seconds))
+            for name, tier in sorted(log.tiers.items())
         ),
         tasks=_task_rows(log, tasks),
     )
 
 
-def _task_rows(log: _Log, measured: Mapping[TaskId, _Measured]) -> tuple[TaskMetrics, ...]:
+def _task_rows(log: RunTimes, measured: Mapping[TaskId, _Measured]) -> tuple[TaskMetrics, ...]:
     order = [task.id for task in log.plan.tasks] if log.plan is not None else []
     rows = []
     for task in [*order, *(task for task in measured if task not in order)]:

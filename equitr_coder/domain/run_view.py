@@ -42,6 +42,10 @@ class TaskView:
     """Escalations of this task, in order."""
     files: dict[str, str] = field(default_factory=dict)
     """Path -> created, modified or deleted."""
+    touched: tuple[str, ...] = ()
+    """What the last hand-in changes: files, and parts of shared ones as `path::Name`."""
+    waits: str = ""
+    """Why it has not been started, as the scheduler last said."""
     started: datetime | None = None
     ended: datetime | None = None
     history: list[tuple[int, StopReason | None, str]] = field(default_factory=list)
@@ -454,6 +458,10 @@ def _session(view: RunView, event: e.AgentEvent) -> SessionView:
 
 
 def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
+    is_waiting = event.state is TaskState.WAITING and event.reason is None
+    task.waits = event.detail if is_waiting else ""
+    if is_waiting and task.attempt:
+        return  # what became of its last attempt still stands
     if event.state is TaskState.WORKING and event.attempt > task.attempt and task.attempt:
         task.history.append((task.attempt, task.reason, task.detail))
     task.state, task.reason, task.detail = event.state, event.reason, event.detail
@@ -467,6 +475,7 @@ def _apply_task(task: TaskView, event: e.TaskChanged) -> None:
         task.tier = event.tier
     if event.profile is not None:
         task.profiles[event.attempt] = event.profile
+    task.touched = event.touched or task.touched
     if event.state is TaskState.WORKING and task.started is None:
         task.started = event.at
     if event.state.is_final:

@@ -70,9 +70,10 @@ def footprint_refusals(session: SessionView) -> tuple[str, ...]:
 
 
 def nudge(found: Circle) -> str:
+    calls = "\n".join(f"- {name} {_shown(arguments)}" for step in found.round for name, arguments in step.calls)
     return (
-        f"{NUDGE}{said(found)}, and no file changed. Doing it again will not help. Say what you expected and what you "
-        "got instead; then do something else, or hand in what you have and say what is open."
+        f"{NUDGE}{said(found)}, and the files are as they were:\n{calls}\nDoing it again will not help. Say what you "
+        "expected and what you got instead; then do something else, or end with what you have and say what is open."
     )
 
 
@@ -84,9 +85,9 @@ def circle_question(found: Circle) -> str:
     ]
     return "\n\n".join(
         [
-            f"The worker goes round in circles: {said(found)}, and no file changed. It was told so and goes on. Find "
-            "out what it is missing and tell it what to do instead. If the task cannot be done, say so and say what to "
-            "hand in.",
+            f"The worker goes round in circles: {said(found)}, and the files are as they were. It was told so and goes "
+            "on. Find out what it is missing and tell it what to do instead. If the task cannot be done, say so and "
+            "what to hand in.",
             *steps,
         ]
     )

@@ -145,6 +145,7 @@ class Dispatcher:
             why=decision.reason,
             confined=self._desk.confined or touches.command is None,
             inside=touches.command is not None and self._desk.confined,
+            paths=touches.writes,
         )
         with self._deadline.paused():
             answer = await self._approvals.ask(approval)
@@ -152,6 +153,13 @@ class Dispatcher:
             note = f" They said: {answer.note}" if answer.note else ""
             why = f": {decision.reason}" if decision.reason else ""
             raise ToolFailure(f"The user did not allow this{why}.{note} Do it another way, or say what you need.")
+        self._still_permit(name, touches)
+
+    def _still_permit(self, name: str, touches: Touches) -> None:
+        """While the person thought, another task may have begun that holds the file."""
+        decision = self._policy.decide(name, touches)
+        if decision.verdict is Verdict.DENY:
+            raise ToolFailure(f"Refused: {decision.reason}")
 
     async def _record(
         self, call: ToolCall, result: ToolResult, touches: Touches, *, announced: bool, duration_ms: int
@@ -200,7 +208,9 @@ class Dispatcher:
             if found.asks:
                 answer = await self._allow(call, command, found.asks)
                 if answer.allowed:
-                    allowed.update(found.asks)
+                    # Another task may hold one of them by now.
+                    refused.update(beyond(self._policy, call.name, found.asks, allowed=()).forbidden)
+                    allowed.update(found.asks.keys() - refused.keys())
                 else:
                     refused.update(found.asks)
                     said = _refusal(answer)
@@ -230,6 +240,7 @@ class Dispatcher:
             why=next(iter(reasons.values())),
             confined=True,
             inside=False,
+            paths=tuple(sorted(reasons)),
         )
         with self._deadline.paused():
             return await self._approvals.ask(approval)

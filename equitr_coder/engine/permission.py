@@ -4,14 +4,15 @@ Refusal wins, then asking: a rule that denies, the root and the planning documen
 of the user's that asks stands above approved commands and above what only reads.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from fnmatch import fnmatchcase
 from posixpath import normpath
+from typing import Literal
 
 from equitr_coder.domain.approvals import Decision, Touches, Verdict
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.globs import covers
 from equitr_coder.engine.command_line import leaves_root, parse, spellings
 from equitr_coder.engine.read_only import is_read_only, only_reads
 
@@ -30,6 +31,10 @@ class Rules:
     deny: tuple[str, ...] = ()
 
 
+def _nobody(_path: str) -> None:
+    return None
+
+
 @frozen
 class SessionPolicy:
     """Implements `ports.Policy` for one session."""
@@ -42,6 +47,10 @@ class SessionPolicy:
     """Paths, folders or globs; empty means not declared."""
     is_closed: bool = False
     """Whether a write outside the footprint is refused instead of asked about."""
+    leaving: Literal["ask", "refuse"] = "ask"
+    """What becomes of a write outside the footprint (`orchestrator.footprint`)."""
+    holder: Callable[[str], str | None] = _nobody
+    """The task at work beside this one whose file it is. What somebody holds is never asked for."""
     approved_commands: frozenset[str] = frozenset()
     """Checks of an approved plan; they run unasked as they stand, to the letter."""
     documents: tuple[str, ...] = ()
@@ -74,8 +83,15 @@ class SessionPolicy:
         if footprint and not any(covers(entry, clean) for entry in footprint):
             if self.is_closed:
                 return _deny(f"{path} is none of the files this is about ({', '.join(footprint)})")
-            return Decision(verdict=Verdict.ASK, reason=f"{path} {LEAVES_FOOTPRINT} ({', '.join(footprint)})")
+            return self._decide_leaving(path, clean, f"{path} {LEAVES_FOOTPRINT} ({', '.join(footprint)})")
         return Decision(verdict=Verdict.ALLOW, reason="inside the workspace and its footprint")
+
+    def _decide_leaving(self, path: str, clean: str, reason: str) -> Decision:
+        if holder := self.holder(clean):
+            return _deny(f"{reason}, and {holder} holds {path}: work without it, or say in the summary what it needs")
+        if self.leaving == "refuse":
+            return _deny(f"{reason}; the configuration refuses it (orchestrator.footprint)")
+        return Decision(verdict=Verdict.ASK, reason=reason)
 
     def _decide_command(self, command: str) -> Decision:
         forms = spellings(command)
@@ -113,34 +129,6 @@ class SessionPolicy:
         return any(named) and all(
             is_named or only_reads(part, self.roots) for part, is_named in zip(commands, named, strict=True)
         )
-
-
-def covers(entry: str, path: str) -> bool:
-    """Whether a footprint entry (a path, a folder, or a glob with `*`, `**`, `?`, `[...]`) covers `path`."""
-    clean = normpath(entry.strip())
-    if clean in (".", "**", "*") or path == clean or path.startswith(f"{clean}/"):
-        return True
-    return bool(re.fullmatch(_glob_expression(clean), path))
-
-
-def _glob_expression(glob: str) -> str:
-    parts: list[str] = []
-    for token in re.findall(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|.", glob):
-        match token:
-            case "**/":
-                parts.append("(?:.*/)?")
-            case "**":
-                parts.append(".*")
-            case "*":
-                parts.append("[^/]*")
-            case "?":
-                parts.append("[^/]")
-            case _ if len(token) > 1:
-                inside = token[1:-1].replace("\\", "\\\\")
-                parts.append(f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
-            case _:
-                parts.append(re.escape(token))
-    return "".join(parts)
 
 
 def _matching(rules: Sequence[str], forms: Sequence[str]) -> str | None:

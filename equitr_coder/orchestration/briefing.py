@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from equitr_coder.domain.artifacts import Artifact
 from equitr_coder.domain.epic import Plan, SyncPoint, Task
 from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.footprint import claim_of
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.globs import normal
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.receipts import CheckResult
 
@@ -45,6 +47,7 @@ _REASONS: Mapping[StopReason, str] = {
     StopReason.CHECK_UNPROVEN: "the check proved nothing about these files",
     StopReason.CONTRACT_BROKEN: "it broke a contract that others build on",
     StopReason.REVIEW_REJECTED: "the review rejected it",
+    StopReason.FOOTPRINT_LEFT: "it changed what is not its own",
     StopReason.MERGE_CONFLICT: "it clashed with what others have finished",
     StopReason.NO_HAND_IN: "it ended without hand_in",
     StopReason.NO_CHANGE: "no file was changed",
@@ -319,9 +322,7 @@ def _task_block(plan: Plan, task: Task) -> str:
         f"# Your task: {task.id} {task.title}",
         task.description,
         "Todos (tick each by its number):\n" + "\n".join(todos) if todos else "",
-        "Footprint (the only files you may change):\n" + "\n".join(f"- {path}" for path in task.files)
-        if task.files
-        else "",
+        "Footprint (the only files you may change):\n" + "\n".join(_footprint_rows(task)) if task.files else "",
     ]
     return "\n\n".join(part for part in parts if part.strip())
 
@@ -376,6 +377,17 @@ def _promises_block(sharing: Sharing) -> str:
 def _point(point: SyncPoint) -> str:
     words = f": {point.description.strip()}" if point.description.strip() else ""
     return f"{point.id} ({point.type.value}{words})"
+
+
+def _footprint_rows(task: Task) -> list[str]:
+    """Of a file that tasks share, only the parts that are this task's."""
+    parts = claim_of(task).symbols
+    return [
+        f"- {path} (only {', '.join(sorted(names))}, and imports)"
+        if (names := parts.get(normal(path)))
+        else f"- {path}"
+        for path in task.files
+    ]
 
 
 def _checks_block(checks: Sequence[str]) -> str:

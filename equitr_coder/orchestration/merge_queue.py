@@ -8,13 +8,13 @@ the letter there, and is asked for again when it is not.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from fnmatch import fnmatch
 from typing import Any, Literal, overload
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, MergeLanded, MergeQueued, MergeRejected, ReceiptStored, TaskChanged
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.globs import covers
 from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.orchestration.gate import Gate
@@ -238,7 +238,7 @@ class MergeQueue:
 
     def _overlaps(self, other: Task, paths: Sequence[str]) -> bool:
         touched = set(self._events.view.tasks[other.id].files)
-        return any(path in touched or any(fnmatch(path, glob) for glob in other.files) for path in paths)
+        return any(path in touched or any(covers(entry, path) for entry in other.files) for path in paths)
 
     @overload
     async def _candidate(self, hand_in: HandIn) -> _Candidate | SentBack: ...

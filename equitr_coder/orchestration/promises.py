@@ -17,7 +17,7 @@ from equitr_coder.domain.receipts import CheckResult
 from equitr_coder.orchestration.contracts.checking import compare
 from equitr_coder.orchestration.contracts.extraction import extracted
 from equitr_coder.orchestration.contracts.findings import Finding, unchecked
-from equitr_coder.orchestration.contracts.recognition import Tests, recognise
+from equitr_coder.orchestration.contracts.recognition import PromisedTests, recognise
 from equitr_coder.orchestration.contracts.sources import Sources, Tree
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.mailbox import Mailbox
@@ -115,7 +115,7 @@ class Promises:
         self, artifact: Artifact, hand_in: HandIn, old: CommitId, new: CommitId
     ) -> tuple[Finding, CheckResult | None]:
         contract = recognise(artifact.content)
-        if isinstance(contract, Tests):
+        if isinstance(contract, PromisedTests):
             return await self._run(artifact, contract, new)
         return await self._look(hand_in.task, old, new, lambda sources: compare(artifact.content, sources)), None
 
@@ -137,7 +137,7 @@ class Promises:
                 texts[path] = _text(await self._repository.show_file(new, path))
         return answer
 
-    async def _run(self, artifact: Artifact, tests: Tests, new: CommitId) -> tuple[Finding, CheckResult | None]:
+    async def _run(self, artifact: Artifact, tests: PromisedTests, new: CommitId) -> tuple[Finding, CheckResult | None]:
         """A test module is put into a checkout of the merged tree by the command itself, so that whoever verifies the
         receipt later runs the same.
         """
@@ -194,7 +194,7 @@ class Promises:
 
 
 def _said(event: ContractChecked) -> tuple[object, ...]:
-    return event.version, event.verdict, event.detail, event.commit
+    return event.version, event.verdict, event.detail
 
 
 def _sent_back(broken: Sequence[tuple[SyncPoint, Artifact, str]]) -> SentBack:
@@ -217,7 +217,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "S"
 
 
-def _command(ref: str, path: str, tests: Tests) -> str:
+def _command(ref: str, path: str, tests: PromisedTests) -> str:
     quoted, source = shlex.quote(path), shlex.quote(f"{ref}:{path}")
     folder = path.rpartition("/")[0]
     make = f"mkdir -p {shlex.quote(folder)} && " if folder else ""

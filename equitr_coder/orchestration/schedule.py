@@ -1,67 +1,165 @@
-"""What may start now, and what never will. Pure: states in, ids out."""
+"""What may start now, why the rest waits, and what never will. Pure: the state of a run in, ids and words out.
 
-from collections.abc import Mapping
-from functools import lru_cache
+A task may start when what it needs is there (`task_graph.unmet`), when nothing that is at work claims the same
+(`footprint.collision`), and when a worker is free. More urgent tasks go first, then those with the longer chain behind
+them, then the plan's own order. What a task claims that could start but for a collision is kept for it: no less urgent
+task takes it first, so urgent work is never overtaken by a row of others. Whoever is first in the order either starts
+or waits for something that is at work, so the schedule never stands still.
+"""
 
-from equitr_coder.domain.epic import Plan, TaskState
-from equitr_coder.domain.ids import TaskId
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import field
+from itertools import combinations
+
+from equitr_coder.domain.epic import Plan, SyncPoint, Task, TaskState
+from equitr_coder.domain.footprint import claim_of, collision
+from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.ids import AgentName, TaskId
+from equitr_coder.domain.task_graph import NO_FREE_WORKER, chain_lengths, collisions, promised, unmet, waiting_words
 
 _DEAD = frozenset({TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED})
 _OPEN = frozenset({TaskState.WAITING, TaskState.READY})
+_INTERRUPTED = frozenset({TaskState.WORKING, TaskState.REVIEW})
 
 
-def startable(plan: Plan, states: Mapping[TaskId, TaskState], *, slots: int) -> list[TaskId]:
-    """At most `slots` tasks whose prerequisites are done, the ones to start first in front.
+@frozen
+class Now:
+    """How far a run has got."""
 
-    Order: priority, then the longest chain of tasks that still waits behind it, then the plan's own order.
-    """
-    lengths = chain_lengths(plan)
-    ready = [
-        task
-        for task in plan.tasks
-        if states[task.id] in _OPEN and all(states[need] is TaskState.DONE for need in task.needs)
-    ]
-    position = {task.id: index for index, task in enumerate(plan.tasks)}
-    ready.sort(key=lambda task: (task.priority.rank, -lengths[task.id], position[task.id]))
-    return [task.id for task in ready[: max(0, slots)]]
+    states: Mapping[TaskId, TaskState]
+    running: Collection[TaskId] = ()
+    """Tasks that a worker has in hand, whatever their state says."""
+    parked: Collection[TaskId] = ()
+    """Tasks that nobody takes up in this run any more; they hold nothing."""
+    produced: Collection[str] = ()
+    """Sync points with at least one version."""
+    touched: Mapping[TaskId, Collection[str]] = field(default_factory=dict)
+    """Files outside its footprint that a task changed or was allowed to change."""
+
+    def is_held_back(self, task: TaskId) -> bool:
+        """Handed in, and nobody merges it: it waits for what it needs, or was interrupted."""
+        return self.states[task] is TaskState.REVIEW and task not in self.running and task not in self.parked
 
 
-def doomed(plan: Plan, states: Mapping[TaskId, TaskState]) -> dict[TaskId, TaskId]:
-    """Tasks that can never start, each with the unfinished prerequisite that dooms it."""
-    dead = {task_id for task_id, state in states.items() if state in _DEAD}
-    found: dict[TaskId, TaskId] = {}
-    changed = True
-    while changed:
-        changed = False
-        for task in plan.tasks:
-            if states[task.id] in _OPEN and task.id not in found:
-                cause = next((need for need in task.needs if need in dead or need in found), None)
+@frozen
+class Outlook:
+    start: tuple[TaskId, ...]
+    """The ones to start or to take up again, first in front."""
+    waiting: Mapping[TaskId, str]
+    """Why each other task that nobody has in hand waits, in one line."""
+
+
+class Schedule:
+    """Of one plan; what does not change while it runs is worked out once."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        agents: Mapping[TaskId, AgentName] | None = None,
+        sizes: Mapping[TaskId, int] | None = None,
+    ) -> None:
+        """Two tasks of the same agent never run at once. `sizes` say how long tasks take, where somebody knows."""
+        lengths = chain_lengths(plan, sizes)
+        position = {task.id: index for index, task in enumerate(plan.tasks)}
+        self._plan = plan
+        self._tasks = {task.id: task for task in plan.tasks}
+        self._order = sorted(plan.tasks, key=lambda task: (task.priority.rank, -lengths[task.id], position[task.id]))
+        self._points = {task.id: promised(plan, task) for task in plan.tasks}
+        self._clashes: dict[tuple[TaskId, TaskId], str] = {}
+        for (one, other), what in collisions(plan).items():
+            self._clashes[one, other] = self._clashes[other, one] = what
+        named = agents or {}
+        self._shared_agents: dict[tuple[TaskId, TaskId], AgentName] = {}
+        for one, other in combinations(named, 2):
+            if named[one] == named[other]:
+                self._shared_agents[one, other] = self._shared_agents[other, one] = named[one]
+
+    def look(self, now: Now, *, slots: int) -> Outlook:
+        """What to start with so many free workers."""
+        done = {task for task, state in now.states.items() if state is TaskState.DONE}
+        at_work = [task.id for task in self._order if task.id in now.running or now.is_held_back(task.id)]
+        start: list[TaskId] = []
+        waiting: dict[TaskId, str] = {}
+        kept: list[Task] = []
+        for task in self._idle(now):
+            if words := self._misses(task, done, now):
+                waiting[task.id] = words
+            elif words := self._held(task, at_work, now):
+                waiting[task.id] = words
+                kept.append(task)
+            elif words := self._kept(task, kept, now):
+                waiting[task.id] = words
+            elif len(start) >= slots:
+                waiting[task.id] = NO_FREE_WORKER
+            else:
+                start.append(task.id)
+                at_work.append(task.id)
+        return Outlook(tuple(start), waiting)
+
+    def doomed(self, now: Now) -> dict[TaskId, TaskId]:
+        """Tasks that nobody has in hand and that can never start, or never land, each with the task that dooms it."""
+        lost = {task for task, state in now.states.items() if state in _DEAD}
+        found: dict[TaskId, TaskId] = {}
+        changed = True
+        while changed:
+            changed = False
+            for task in self._plan.tasks:
+                if task.id in found or not (self._is_open(task, now) or now.is_held_back(task.id)):
+                    continue
+                cause = next((other for other in self._relies_on(task, now) if other in lost), None)
                 if cause is not None:
                     found[task.id] = cause
+                    lost.add(task.id)
                     changed = True
-    return found
+        return found
+
+    def _idle(self, now: Now) -> list[Task]:
+        """Tasks to take up again, then tasks to start, each in order."""
+        idle = [task for task in self._order if task.id not in now.running and task.id not in now.parked]
+        interrupted = [task for task in idle if now.states[task.id] in _INTERRUPTED]
+        return [*interrupted, *(task for task in idle if now.states[task.id] in _OPEN)]
+
+    def _is_open(self, task: Task, now: Now) -> bool:
+        return now.states[task.id] in _OPEN and task.id not in now.running and task.id not in now.parked
+
+    def _relies_on(self, task: Task, now: Now) -> list[TaskId]:
+        """What the task cannot do without: what it needs, and who still owes it a sync point."""
+        owing = (other for other, points in self._points[task.id].items() if _pending(points, now))
+        return [*task.needs, *owing]
+
+    def _misses(self, task: Task, done: Collection[TaskId], now: Now) -> str:
+        match now.states[task.id]:
+            case TaskState.WORKING:
+                return ""
+            case TaskState.REVIEW:
+                return waiting_words(self._plan, [(need, ()) for need in task.needs if need not in done])
+            case _:
+                missing = unmet(task, self._points[task.id], done=done, produced=now.produced)
+                return waiting_words(self._plan, missing)
+
+    def _held(self, task: Task, at_work: Sequence[TaskId], now: Now) -> str:
+        if now.states[task.id] is TaskState.REVIEW:
+            return ""  # its work is done, and it holds what it claims until it has landed
+        for other in at_work:
+            if agent := self._shared_agents.get((task.id, other)):
+                return f"{agent} is busy with {other}"
+            if what := self._clash(task.id, other, now):
+                return f"{other} holds {what}"
+        return ""
+
+    def _kept(self, task: Task, kept: Sequence[Task], now: Now) -> str:
+        for other in kept:
+            if other.priority.rank < task.priority.rank and (what := self._clash(task.id, other.id, now)):
+                return f"{what} is kept for {other.id}"
+        return ""
+
+    def _clash(self, one: TaskId, other: TaskId, now: Now) -> str:
+        mine, theirs = now.touched.get(one, ()), now.touched.get(other, ())
+        if not mine and not theirs:
+            return self._clashes.get((one, other), "")
+        return collision(claim_of(self._tasks[one], mine), claim_of(self._tasks[other], theirs))
 
 
-def waits_for(plan: Plan, states: Mapping[TaskId, TaskState], task_id: TaskId) -> tuple[TaskId, ...]:
-    """The prerequisites of a task that are not done yet."""
-    return tuple(need for need in plan.task(task_id).needs if states[need] is not TaskState.DONE)
-
-
-@lru_cache(maxsize=32)
-def chain_lengths(plan: Plan) -> Mapping[TaskId, int]:
-    """For each task the number of tasks on the longest chain that starts with it."""
-    followers: dict[TaskId, list[TaskId]] = {task.id: [] for task in plan.tasks}
-    for task in plan.tasks:
-        for need in task.needs:
-            followers[need].append(task.id)
-    lengths: dict[TaskId, int] = {}
-    stack = [task.id for task in plan.tasks]
-    while stack:
-        current = stack[-1]
-        missing = [follower for follower in followers[current] if follower not in lengths]
-        if missing and current not in lengths:
-            stack.extend(missing)
-            continue
-        stack.pop()
-        lengths[current] = 1 + max((lengths[follower] for follower in followers[current]), default=0)
-    return lengths
+def _pending(points: Iterable[SyncPoint], now: Now) -> bool:
+    return any(point.id not in now.produced for point in points)

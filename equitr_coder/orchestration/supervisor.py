@@ -4,19 +4,20 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from equitr_coder.domain.epic import Plan, Task, TaskState
+from equitr_coder.domain.claims import beyond
+from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
 from equitr_coder.domain.errors import BudgetRefused, EquitrError, ModelError, RunStopped, StopReason, UserError
 from equitr_coder.domain.events import BudgetReached, TaskChanged
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.money import ZERO
-from equitr_coder.orchestration import schedule
 from equitr_coder.orchestration.conflict_log import waiting_for_a_person
+from equitr_coder.orchestration.schedule import Now, Outlook, Schedule
 from equitr_coder.orchestration.worker import TaskWorker
 from equitr_coder.ports import EventSink
 
 _log = logging.getLogger(__name__)
 
-_UNFINISHED = frozenset({TaskState.WORKING, TaskState.REVIEW})
+_NOT_BEGUN = frozenset({TaskState.WAITING, TaskState.READY})
 _WAITS_FOR_A_PERSON = frozenset({StopReason.APPROVAL_NEEDED, StopReason.CONFLICT_OPEN})
 """Only that task must wait; the others go on."""
 _PRIVATE_ACCOUNTS = ("task ", "agent ")
@@ -26,6 +27,7 @@ _PRIVATE_ACCOUNTS = ("task ", "agent ")
 class Supervisor:
     def __init__(self, *, plan: Plan, worker: TaskWorker, events: EventSink, max_workers: int) -> None:
         self._plan = plan
+        self._schedule = Schedule(plan, agents=agent_names(plan))
         self._worker = worker
         self._events = events
         self._max_workers = max_workers
@@ -46,10 +48,15 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
-                await self._block_doomed()
-                for task in self._next():
-                    self._running.add(task.id)
-                    group.create_task(self._work(task), name=f"worker {task.id}")
+                try:
+                    await self._block_doomed()
+                    outlook = self._next()
+                    for task_id in outlook.start:
+                        self._running.add(task_id)
+                        group.create_task(self._work(self._plan.task(task_id)), name=f"worker {task_id}")
+                    await self._tell_waiting(outlook)
+                except UserError as stop:  # nothing can be recorded; the workers find out at their next step
+                    self._halt = self._halt or stop
                 if not self._running:
                     return self._halt or self._shortage()
                 await self._changed.wait()
@@ -58,21 +65,36 @@ class Supervisor:
         """Something came that a task may have waited for."""
         self._changed.set()
 
-    def _next(self) -> list[Task]:
-        """Interrupted tasks first, then ready ones."""
+    def _next(self) -> Outlook:
         self._release_settled()
-        slots = self._max_workers - len(self._running)
         if isinstance(self._halt, ModelError | UserError) or self._is_wall(self._halt):
-            return []
-        states = self._states()
-        interrupted = [
-            task_id
-            for task_id, state in states.items()
-            if state in _UNFINISHED and task_id not in self._running and task_id not in self._parked
-        ]
-        ready = schedule.startable(self._plan, states, slots=len(states))
-        chosen = [task_id for task_id in (*interrupted, *ready) if task_id not in self._running | self._parked]
-        return [self._plan.task(task_id) for task_id in chosen[: max(0, slots)]]
+            return Outlook((), {})
+        return self._schedule.look(self._now(), slots=self._max_workers - len(self._running))
+
+    def _now(self) -> Now:
+        view = self._events.view
+        return Now(
+            states=self._states(),
+            running=frozenset(self._running),
+            parked=frozenset(self._parked),
+            produced=frozenset(name for name, point in view.sync_points.items() if point.newest is not None),
+            touched={
+                task.id: paths
+                for task in self._plan.tasks
+                if not view.tasks[task.id].state.is_final and (paths := beyond(view, task.id))
+            },
+        )
+
+    async def _tell_waiting(self, outlook: Outlook) -> None:
+        """Only what has changed since it was last told, by whichever process."""
+        tasks = self._events.view.tasks
+        await self._events.record(
+            *(
+                TaskChanged(task=task_id, state=TaskState.WAITING, detail=why)
+                for task_id, why in outlook.waiting.items()
+                if tasks[task_id].state in _NOT_BEGUN and tasks[task_id].waits != why
+            )
+        )
 
     def _release_settled(self) -> None:
         """A person has settled a conflict while the others worked: its task goes on."""
@@ -136,7 +158,7 @@ class Supervisor:
         return RunStopped(StopReason.BUDGET_EXCEEDED, words, hint=emptiest.hint)
 
     async def _block_doomed(self) -> None:
-        doomed = schedule.doomed(self._plan, self._states())
+        doomed = self._schedule.doomed(self._now())
         await self._events.record(
             *(
                 TaskChanged(

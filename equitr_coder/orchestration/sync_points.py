@@ -1,4 +1,4 @@
-"""What tasks promise each other: publishing, reading, and telling those whom it concerns. All of it is in the event log."""
+"""What tasks promise each other: publishing, reading, and telling those whom it concerns. All of it is events."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -177,12 +177,12 @@ class SyncPoints:
         producer = self._events.view.tasks[point.producer]
         if producer.state in _LOST:
             return (
-                f"{point.id} will not come: {point.producer} ended as {producer.state.value}. Do what does not depend on "
-                "it, follow the planning documents for the rest, and say so in the summary."
+                f"{point.id} will not come: {point.producer} ended as {producer.state.value}. Do what does not depend "
+                "on it, follow the planning documents for the rest, and say so in the summary."
             )
         return (
-            f"{point.id} is pending: {point.producer} has not published it yet. Do what does not depend on it. A message "
-            "comes as soon as it is there; asking again before that is of no use."
+            f"{point.id} is pending: {point.producer} has not published it yet. Do what does not depend on it. A "
+            "message comes as soon as it is there; asking again before that is of no use."
         )
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from equitr_coder.domain.claims import claims_at_work
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import ModelError, RunStopped, StopReason
 from equitr_coder.domain.events import EscalationTrigger, TaskChanged
+from equitr_coder.domain.footprint import claim_of
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import Purpose, Tier, UserMessage
@@ -19,6 +21,7 @@ from equitr_coder.orchestration import briefing
 from equitr_coder.orchestration.advice import Advice, Quota
 from equitr_coder.orchestration.conflict_log import ended_with
 from equitr_coder.orchestration.conflicts import merged_by_structure
+from equitr_coder.orchestration.footprints import Footprints
 from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.markers import marked_paths
 from equitr_coder.orchestration.merge_queue import MergeQueue
@@ -71,6 +74,7 @@ class TaskWorker:
         worktrees: Worktrees,
         spawner: AgentSpawner,
         queue: MergeQueue,
+        footprints: Footprints,
         events: EventSink,
         clock: Clock,
         open_workspace: Callable[[Path], Workspace],
@@ -83,6 +87,7 @@ class TaskWorker:
         self._worktrees = worktrees
         self._spawner = spawner
         self._queue = queue
+        self._footprints = footprints
         self._events = events
         self._clock = clock
         self._open_workspace = open_workspace
@@ -91,7 +96,7 @@ class TaskWorker:
         self._sync_points = sync_points
 
     async def work(self, task: Task) -> None:
-        """Ends with the task done or failed.
+        """Ends with the task done or failed, or handed in where something that it needs has not landed yet.
 
         Raises:
             RunStopped: the whole run must stop or wait (budget, approval, interruption); the task stays as it is and
@@ -113,7 +118,8 @@ class TaskWorker:
                 await self._take_up(task, view, view.tree)
             refusal = await self._attempt(task, view)
             if refusal is None:
-                await self._worktrees.close(task.id)
+                if view.state is TaskState.DONE:
+                    await self._worktrees.close(task.id)
                 await self._events.record(watch.take(task.id, view.attempt))
                 return
             await self._events.record(watch.take(task.id, view.attempt))
@@ -141,7 +147,7 @@ class TaskWorker:
             # What the last attempt left is where this one starts, merged with what has landed since; where that
             # clashes the files hold conflict markers.
             left = await self._repository.commit_tree(
-                view.tree,
+                await self._footprints.within(task.id, _base(view), view.tree),
                 [_base(view)],
                 f"{task.id}: left by attempt {attempt - 1}",
                 at=self._last_call(task, attempt - 1),
@@ -194,6 +200,8 @@ class TaskWorker:
             if refusal is not None:
                 return refusal
         assert view.commit is not None
+        if not all(self._events.view.tasks[need].state is TaskState.DONE for need in task.needs):
+            return None  # it began with a sync point of a task that is still at work: it lands after that task
         return await self._queue.merge(
             HandIn(
                 task=task,
@@ -269,6 +277,7 @@ class TaskWorker:
                 previous=_notes(view),
                 guidance=guidance,
                 check_commands=checks,
+                others_holding=self._held_by_others(task),
                 request=self._terms.request,
                 documents_at=self._terms.documents_at,
                 sharing=self._sync_points.sharing(task.id),
@@ -279,7 +288,7 @@ class TaskWorker:
             has_supervisor=self._terms.has_supervisor and not is_stronger,
             tier=Tier.STRONG if is_stronger else None,
             max_iterations=self._terms.options.max_iterations,
-            footprint=task.files,
+            footprint=claim_of(task).files,
             approved_commands=checks,
             protected=self._terms.document_paths,
             tree=view.tree,
@@ -291,6 +300,10 @@ class TaskWorker:
         """What came of the tasks that it needs."""
         tasks = self._events.view.tasks
         return {need: tasks[need].detail for need in task.needs if tasks[need].state is TaskState.DONE}
+
+    def _held_by_others(self, task: Task) -> dict[TaskId, tuple[str, ...]]:
+        claims = claims_at_work(self._events.view, besides=task.id)
+        return {other: claim.shown for other, claim in claims.items()}
 
     async def _take_in(self, task: Task, view: TaskView, end: ToolEnd) -> SentBack | None:
         """Commit what stands in the worktree on a kept ref; the host commits, never the worker."""
@@ -319,6 +332,7 @@ class TaskWorker:
                 detail=end.summary,
                 tree=tree,
                 commit=commit,
+                touched=await self._footprints.touched(base, commit),
             )
         )
         return None

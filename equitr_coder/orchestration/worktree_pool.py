@@ -1,4 +1,4 @@
-"""Worktrees that wait for their next use, for all runs of a workspace: making one anew costs every file of the repository.
+"""Worktrees that wait for their next use, for all runs of a workspace: a new one costs every file of the repository.
 
 A worktree is taken out of the pool, and given back, by renaming its folder: two processes can never have the same one.
 Whoever takes one resets it; what an earlier use left is in it until then.

@@ -7,10 +7,8 @@ A service belongs to the task whose title, files and todos name all its words, t
 a reading aid: it may ask about something that is covered in other words.
 """
 
-from fnmatch import fnmatchcase
-from itertools import combinations
-
 from equitr_coder.domain.epic import Plan, Task
+from equitr_coder.domain.task_graph import unordered_collisions
 from equitr_coder.planning.coverage import (
     DOTTED,
     NUMBER,
@@ -143,30 +141,11 @@ def _sync_gaps(plan: Plan) -> list[str]:
 
 
 def _shared_files(plan: Plan) -> list[str]:
-    """Tasks that may run at the same time and say that they touch the same file."""
-    reach = prerequisites(plan)
-    gaps: list[str] = []
-    for one, other in combinations(plan.tasks, 2):
-        if one.id in reach[other.id] or other.id in reach[one.id]:
-            continue
-        shared = sorted(
-            mine
-            for mine in set(one.files)
-            if any(_overlap(mine, theirs) for theirs in other.files) and not _are_apart(mine, one, other)
-        )
-        if shared:
-            gaps.append(f"{one.id} and {other.id} may run at the same time, and both touch {', '.join(shared)}")
-    return gaps
-
-
-def _are_apart(path: str, one: Task, other: Task) -> bool:
-    """Whether both name what they touch of the file, and name nothing in common."""
-    mine, theirs = ({symbol for symbol in task.symbols if symbol.startswith(f"{path}::")} for task in (one, other))
-    return bool(mine and theirs) and not mine & theirs
-
-
-def _overlap(one: str, other: str) -> bool:
-    return one == other or fnmatchcase(one, other) or fnmatchcase(other, one)
+    """Tasks that could run at the same time, but for what both claim."""
+    return [
+        f"{one} and {other} run one after the other: both claim {what}"
+        for (one, other), what in unordered_collisions(plan).items()
+    ]
 
 
 # ---------------------------------------------------------------- checks and size

@@ -27,7 +27,7 @@ MARK = "Detected from the plan:"
 
 
 def with_detected(plan: Plan, types: Iterable[ArtifactType]) -> Plan:
-    """With the sync points it implies between tasks that share none yet; a plan that has them already stays as it is."""
+    """With the sync points it implies between tasks that share none yet; a plan that has them stays as it is."""
     found = detect(plan, types)
     return plan.model_copy(update={"sync_points": (*plan.sync_points, *found)}) if found else plan
 

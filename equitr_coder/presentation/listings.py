@@ -19,7 +19,9 @@ from equitr_coder.domain.run_view import RunView
 from equitr_coder.presentation.conflicts import alert_lines
 from equitr_coder.presentation.cost_forecast import epic_forecast_lines
 from equitr_coder.presentation.figures import dollars, limit, price, since
+from equitr_coder.presentation.footprint import footprint_lines, unsaid_lines
 from equitr_coder.presentation.states import (
+    needs_words,
     run_state,
     run_tone,
     state_word,
@@ -27,6 +29,7 @@ from equitr_coder.presentation.states import (
     task_glyph,
     task_tone,
     waits_for,
+    why_waiting,
 )
 from equitr_coder.presentation.tables import fits, table
 from equitr_coder.presentation.text import Line, Tone, cells, prose, shown_on_one_line
@@ -113,6 +116,11 @@ def epic_lines(view: RunView) -> list[Line]:
         waiting = waits_for(plan, view, task)
         if waiting:
             lines.append(Line(f"      depends on: {', '.join(prose(title) for title in waiting)}"))
+        why = why_waiting(plan, view, task)
+        if why and why != needs_words(plan, view, task):
+            lines.append(Line(f"      {prose(why)}"))
+        lines += footprint_lines(plan, task)
+    lines += unsaid_lines(plan)
     lines += alert_lines(view)
     if plan.sync_points:
         lines.append(Line("Sync points:"))

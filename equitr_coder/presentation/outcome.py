@@ -5,12 +5,14 @@ from typing import Any
 from equitr_coder.domain.artifacts import ContractVerdict
 from equitr_coder.domain.epic import SyncPoint, TaskState
 from equitr_coder.domain.run_view import RunView, SyncPointView, TaskView
+from equitr_coder.domain.task_graph import serial_advice
 from equitr_coder.presentation.conflicts import conflicts_data, overlaps_data
 from equitr_coder.presentation.cost import by_model, dearest
 from equitr_coder.presentation.cost_data import use_data
 from equitr_coder.presentation.cost_forecast import forecast_data, with_what_is_left
 from equitr_coder.presentation.figures import exact
-from equitr_coder.presentation.states import is_proven, waits_for
+from equitr_coder.presentation.footprint import footprint_data
+from equitr_coder.presentation.states import is_proven, waits_for, why_waiting
 from equitr_coder.presentation.summary import agent_of, next_step
 
 
@@ -61,11 +63,14 @@ def epic_status(view: RunView) -> dict[str, Any]:
                 "needs": list(plan.task(task.id).needs) if plan is not None else [],
                 **_assigned(task),
                 "waits_for": list(waits_for(plan, view, task)) if plan is not None else [],
+                "why": (why_waiting(plan, view, task) or None) if plan is not None else None,
+                "footprint": footprint_data(plan, task) if plan is not None else None,
             }
             for task in view.tasks.values()
         ],
         "conflicts": conflicts_data(view),
         "overlaps": overlaps_data(view),
+        "serial": (serial_advice(plan) or None) if plan is not None else None,
         "sync_points": [_sync_point(view, point) for point in points],
     }
 

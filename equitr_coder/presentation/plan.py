@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 from equitr_coder.domain.epic import Plan, Task, agent_names
+from equitr_coder.domain.footprint import claim_of
 from equitr_coder.domain.forecasts import Forecast
+from equitr_coder.domain.task_graph import serial_advice
 from equitr_coder.presentation.cost_forecast import forecast_lines
+from equitr_coder.presentation.footprint import unsaid_lines
 from equitr_coder.presentation.tables import table
 from equitr_coder.presentation.text import Line, Tone, plural, prose
 
@@ -30,6 +33,9 @@ def plan_lines(
         consumers = ", ".join(point.consumers) or "nobody"
         words = f": {prose(point.description)}" if point.description else ""
         lines.append(Line(f"  sync {point.id} ({point.type.value}) {point.producer} -> {consumers}{words}"))
+    lines += unsaid_lines(plan)
+    if advice := serial_advice(plan):
+        lines.append(Line(f"{advice[0].upper()}{advice[1:]}"))
     lines += [Line(f"! look at: {prose(gap)}", Tone.WARN) for gap in gaps]
     return lines + (forecast_lines(forecast) if forecast is not None else [])
 
@@ -40,7 +46,10 @@ def task_lines(plan: Plan, task: Task) -> list[Line]:
     lines = [Line(f"{task.id} {prose(task.title)} ({task.priority.value}, {task.type})", Tone.STRONG)]
     lines += [Line(f"  {text}") for text in prose(task.description).splitlines()]
     lines.append(Line(f"  needs  {_needs(task)}"))
-    lines.append(Line(f"  files  {', '.join(task.files) or 'not said'}"))
+    claim = claim_of(task)
+    lines.append(Line(f"  files  {', '.join(claim.shown) or 'not said'}"))
+    if claim.resources:
+        lines.append(Line(f"  alone  {', '.join(claim.resources.values())}"))
     lines.append(Line(f"  check  {prose(task.check or 'none')}"))
     lines += [Line(f"  {number:>3}. {prose(todo)}") for number, todo in zip(numbers, task.todos, strict=True)]
     return lines

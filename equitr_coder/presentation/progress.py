@@ -9,10 +9,11 @@ from equitr_coder.domain.models import AssistantMessage, Tier
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind
+from equitr_coder.domain.task_graph import NO_FREE_WORKER
 from equitr_coder.presentation.figures import dollars, duration, limit, tokens
 from equitr_coder.presentation.plan import plan_lines
 from equitr_coder.presentation.sharing import conflict_lines, sharing_lines
-from equitr_coder.presentation.states import is_proven, task_glyph, task_tone
+from equitr_coder.presentation.states import is_proven, needs_words, task_glyph, task_tone
 from equitr_coder.presentation.text import Line, Tone, first_line, plural, prose, shorten, visible
 
 _SHORT_ID = 10
@@ -153,7 +154,7 @@ def _task(event: e.TaskChanged, view: RunView) -> list[Line]:
     match event.state:
         case TaskState.WAITING | TaskState.READY:
             if event.reason is None:
-                return []
+                return _waiting(event, view, name)
             return [Line(f"~ {name}: sent back after attempt {task.attempt}{why}", Tone.WARN), *_evidence(event)]
         case TaskState.WORKING:
             again = f", attempt {task.attempt}" if task.attempt > 1 else ""
@@ -175,6 +176,14 @@ def _task(event: e.TaskChanged, view: RunView) -> list[Line]:
             return [Line(f"{glyph} {name}: {event.state.value}{why}", tone)]
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _waiting(event: e.TaskChanged, view: RunView, name: str) -> list[Line]:
+    """Not what the plan shows already: that a task needs others, or that all workers are busy."""
+    if view.plan is None or event.detail in ("", NO_FREE_WORKER):
+        return []
+    needed = needs_words(view.plan, view, view.tasks[event.task])
+    return [] if event.detail == needed else [Line(f". {name}: {prose(event.detail)}", Tone.DIM)]
 
 
 def _bullets(view: RunView, task: TaskView) -> list[Line]:

@@ -4,6 +4,7 @@ from equitr_coder.domain.artifacts import SyncState
 from equitr_coder.domain.epic import Plan, SyncPoint, TaskState
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunState
+from equitr_coder.domain.task_graph import waiting_words
 from equitr_coder.presentation.text import Tone
 
 _TASKS: dict[TaskState, tuple[str, Tone]] = {
@@ -65,6 +66,19 @@ def waits_for(plan: Plan, view: RunView, task: TaskView) -> tuple[str, ...]:
         for need in plan.task(task.id).needs
         if need not in view.tasks or view.tasks[need].state is not TaskState.DONE
     )
+
+
+def why_waiting(plan: Plan, view: RunView, task: TaskView) -> str:
+    """In one line why a task that nobody has in hand does not go on: as the scheduler said, or what it needs."""
+    if task.state.is_final or task.state is TaskState.WORKING:
+        return ""
+    return task.waits or needs_words(plan, view, task)
+
+
+def needs_words(plan: Plan, view: RunView, task: TaskView) -> str:
+    """`waits for T1 (Schema)`; empty when all that it needs is done."""
+    done = {other.id for other in view.tasks.values() if other.state is TaskState.DONE}
+    return waiting_words(plan, [(need, ()) for need in plan.task(task.id).needs if need not in done])
 
 
 def sync_state(point: SyncPoint, view: RunView) -> str:

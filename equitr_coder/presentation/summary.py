@@ -8,6 +8,7 @@ from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.presentation.cost import run_cost_lines
 from equitr_coder.presentation.figures import duration
+from equitr_coder.presentation.footprint import summary_footprint_lines
 from equitr_coder.presentation.states import is_proven, task_glyph, task_tone
 from equitr_coder.presentation.tally import Tally
 from equitr_coder.presentation.text import Line, Tone, plural, prose
@@ -110,7 +111,7 @@ def _tasks(view: RunView) -> list[Line]:
     for task in view.tasks.values():
         if task.state in (TaskState.FAILED, TaskState.BLOCKED):
             lines += _fate(view, task)
-    return lines
+    return lines + summary_footprint_lines(view)
 
 
 def _fate(view: RunView, task: TaskView) -> list[Line]:

@@ -15,6 +15,7 @@ from equitr_coder.engine.step_trees import release
 from equitr_coder.orchestration.advice import Quota
 from equitr_coder.orchestration.conflict_log import ConflictLog
 from equitr_coder.orchestration.conflicts import Conflicts
+from equitr_coder.orchestration.footprints import Footprints
 from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.mailbox import Mailbox
@@ -321,6 +322,7 @@ class EpicRun:
             sync_points=sync_points,
             ref_prefix=prefix,
         )
+        footprints = Footprints(plan=plan, repository=kit.repository, events=kit.events)
         queue = MergeQueue(
             plan=plan,
             branch=branch,
@@ -334,7 +336,7 @@ class EpicRun:
             gate_checks=kit.terms.gate_checks,
             ref_prefix=prefix,
             resolver=conflicts,
-            proofs=(promises,),
+            proofs=(footprints, promises),
             chronicle=promises,
         )
         await queue.recover()
@@ -357,6 +359,7 @@ class EpicRun:
             worktrees=worktrees,
             spawner=kit.spawner,
             queue=queue,
+            footprints=footprints,
             events=kit.events,
             clock=kit.clock,
             open_workspace=kit.open_workspace,

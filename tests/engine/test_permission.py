@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equitr_coder.domain.approvals import Touches, Verdict
+from equitr_coder.domain.globs import covers
 from equitr_coder.engine.command_line import parse, spellings
-from equitr_coder.engine.permission import Rules, SessionPolicy, covers
+from equitr_coder.engine.permission import Rules, SessionPolicy
 from equitr_coder.engine.read_only import is_read_only
 
 READS = [

@@ -179,8 +179,12 @@ def _assert_epic_is_whole(victim: Victim) -> None:
     assert victim.git("status", "--porcelain") == ""
     assert victim.git("rev-parse", "HEAD") == victim.git("rev-parse", f"equitr/{view.epic}")
     assert victim.git("symbolic-ref", "HEAD") == "refs/heads/main"
-    assert len(victim.git("worktree", "list").splitlines()) == 1
-    assert not [path for path in (victim.home / "worktrees").rglob("*") if path.is_file()], "worktrees are left behind"
+    mine, *waiting = victim.git("worktree", "list", "--porcelain").split("\n\n")
+    assert f"worktree {victim.repo}" in mine
+    assert len(waiting) <= 1, "more worktrees are left than the pool keeps"
+    assert all("/pool/" in one and "prunable" not in one for one in waiting), "worktrees are left behind"
+    left = [path for path in (victim.home / "worktrees").glob("*/*/*") if path.parent.name != "pool"]
+    assert not left, "worktrees are left behind"
     for task in view.tasks.values():
         assert task.receipt is not None
         assert victim.git("rev-parse", f"{task.commit}^{{tree}}") == task.receipt.tree

@@ -20,7 +20,7 @@ STORE_QUESTIONS = frozenset({"read", "runs", "get_blob", "open_journals", "lock_
 REPOSITORY_QUESTIONS = frozenset(
     {
         "inspect", "resolve", "tree_of", "refs", "changed", "diff", "file_changes", "show_file", "list_tree",
-        "status_text", "git_dir",
+        "status_text", "git_dir", "measured",
     }
 )  # fmt: skip
 EXECUTOR_QUESTIONS = frozenset({"confinement", "interpreter", "environment_hash", "leads_back"})

@@ -46,6 +46,7 @@ _SAMPLE = (
     Point("store.write_journal", "after", 2),
     Point("git.update-ref", "during", 6),
     Point("store.clear_journal", "before", 3),
+    Point("repository.move_worktree", "after", 1),
     Point("repository.remove_worktree", "after", 1),
     # landing on the branch that the user has checked out
     Point("store.write_journal", "after", 4),

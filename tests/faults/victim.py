@@ -110,7 +110,7 @@ class Victim:
                 "models": {"supervisor": "stub/strong", "worker": "stub/weak"},
                 "prices": _PRICES,
             },
-            "orchestrator": {"max_workers": 2},
+            "orchestrator": {"max_workers": 2, "worktree_pool": 1},
         } | dict(self.play.config)
         (self.home / "config.yaml").write_text(yaml.safe_dump(config))
         self.git("init", "-q", "-b", "main")

@@ -14,6 +14,7 @@ copies: [.env.test]
 setup: "npm ci --offline"
 setup_inputs:
   - package-lock.json
+ports: [PORT, db_port]
 """
 
 
@@ -30,6 +31,7 @@ def test_a_trusted_file_is_read(machine: "Machine") -> None:
         copies=(".env.test",),
         setup="npm ci --offline",
         setup_inputs=("package-lock.json",),
+        ports=("PORT", "db_port"),
     )
 
 
@@ -67,6 +69,20 @@ def test_keys_without_a_value_are_not_given(machine: "Machine") -> None:
         ),
         ("links: ['.']\n", ":1: links: expected paths inside the repository, such as node_modules; found the text '.'"),
         ("setup: [make]\n", ":1: setup: expected text; found a list"),
+        (
+            "ports:\n  - PORT\n  - DB PORT\n",
+            ":3: ports: expected names of variables of your own, such as PORT and DB_PORT; found the text 'DB PORT'",
+        ),
+        (
+            "ports: [PATH]\n",
+            ":1: ports: expected names of variables of your own, such as PORT and DB_PORT; found the text 'PATH'",
+        ),
+        (
+            "ports: [EQUITR_WORKTREE]\n",
+            ":1: ports: expected names of variables of your own, such as PORT and DB_PORT; "
+            "found the text 'EQUITR_WORKTREE'",
+        ),
+        ("ports: 8080\n", ":1: ports: expected a list of texts, such as [first, second]; found the number 8080"),
         ("setup: make\nlink: [x]\n", ":2: link: there is no such key"),
         ("just text\n", ":1: the file: expected a section: keys with values, indented under it; found the text"),
     ],

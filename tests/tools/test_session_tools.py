@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from equitr_coder.domain.approvals import Touches
+from equitr_coder.domain.artifacts import Artifact
 from equitr_coder.domain.epic import ArtifactType, Plan, Priority, SyncPoint, Task
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.events import EscalationTrigger
@@ -13,6 +14,8 @@ from equitr_coder.ports import Tool, ToolContext
 from equitr_coder.tools.ask_supervisor import AskSupervisor
 from equitr_coder.tools.ask_user import AskUser
 from equitr_coder.tools.hand_in import HandIn
+from equitr_coder.tools.publish_artifact import PublishArtifact
+from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.review import Review
 from equitr_coder.tools.submit_plan import SubmitPlan
 from equitr_coder.tools.tick_todo import TickTodo
@@ -49,6 +52,21 @@ class AnsweringUser:
         return "SQLite"
 
 
+class KeptArtifacts:
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str]] = []
+
+    async def publish(self, context: ToolContext, sync_point: str, content: str) -> str:
+        self.published.append((sync_point, content))
+        return f"Published {sync_point}."
+
+    async def read(self, context: ToolContext, sync_point: str) -> Artifact:
+        _, content = self.published[-1]
+        return Artifact(
+            sync_point=sync_point, type=ArtifactType.TYPES, version=2, content=content, digest="", producer=TaskId("T1")
+        )
+
+
 class RefusingDrafts:
     """Refuses as often as told, then accepts."""
 
@@ -64,6 +82,29 @@ class RefusingDrafts:
     async def submit(self, plan: Plan) -> str | None:
         self.plans.append(plan)
         return self.refusals.pop(0) if self.refusals else None
+
+
+async def test_an_artifact_is_published_as_it_is_and_a_json_object_as_its_text(session: Any) -> None:
+    artifacts = KeptArtifacts()
+    tool = PublishArtifact(artifacts)
+
+    told = await session.call(tool, {"sync_point": "S1", "content": " one \n"})
+    await session.call(tool, {"sync_point": "S1", "content": {"type": "object"}})
+
+    assert told.for_model == "Published S1."
+    assert artifacts.published == [("S1", " one \n"), ("S1", '{\n  "type": "object"\n}')]
+    assert tool.touches(tool.parse({"sync_point": "S1", "content": "x"})) == Touches()
+
+
+async def test_an_artifact_is_read_to_the_letter_and_whole_while_it_leaves_room_to_work(session: Any) -> None:
+    artifacts = KeptArtifacts()
+    artifacts.published = [("S1", "é" * 60_000)]
+    read = await session.call(ReadArtifact(artifacts), {"sync_point": "S1"})
+    artifacts.published = [("S1", "é" * 70_000)]
+    cut = await session.call(ReadArtifact(artifacts), {"sync_point": "S1"})
+
+    assert (read.for_model, read.is_whole, read.for_user) == ("é" * 60_000, True, "read S1, version 2")
+    assert (len(cut.for_model), cut.is_whole) == (70_000, False)
 
 
 async def test_a_todo_of_the_task_is_ticked_and_a_foreign_one_refused(session: Any) -> None:

@@ -54,7 +54,7 @@ class Worktrees:
         """
         async with self._bookkeeping(git):
             linked = find_linked(git.checkout.common_dir, old)
-            if linked is None or not is_made_by_us(linked) or not _stands(linked) or os.path.lexists(new):
+            if linked is None or not is_made_by_us(linked) or not _stands(linked) or _stands_in_the_way(new):
                 return False
             if lost := find_linked(git.checkout.common_dir, new):
                 if not is_made_by_us(lost):
@@ -171,6 +171,10 @@ def _write_whole(path: Path, text: str) -> None:
 
 def _stands(linked: Checkout) -> bool:
     return linked.root.is_dir() and not linked.root.is_symlink() and (linked.git_dir / "HEAD").is_file()
+
+
+def _stands_in_the_way(path: Path) -> bool:
+    return os.path.lexists(path)
 
 
 def _clear(path: Path) -> None:

@@ -1,10 +1,12 @@
 """Type annotations compared as text can be: spellings of one type are equal, a few well-known wider types are known.
 
-Types of the project are compared by name. Where a name says nothing (`Any`, a type variable), nothing is held against it.
+Types of the project are compared by name. Where one says nothing (`Any`, a type variable), nothing is held against it.
 """
 
 import ast
 from collections.abc import Mapping
+
+from equitr_coder.orchestration.contracts.parsing import parsed_expression
 
 _UNIONS = frozenset({"Union", "Optional"})
 _SPELLINGS = {
@@ -52,13 +54,6 @@ _TRANSPARENT = frozenset({"Annotated", "Final", "ClassVar", "Required", "NotRequ
 Aliases = Mapping[str, ast.expr]
 Parents = Mapping[str, frozenset[str]]
 """Class -> its bases by name, directly and through others, as far as the files tell."""
-
-
-def parse(text: str) -> ast.expr | None:
-    try:
-        return ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
-        return None
 
 
 def spelled(annotation: ast.expr | None, aliases: Aliases | None = None) -> str:
@@ -140,7 +135,7 @@ def split(text: str, mark: str) -> list[str]:
 def _members(node: ast.expr, aliases: Aliases, depth: int) -> set[str]:
     """The alternatives of a union, each in one spelling."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        inner = parse(node.value)
+        inner = parsed_expression(node.value)
         return _members(inner, aliases, depth) if inner is not None else {node.value}
     if isinstance(node, ast.Constant):
         return {"None" if node.value is None else "..." if node.value is Ellipsis else repr(node.value)}

@@ -5,7 +5,14 @@ from typing import assert_never
 from equitr_coder.orchestration.contracts.findings import Finding, unchecked
 from equitr_coder.orchestration.contracts.openapi_contract import compare_openapi
 from equitr_coder.orchestration.contracts.python_contract import compare_stub
-from equitr_coder.orchestration.contracts.recognition import JsonSchema, OpenApi, PythonStub, Tests, recognise
+from equitr_coder.orchestration.contracts.recognition import (
+    Contract,
+    JsonSchema,
+    OpenApi,
+    PromisedTests,
+    PythonStub,
+    recognise,
+)
 from equitr_coder.orchestration.contracts.schema_contract import compare_schema
 from equitr_coder.orchestration.contracts.sources import Sources
 
@@ -14,7 +21,13 @@ def compare(content: str, sources: Sources) -> Finding:
     """As far as the files have been read: while `sources.wanted` grows, the finding is not the last word. Test modules
     are run, not compared; here they are `unchecked`.
     """
-    contract = recognise(content)
+    try:
+        return _compare(recognise(content), sources)
+    except RecursionError:
+        return unchecked("it nests too deeply to be compared")
+
+
+def _compare(contract: Contract | None, sources: Sources) -> Finding:
     match contract:
         case None:
             return unchecked("words, which nobody but a reader can compare with the files")
@@ -24,7 +37,7 @@ def compare(content: str, sources: Sources) -> Finding:
             return compare_schema(contract, sources)
         case OpenApi():
             return compare_openapi(contract, sources)
-        case Tests():
+        case PromisedTests():
             return unchecked("tests are run")
         case _ as unreachable:
             assert_never(unreachable)
@@ -44,7 +57,7 @@ def described(content: str) -> str:
             return "Before the merge it is compared with the same schema in your files."
         case OpenApi():
             return "Before the merge it is compared with the OpenAPI document in your files, or with your routes."
-        case Tests():
+        case PromisedTests():
             return "Before the merge these tests are run against your files."
         case _ as unreachable:
             assert_never(unreachable)

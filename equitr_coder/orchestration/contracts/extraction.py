@@ -1,9 +1,11 @@
 """What the host publishes in a producer's place: what the landed files really offer, from signatures to first lines."""
 
 import ast
+import re
 from collections.abc import Mapping
 
 from equitr_coder.domain.epic import ArtifactType
+from equitr_coder.orchestration.contracts.parsing import parsed
 from equitr_coder.orchestration.contracts.recognition import is_openapi, is_schema, load
 from equitr_coder.orchestration.contracts.sources import Sources
 
@@ -11,6 +13,7 @@ _MOST = 60_000
 """Characters of what is published."""
 _FIRST_LINES = 20
 _FILES = 30
+_EMPTY_BODY = re.compile(r":\n[ \t]+\.\.\.$", re.MULTILINE)
 _DATA = (".json", ".yaml", ".yml")
 
 
@@ -73,12 +76,15 @@ def _documents(sources: Sources) -> dict[str, str]:
 
 def stub_of(code: str) -> str:
     """Public names with their signatures, bodies as `...`; empty when there are none, or when it is no Python."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = parsed(code)
+    if tree is None:
         return ""
     kept = [stub for node in tree.body if (stub := _kept(node, in_class=False)) is not None]
-    return ast.unparse(ast.fix_missing_locations(ast.Module(kept, []))) if kept else ""
+    try:
+        text = ast.unparse(ast.fix_missing_locations(ast.Module(kept, []))) if kept else ""
+    except RecursionError:
+        return ""
+    return _EMPTY_BODY.sub(": ...", text)
 
 
 def _kept(node: ast.stmt, *, in_class: bool) -> ast.stmt | None:

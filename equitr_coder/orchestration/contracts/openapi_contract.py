@@ -1,7 +1,7 @@
-"""An OpenAPI document against the document in the files or, where there is none, against the literal routes of the code.
+"""An OpenAPI document against the one in the files or, where there is none, against the literal routes of the code.
 
-Promised paths, methods, parameters, response codes and schema fields must be there. Names of path parameters are nobody's
-business but the server's.
+Promised paths, methods, parameters, response codes and schema fields must be there. Names of path parameters are the
+server's own business.
 """
 
 import re

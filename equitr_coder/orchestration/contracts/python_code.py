@@ -1,4 +1,4 @@
-"""A Python module as others see it: functions with their parameters, classes with methods and fields, names, imports."""
+"""A Python module as others see it: functions with parameters, classes with methods and fields, names, imports."""
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.orchestration.contracts.parsing import parsed
 
 Kind = Literal["positional_only", "positional", "variable", "keyword", "keywords"]
 Shape = Literal["plain", "dataclass", "pydantic", "typed_dict", "named_tuple", "enum"]
@@ -92,11 +93,8 @@ class Module:
 
 def read_module(code: str) -> Module | None:
     """None when it is no Python."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-    return _module(tree)
+    tree = parsed(code)
+    return _module(tree) if tree is not None else None
 
 
 def _module(tree: ast.Module) -> Module:
@@ -113,24 +111,29 @@ def _module(tree: ast.Module) -> Module:
                 classes[node.name] = _class(node)
             case ast.AnnAssign(target=ast.Name(id=name)):
                 names[name] = Field(name, node.annotation, node.value)
-                if ast.unparse(node.annotation).endswith("TypeAlias") and node.value is not None:
+                if _last(node.annotation) == "TypeAlias" and node.value is not None:
                     aliases[name] = node.value
             case ast.Assign():
-                for target in node.targets:
-                    for one in target.elts if isinstance(target, ast.Tuple) else [target]:
-                        if isinstance(one, ast.Name):
-                            names[one.id] = Field(one.id, None, node.value)
-                            if _is_type(node.value):
-                                aliases[one.id] = node.value
-            case ast.ImportFrom():
-                for item in node.names:
-                    imports[item.asname or item.name] = (node.module or "", item.name, node.level)
-            case ast.Import():
-                for item in node.names:
-                    imports[item.asname or item.name.partition(".")[0]] = (item.name, "", 0)
+                found = [Field(name, None, node.value) for name in _targets(node)]
+                names.update({one.name: one for one in found})
+                if _is_type(node.value):
+                    aliases.update(dict.fromkeys(_targets(node), node.value))
+            case ast.ImportFrom() | ast.Import():
+                imports.update(_imported(node))
             case _:
                 pass
     return Module({name: joined(group) for name, group in functions.items()}, classes, names, imports, aliases)
+
+
+def _targets(node: ast.Assign) -> list[str]:
+    flat = [one for target in node.targets for one in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    return [one.id for one in flat if isinstance(one, ast.Name)]
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, tuple[str, str, int]]:
+    if isinstance(node, ast.Import):
+        return {item.asname or item.name.partition(".")[0]: (item.name, "", 0) for item in node.names}
+    return {item.asname or item.name: (node.module or "", item.name, node.level) for item in node.names}
 
 
 def joined(group: Sequence[Function]) -> Function:

@@ -171,7 +171,7 @@ def _is_awaited(function: Function, names: _Names) -> bool:
 
 
 def _is_stream(function: Function, names: _Names, *, is_stub: bool) -> bool:
-    """Whether a call gives an asynchronous iterator at once. A stub has no `yield`, so its `async` says nothing here."""
+    """Whether a call gives an asynchronous iterator at once. A stub has no `yield`: its `async` says nothing here."""
     if function.is_async and function.yields:
         return True
     return names.spelled(function.returns).startswith(_STREAMS) and (is_stub or not function.is_async)
@@ -193,57 +193,76 @@ def _returned(function: Function, names: _Names) -> str:
     return text
 
 
+@frozen
+class _Taken:
+    """The real parameters, as a call meets them."""
+
+    named: Mapping[str, Parameter]
+    positional: tuple[Parameter, ...]
+    kinds: frozenset[str]
+
+    @classmethod
+    def of(cls, function: Function) -> "_Taken":
+        return cls(
+            {parameter.name: parameter for parameter in function.parameters},
+            tuple(p for p in function.parameters if p.kind in ("positional_only", "positional")),
+            frozenset(parameter.kind for parameter in function.parameters),
+        )
+
+
 def _calls(
     label: str, promised: Function, real: Function | None, names: _Names, *, with_types: bool = True
 ) -> Iterator[str]:
     """What stands in the way of a call that the promised parameters allow."""
     if real is None:
         return
-    have = {parameter.name: parameter for parameter in real.parameters}
-    positional = [p for p in real.parameters if p.kind in ("positional_only", "positional")]
-    kinds = {parameter.kind for parameter in real.parameters}
-    used: set[str] = set()
-    index = 0
+    taken, used, place = _Taken.of(real), set[str](), 0
     for want in promised.parameters:
-        match: Parameter | None = None
-        if want.kind in ("positional", "positional_only"):
-            place, index = index, index + 1
-            if place >= len(positional):
-                if want.name in have and have[want.name].kind == "keyword":
-                    yield f"{label} takes {want.name} only by keyword, the contract also by position"
-                    match = have[want.name]
-                elif "variable" not in kinds:
-                    yield f"{label} has no parameter {want.name}"
-                    continue
-                elif want.kind == "positional" and "keywords" not in kinds:
-                    yield f"{label} does not take {want.name} by keyword"
-                    continue
-            else:
-                match = positional[place]
-                if want.kind == "positional" and match.name != want.name:
-                    yield _misplaced(label, want, match, place, have)
-                    used.add(match.name)
-                    continue
-                if want.kind == "positional" and match.kind == "positional_only":
-                    yield f"{label} takes {want.name} only by position, the contract also by keyword"
-        elif want.kind == "keyword":
-            match = have.get(want.name)
-            if match is None or match.kind in ("positional_only", "variable", "keywords"):
-                if "keywords" not in kinds:
-                    yield f"{label} has no parameter {want.name}"
-                continue
+        if want.kind in ("variable", "keywords"):
+            if want.kind not in taken.kinds:
+                yield f"{label} does not take {'*' if want.kind == 'variable' else '**'}{want.name}"
+            continue
+        if want.kind == "keyword":
+            match, problem = _by_keyword(label, want, taken)
         else:
-            star = "*" if want.kind == "variable" else "**"
-            if want.kind not in kinds:
-                yield f"{label} does not take {star}{want.name}"
-            continue
-        if match is None:
-            continue
-        used.add(match.name)
-        yield from _parameter(label, want, match, names, with_types=with_types)
+            match, problem = _by_position(label, want, place, taken)
+            place += 1
+        if problem:
+            yield problem
+        if match is not None:
+            used.add(match.name)
+            if match.name == want.name or want.kind == "positional_only":
+                yield from _parameter(label, want, match, names, with_types=with_types)
     for parameter in real.parameters:
         if parameter.name not in used and not parameter.is_optional:
             yield f"{label} needs {parameter.name}, which the contract does not give"
+
+
+def _by_keyword(label: str, want: Parameter, taken: _Taken) -> tuple[Parameter | None, str]:
+    match = taken.named.get(want.name)
+    if match is not None and match.kind in ("positional", "keyword"):
+        return match, ""
+    return None, "" if "keywords" in taken.kinds else f"{label} has no parameter {want.name}"
+
+
+def _by_position(label: str, want: Parameter, place: int, taken: _Taken) -> tuple[Parameter | None, str]:
+    """The real parameter at that place, and what is wrong with it; one that may be named must be named the same."""
+    may_be_named = want.kind == "positional"
+    if place < len(taken.positional):
+        match = taken.positional[place]
+        if may_be_named and match.name != want.name:
+            return match, _misplaced(label, want, match, place, taken.named)
+        if may_be_named and match.kind == "positional_only":
+            return match, f"{label} takes {want.name} only by position, the contract also by keyword"
+        return match, ""
+    same = taken.named.get(want.name)
+    if same is not None and same.kind == "keyword":
+        return same, f"{label} takes {want.name} only by keyword, the contract also by position"
+    if "variable" not in taken.kinds:
+        return None, f"{label} has no parameter {want.name}"
+    if may_be_named and "keywords" not in taken.kinds:
+        return None, f"{label} does not take {want.name} by keyword"
+    return None, ""
 
 
 def _misplaced(label: str, want: Parameter, match: Parameter, place: int, have: Mapping[str, Parameter]) -> str:
@@ -360,9 +379,9 @@ def _field(label: str, promised: Field, owner: Class, members: Members, names: _
             yield f"{label}.{name} is {have}, the contract says {said}"
     else:
         yield from _types(f"{label}.{name}", promised.annotation, real.annotation, names)
-        if owner.shape == members.shape == "typed_dict" and not _is_left_out(promised, owner):
-            if _marks(real, "NotRequired"):
-                yield f"{label} may lack {name}, the contract always has it"
+        always = owner.shape == members.shape == "typed_dict" and not _is_left_out(promised, owner)
+        if always and _marks(real, "NotRequired"):
+            yield f"{label} may lack {name}, the contract always has it"
 
 
 def _value(field: Field) -> str | None:

@@ -89,8 +89,8 @@ class PythonTree:
             yield from self._either("/".join(parts), exact=False)
 
     def _either(self, stem: str, *, exact: bool) -> Iterator[str]:
-        for name in (f"{stem}.py", f"{stem}/__init__.py", f"{stem}.pyi"):
-            name = name.lstrip("/")
+        for ending in (".py", "/__init__.py", ".pyi"):
+            name = f"{stem}{ending}".lstrip("/")
             if exact:
                 if name in self._sources.paths:
                     yield name

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.orchestration.contracts.parsing import parsed
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+.-]*)[^\n]*\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^\s*(?:#|//)\s*(?:file:\s*|path:\s*)?`?([\w@./-]+\.\w+)`?\s*:?\s*$", re.IGNORECASE)
 _HEADING = re.compile(r"^(?:#+\s*|\*\*)?`?([\w@./-]+\.(?:pyi?|json|ya?ml))`?(?:\*\*)?\s*:?\s*$")
 _BARE_DEF = re.compile(r"^(\s*(?:async\s+)?def\s[^\n]*\)(?:\s*->\s*[^:\n#]+(?:\[[^\n]*\])?)?)\s*(#[^\n]*)?$")
+_LARGEST_YAML = 300_000
+"""Characters; reading more would hold up everybody else (lock files are YAML too)."""
 _SCHEMA_WORDS = frozenset({"properties", "$ref", "enum", "items", "oneOf", "anyOf", "allOf", "const", "required"})
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 
@@ -23,7 +26,7 @@ class PythonStub:
 
 
 @frozen
-class Tests:
+class PromisedTests:
     file: str
     """Where it belongs; empty when it does not say."""
     code: str
@@ -42,7 +45,7 @@ class OpenApi:
     document: Mapping[str, Any]
 
 
-Contract = PythonStub | Tests | JsonSchema | OpenApi
+Contract = PythonStub | PromisedTests | JsonSchema | OpenApi
 
 
 def recognise(content: str) -> Contract | None:
@@ -62,7 +65,7 @@ def recognise(content: str) -> Contract | None:
     for file, code in sections:
         tests = _test_style(code)
         if tests is not None:
-            return Tests(file if file.endswith(".py") else "", code, tests == "unittest")
+            return PromisedTests(file if file.endswith(".py") else "", code, tests == "unittest")
     return PythonStub(sections)
 
 
@@ -81,7 +84,9 @@ def load(text: str) -> Any:
             return json.loads(stripped)
         except ValueError:
             pass
-    if not re.search(r"^\s*[\"']?(?:openapi|swagger|\$schema|\$id|type|title|properties|paths)[\"']?\s*:", text, re.M):
+    if len(text) > _LARGEST_YAML or not re.search(
+        r"^\s*[\"']?(?:openapi|swagger|\$schema|\$id|type|title|properties|paths)[\"']?\s*:", text, re.M
+    ):
         return None
     import yaml
 
@@ -135,9 +140,8 @@ def _as_python(text: str, *, is_named: bool) -> str | None:
     if is_named:
         wanted = (*wanted, ast.AnnAssign, ast.Assign)
     for code in (text, _with_bodies(text)):
-        try:
-            tree = ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError):
+        tree = parsed(code)
+        if tree is None:
             continue
         return code if any(isinstance(node, wanted) for node in tree.body) else None
     return None
@@ -170,7 +174,9 @@ def _indent(line: str) -> int:
 
 
 def _test_style(code: str) -> str | None:
-    tree = ast.parse(code)
+    tree = parsed(code)
+    if tree is None:
+        return None
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             return "pytest"

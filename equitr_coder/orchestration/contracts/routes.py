@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.orchestration.contracts.parsing import parsed
 
 _VERBS = frozenset({"get", "post", "put", "delete", "patch", "options", "head", "trace"})
 _PLACE = re.compile(r"\{[^{}]*\}|<[^<>]*>")
@@ -25,9 +26,8 @@ class Route:
 
 
 def read_routes(code: str) -> list[Route]:
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = parsed(code)
+    if tree is None:
         return []
     prefixes = _prefixes(tree)
     found: list[Route] = []

@@ -1,5 +1,5 @@
-"""A JSON Schema against the schema in the files: the same `$id`, the named file, or the same title. Where there is none, a
-Python class of that title is compared as far as its annotations tell.
+"""A JSON Schema against the schema in the files: the named file, the same `$id`, or the same title. Where none
+is, a Python class of that title is compared as far as its annotations tell.
 """
 
 import ast

@@ -1,8 +1,9 @@
 """JSON Schemas compared: what was promised against what is there.
 
-A sync point does not say who writes such documents and who reads them, so by default both must go on as promised (`both`):
-a writer that follows the contract is understood, and a reader meets nothing that the contract did not name. In an OpenAPI
-document the direction is known: a request is only written by consumers (`written`), a response only read (`read`).
+A sync point does not say who writes such documents and who reads them, so by default both must go on as promised
+(`both`): a writer that follows the contract is understood, and a reader meets nothing that the contract did not name.
+In an OpenAPI document the direction is known: a request is only written by consumers (`written`), a response only read
+(`read`).
 
 - required by the contract: still required (readers); newly required: refused (writers)
 - types and enumerations: nothing less (writers), nothing more (readers)
@@ -18,11 +19,16 @@ from equitr_coder.domain.frozen import frozen
 Direction = Literal["both", "written", "read"]
 
 _DEEP = 40
+"""References followed one after another."""
 _LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _EXACT = ("pattern", "multipleOf", "uniqueItems")
 _KINDS = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 _ANY = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+
+
+Seen = set[tuple[str | int, str | int, Direction]]
+"""Pairs of places that have been compared."""
 
 
 @frozen
@@ -38,12 +44,16 @@ class Side:
 
 def compare_schemas(promised: Side, real: Side, *, where: str = "", direction: Direction = "both") -> Iterator[str]:
     """Differences in words. What cannot be resolved (a remote reference) is passed over."""
-    yield from _compare(promised, real, where, direction, 0)
+    yield from _compare(promised, real, where, direction, set())
 
 
-def _compare(promised: Side, real: Side, where: str, direction: Direction, depth: int) -> Iterator[str]:
+def _compare(promised: Side, real: Side, where: str, direction: Direction, seen: Seen) -> Iterator[str]:
+    pair = (_mark(promised), _mark(real), direction)
+    if pair in seen:
+        return  # compared before, or being compared further up: a schema may hold itself
+    seen.add(pair)
     want, have = resolved(promised), resolved(real)
-    if depth > _DEEP or want is None or have is None:
+    if want is None or have is None:
         return
     place = where or "the document"
     if want is True or want == {}:
@@ -59,13 +69,15 @@ def _compare(promised: Side, real: Side, where: str, direction: Direction, depth
         return
     options, there = _options(want), _options(have)
     if options or there:
-        yield from _alternatives(promised, real, options, there, want, have, place, direction, depth)
+        wanted = [promised.at(one) for one in options or [want]]
+        found = [real.at(one) for one in there or [have]]
+        yield from _alternatives(wanted, found, place, direction, seen)
         return
     yield from _kinds(want, have, place, direction)
     yield from _values(want, have, place, direction)
     yield from _limits(want, have, place, direction)
-    yield from _properties(promised.at(want), real.at(have), where, direction, depth)
-    yield from _items(promised.at(want), real.at(have), where, direction, depth)
+    yield from _properties(promised.at(want), real.at(have), where, direction, seen)
+    yield from _items(promised.at(want), real.at(have), where, direction, seen)
 
 
 def resolved(side: Side) -> Any:
@@ -135,27 +147,28 @@ def _options(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def _alternatives(
-    promised: Side,
-    real: Side,
-    options: list[Any],
-    there: list[Any],
-    want: Mapping[str, Any],
-    have: Mapping[str, Any],
-    place: str,
-    direction: Direction,
-    depth: int,
+    wanted: Sequence[Side], found: Sequence[Side], place: str, direction: Direction, seen: Seen
 ) -> Iterator[str]:
     """Every promised alternative is taken by one that is there, and the other way round."""
-    wanted = [promised.at(one) for one in options or [want]]
-    found = [real.at(one) for one in there or [have]]
     if direction != "read":
         for one in wanted:
-            if not any(not list(_compare(one, other, place, "written", depth + 1)) for other in found):
+            if not any(_fits(one, other, "written", seen) for other in found):
                 yield f"{place} no longer takes {_said(one)}"
     if direction != "written":
         for other in found:
-            if not any(not list(_compare(one, other, place, "read", depth + 1)) for one in wanted):
+            if not any(_fits(one, other, "read", seen) for one in wanted):
                 yield f"{place} may be {_said(other)}, which the contract does not name"
+
+
+def _fits(promised: Side, real: Side, direction: Direction, seen: Seen) -> bool:
+    """A trial: what it has seen counts for itself alone."""
+    return not list(_compare(promised, real, "", direction, set(seen)))
+
+
+def _mark(side: Side) -> str | int:
+    """The same for the same place of a document, however it was reached."""
+    reference = side.schema.get("$ref") if isinstance(side.schema, Mapping) and len(side.schema) == 1 else None
+    return reference if isinstance(reference, str) else id(side.schema)
 
 
 def _said(side: Side) -> str:
@@ -263,16 +276,16 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _properties(promised: Side, real: Side, where: str, direction: Direction, depth: int) -> Iterator[str]:
+def _properties(promised: Side, real: Side, where: str, direction: Direction, seen: Seen) -> Iterator[str]:
     want, have = promised.schema, real.schema
     known, there = want.get("properties") or {}, have.get("properties") or {}
     needed, asked = set(want.get("required") or ()), set(have.get("required") or ())
     for name, schema in known.items():
-        place = f"{where}.{name}" if where else name
+        place = _inside(where, name)
         if name not in there:
             rest = have.get("additionalProperties", True)
             if isinstance(rest, Mapping) and rest:
-                yield from _compare(promised.at(schema), real.at(rest), place, direction, depth + 1)
+                yield from _compare(promised.at(schema), real.at(rest), place, direction, seen)
             elif there or rest is False or name in needed:
                 yield f"{place} is missing"
             continue
@@ -280,22 +293,33 @@ def _properties(promised: Side, real: Side, where: str, direction: Direction, de
             yield f"{place} may be left out, the contract always has it"
         if name not in needed and name in asked and direction != "read":
             yield f"{place} is required, the contract lets it be left out"
-        yield from _compare(promised.at(schema), real.at(there[name]), place, direction, depth + 1)
-    for name in asked - set(known):
-        if direction != "read":
-            yield f"{f'{where}.{name}' if where else name} is required, the contract does not name it"
-    if want.get("additionalProperties") is False and direction != "written":
-        for name in set(there) - set(known):
-            yield f"{f'{where}.{name}' if where else name} is new, the contract allows no more properties"
+        yield from _compare(promised.at(schema), real.at(there[name]), place, direction, seen)
+    yield from _further(promised, real, where, direction, seen)
+
+
+def _further(promised: Side, real: Side, where: str, direction: Direction, seen: Seen) -> Iterator[str]:
+    """Properties that the contract does not name."""
+    want, have = promised.schema, real.schema
+    known = set(want.get("properties") or ())
+    if direction != "read":
+        for name in sorted(set(have.get("required") or ()) - known):
+            yield f"{_inside(where, name)} is required, the contract does not name it"
     rest, other = want.get("additionalProperties"), have.get("additionalProperties")
+    if rest is False and direction != "written":
+        for name in sorted(set(have.get("properties") or ()) - known):
+            yield f"{_inside(where, name)} is new, the contract allows no more properties"
     if isinstance(rest, Mapping) and rest:
         if isinstance(other, Mapping):
-            yield from _compare(promised.at(rest), real.at(other), f"{where}.*" if where else "*", direction, depth + 1)
+            yield from _compare(promised.at(rest), real.at(other), _inside(where, "*"), direction, seen)
         elif other is False and direction != "read":
             yield f"{where or 'the document'} takes no further properties, the contract takes any"
 
 
-def _items(promised: Side, real: Side, where: str, direction: Direction, depth: int) -> Iterator[str]:
+def _inside(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _items(promised: Side, real: Side, where: str, direction: Direction, seen: Seen) -> Iterator[str]:
     want, have = promised.schema.get("items"), real.schema.get("items")
     if want is None:
         return
@@ -306,4 +330,4 @@ def _items(promised: Side, real: Side, where: str, direction: Direction, depth: 
         if "array" in _types(real.schema) and direction != "written" and not real.schema.get("prefixItems"):
             yield f"{place} may be anything, the contract says {_kinds_text(_types(resolved(promised.at(want))))}"
         return
-    yield from _compare(promised.at(want), real.at(have), place, direction, depth + 1)
+    yield from _compare(promised.at(want), real.at(have), place, direction, seen)

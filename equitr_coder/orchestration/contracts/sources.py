@@ -1,5 +1,5 @@
-"""The files of one tree as far as they have been read, so that comparing stays pure: what a comparison asks for and does
-not find is noted, the caller fetches it and compares again.
+"""The files of one tree as far as they have been read, so that comparing stays pure: what a comparison asks for and
+does not find is noted, the caller fetches it and compares again.
 """
 
 from collections.abc import Collection, Mapping

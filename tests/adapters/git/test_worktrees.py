@@ -272,3 +272,155 @@ async def test_a_worktree_whose_maker_died_before_it_was_marked_is_ours_when_it_
     Checkout(path).write("src/app.py", "print('two')\n")
     await repository.restore(path, await repository.tree_of(checkout.head))
     assert Checkout(path).files()["src/app.py"] == "  print('one')\n"
+
+
+async def use_roughly(path: Path) -> None:
+    """What an agent may leave in its worktree."""
+    worktree = Checkout(path)
+    worktree.write("stray/deep/file.txt", "untracked\n")
+    worktree.write("build/cached.o", "ignored\n")
+    worktree.write("note.log", "ignored\n")
+    worktree.write("README.md", "# Altered\n")
+    worktree.remove("run.sh")
+    (path / "src/app.py").chmod(0o600)
+    worktree.write("inner/file", "a repository of its own\n")
+    Checkout(path / "inner").git("init", "-q")
+    Checkout(path / "inner").commit("inner")
+    worktree.link("beyond", "/etc")
+    worktree.write("closed/file", "in a folder that cannot be written\n")
+    worktree.write("build/closed/file", "in an ignored one\n")
+    for folder in ("closed", "build/closed", "stray"):
+        (path / folder).chmod(0o500)
+    (path / "src").chmod(0o777)
+
+
+async def test_nothing_of_an_earlier_use_stays_in_a_worktree_that_was_moved(
+    checkout: Checkout, repository: GitRepository, home: Path, later: CommitId
+) -> None:
+    old, waiting, new = (home / "worktrees" / name for name in ("run-1/T1", "pool/tree-1", "run-2/T9"))
+    await repository.add_worktree(old, checkout.head)
+    await repository.snapshot(old)
+    await use_roughly(old)
+    await repository.snapshot(old)
+
+    assert await repository.move_worktree(old, waiting)
+    assert await repository.move_worktree(waiting, new)
+    await repository.add_worktree(new, later)
+
+    worktree, fresh = Checkout(new), home / "worktrees" / "run-2" / "T10"
+    await repository.add_worktree(fresh, later)
+    assert worktree.git("rev-parse", "HEAD", "--symbolic-full-name", "HEAD") == f"{later}\nHEAD"
+    assert worktree.status() == ""
+    assert worktree.git("status", "--porcelain", "--ignored") == ""
+    assert modes(new) == modes(fresh)
+    assert worktree.files() == Checkout(fresh).files()
+    assert await repository.snapshot(new) == checkout.git("rev-parse", f"{later}^{{tree}}")
+    assert not old.exists()
+    assert not waiting.exists()
+    assert checkout.git("worktree", "list").count("\n") == 2
+    assert "prunable" not in checkout.git("worktree", "list", "--porcelain")
+
+
+def modes(root: Path) -> dict[str, int]:
+    return {path.relative_to(root).as_posix(): path.lstat().st_mode for path in (root, *root.rglob("*"))}
+
+
+async def test_files_in_the_folder_of_a_submodule_do_not_stay(
+    checkout: Checkout, repository: GitRepository, path: Path, tmp_path: Path
+) -> None:
+    library = Checkout(tmp_path / "library")
+    library.root.mkdir()
+    library.git("init", "-q")
+    library.write("lib.py", "x = 1\n")
+    library.commit("library")
+    checkout.git("submodule", "--quiet", "add", str(library.root), "vendor/library")
+    commit = checkout.commit("with a submodule")
+    await repository.add_worktree(path, commit)
+    folder = Checkout(path / "vendor/library")
+    folder.write("planted.py", "planted\n")
+    folder.git("init", "-q")
+
+    await repository.add_worktree(path, commit)
+
+    assert list(folder.root.iterdir()) == []
+    assert Checkout(path).status() == ""
+
+
+async def test_what_is_no_worktree_of_ours_is_not_moved_and_nothing_is_moved_onto_another(
+    checkout: Checkout, repository: GitRepository, home: Path, tmp_path: Path
+) -> None:
+    mine, other, foreign = home / "worktrees" / "a", home / "worktrees" / "b", tmp_path / "side"
+    await repository.add_worktree(mine, checkout.head)
+    await repository.add_worktree(other, checkout.head)
+    checkout.git("worktree", "add", "-q", "--detach", str(foreign))
+
+    assert not await repository.move_worktree(mine, other)
+    assert not await repository.move_worktree(foreign, home / "worktrees" / "c")
+    assert not await repository.move_worktree(home / "worktrees" / "none", home / "worktrees" / "c")
+
+    assert {Checkout(path).status() for path in (mine, other, foreign)} == {""}
+
+
+async def test_a_worktree_is_moved_to_one_place_only_however_many_ask(
+    checkout: Checkout, home: Path, journal: FileJournal
+) -> None:
+    asking = [GitRepository(checkout.root, home=home, store=journal) for _ in range(4)]
+    waiting = home / "worktrees" / "pool" / "tree"
+    await asking[0].add_worktree(waiting, checkout.head)
+
+    moved = await asyncio.gather(
+        *(one.move_worktree(waiting, home / "worktrees" / f"run-{number}") for number, one in enumerate(asking))
+    )
+
+    assert sorted(moved) == [False, False, False, True]
+    assert Checkout(home / "worktrees" / f"run-{moved.index(True)}").status() == ""
+
+
+@pytest.mark.parametrize("was_renamed", [False, True])
+async def test_a_move_that_was_cut_off_is_made_good_at_either_place(
+    checkout: Checkout, repository: GitRepository, home: Path, was_renamed: bool
+) -> None:
+    old, new = home / "worktrees" / "pool" / "tree", home / "worktrees" / "run" / "T1"
+    await repository.add_worktree(old, checkout.head)
+    new.parent.mkdir()
+    (inside,) = (checkout.root / ".git/worktrees").iterdir()
+    (inside / "gitdir").write_text(f"{new / '.git'}\n")
+    if was_renamed:
+        old.rename(new)
+
+    await repository.remove_worktree(old)
+    await repository.add_worktree(new, checkout.head)
+
+    assert Checkout(new).status() == ""
+    assert not old.exists()
+    assert checkout.git("worktree", "list").count("\n") == 1
+    assert "prunable" not in checkout.git("worktree", "list", "--porcelain")
+
+
+async def test_the_users_own_pruning_and_gc_leave_a_worktree_of_ours_alone(
+    checkout: Checkout, repository: GitRepository, home: Path
+) -> None:
+    old, new = home / "worktrees" / "pool" / "tree", home / "worktrees" / "run" / "T1"
+    await repository.add_worktree(old, checkout.head)
+    await repository.move_worktree(old, new)
+
+    checkout.git("worktree", "prune", "--expire", "now")
+    checkout.git("gc", "-q", "--prune=now")
+
+    assert Checkout(new).status() == ""
+    assert checkout.git("worktree", "list").count("\n") == 1
+
+
+async def test_git_is_measured_for_whoever_asks_for_it(checkout: Checkout, repository: GitRepository) -> None:
+    async def snapshots(count: int) -> int:
+        with repository.measured() as git:
+            for number in range(count):
+                checkout.write(f"file{number}.txt", f"{number}\n")
+                await repository.snapshot(checkout.root)
+        return git.commands
+
+    await repository.inspect()
+    one, three = await asyncio.gather(snapshots(1), snapshots(3))
+
+    assert 0 < one < three
+    assert await snapshots(0) == 0

@@ -23,6 +23,8 @@ UNCHECKED = [case for case in CASES if "unchecked" in case]
 
 
 def text_of(value: Any) -> str:
+    if value == "REPEATED":
+        return "word " * 10_000
     return value if isinstance(value, str) else json.dumps(value, indent=2)
 
 

@@ -1,0 +1,106 @@
+"""A process that dies while an artifact is published or read: a resume makes no second version and loses none."""
+
+from typing import Any
+
+import pytest
+
+from equitr_coder.domain.artifacts import SyncState
+from equitr_coder.domain.events import ArtifactConsumed, ArtifactProduced, MessageSent
+from equitr_coder.testing.script import ScriptedCall, call, rule, says
+from tests.faults import scenes
+from tests.faults.conftest import OpenVictim, Play, Undisturbed, assert_nothing_lost
+
+_STUB = "# one.py\ndef one() -> int: ...\n"
+_PUBLISHES = call("publish_artifact", sync_point="S1", content=_STUB)
+_READS = call("read_artifact", sync_point="S1")
+
+
+def _task(name: str, path: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "title": f"title of {name}",
+        "description": f"Write {path}: {name}-word.",
+        "files": [path],
+        "todos": [f"create {path}"],
+        "check": f"test -e {path}",
+    } | fields
+
+
+def _works(name: str, *replies: Any) -> Any:
+    return rule(*replies, model="weak", offers="hand_in", first=[f"{name}-word"])
+
+
+def _writes(path: str, content: str) -> ScriptedCall:
+    return call("write_file", path=path, content=content)
+
+
+_HANDS_IN = call("hand_in", summary="it is built")
+SHARED = Play(
+    (
+        rule(
+            says(
+                "",
+                call("write_document", name="requirements", content="# Requirements\n"),
+                call("write_document", name="design", content="# Design\n"),
+                call(
+                    "submit_plan",
+                    title="Words",
+                    tasks=[
+                        _task("T1", "one.py"),
+                        _task("T2", "two.py", needs=["T1"]),
+                        _task("T3", "three.py", needs=["T2"]),
+                    ],
+                    sync_points=[
+                        {"id": "S1", "producer": "T1", "consumers": ["T2"]},
+                        {"id": "S2", "producer": "T2", "consumers": ["T3"]},
+                    ],
+                ),
+            ),
+            model="strong",
+            offers="submit_plan",
+        ),
+        rule(says("", call("review", verdict="approve", reasons=[])), model="strong", offers="review"),
+        _works("T1", says("", _PUBLISHES), says("", _writes("one.py", "def one() -> int:\n    return 1\n"), _HANDS_IN)),
+        _works("T2", says("", _READS), says("", _writes("two.py", "def two() -> int:\n    return 2\n"), _HANDS_IN)),
+        _works("T3", says("", _writes("three.py", "def three() -> int:\n    return 3\n"), _HANDS_IN)),
+    ),
+    "epic",
+    scenes.REQUEST,
+)
+"""T1 publishes, T2 reads and publishes nothing: the host does it when T2 lands."""
+
+_SAMPLE = (
+    ("append.message_sent", "after", 1),
+    ("append.artifact_consumed", "after", 1),
+    ("store.write_journal", "after", 3),
+)
+_MORE = (
+    ("append.message_sent", "before", 1),
+    ("append.tool_returned", "before", 4),
+    ("append.contract_checked", "after", 1),
+    ("append.artifact_consumed", "before", 1),
+    ("append.artifact_consumed", "after", 2),
+)
+_POINTS = [*_SAMPLE, *(pytest.param(point, marks=pytest.mark.slow) for point in _MORE)]
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("point", _POINTS, ids=lambda point: "-".join(str(part) for part in point))
+def test_no_version_is_made_twice_and_none_is_lost(
+    victim: OpenVictim, undisturbed: Undisturbed, point: tuple[str, str, int]
+) -> None:
+    killed = victim(SHARED)
+    assert killed.go(kill=point) is None, "the point is never reached"
+    killed.finish()
+
+    assert_nothing_lost(killed, undisturbed(SHARED))
+    log = killed.log
+    produced = [(e.artifact.sync_point, e.artifact.version, e.by) for e in log if isinstance(e, ArtifactProduced)]
+    assert produced == [("S1", 1, "worker"), ("S2", 1, "host")]
+    consumed = [(e.sync_point, e.task, e.version) for e in log if isinstance(e, ArtifactConsumed)]
+    assert consumed == [("S1", "T2", 1), ("S2", "T3", 1)]
+    assert [(e.id, e.to, e.topic) for e in log if isinstance(e, MessageSent)] == [
+        ("m1", "T2", "artifact_produced"),
+        ("m2", "T3", "artifact_produced"),
+    ]
+    assert {point.state for point in killed.view.sync_points.values()} == {SyncState.CONSUMED}
