@@ -229,7 +229,9 @@ def merge_message(
     others = ", ".join(other.id for other, _ in landed) or "what has landed"
     listed = "\n".join(f"- {path}" for path in paths)
     if detail:
-        what = f"{task.id} merges cleanly with {others}, and together they fail: {detail}."
+        what = (
+            f"{task.id} merges cleanly with {others}, and together they fail, while each was green alone.\n\n{detail}"
+        )
     else:
         what = (
             f"{task.id} does not merge with {others}. In the files, the upper part between markers is what has landed, "

@@ -70,32 +70,33 @@ class Conflicts:
     async def reconcile(
         self, hand_in: HandIn, old: CommitId, new: CommitId, refusal: SentBack, results: Sequence[CheckResult]
     ) -> SentBack | None:
-        if any(
-            found.conflict.stage is ConflictStage.CHECK
-            for found in of_attempt(self._view, hand_in.task.id, hand_in.attempt)
-        ):
-            return refusal  # once an attempt: what was proposed is red as well
+        attempt = of_attempt(self._view, hand_in.task.id, hand_in.attempt)
+        found = next((known for known in attempt if known.conflict.stage is ConflictStage.CHECK), None)
+        if found is not None and (not found.is_open or found.state is ConflictState.PROPOSED):
+            return refusal  # once an attempt: what has taken its place is red as well
         since = landed_since(self._view, hand_in.base)
         changes = [(landing.task, await self._repository.changed(landing.old, landing.commit)) for landing in since]
         command = results[-1].command if results else "the check"
         paths = tuple(sorted({path for _, changed in changes for path in changed}))
-        detail = f"`{command}` is green on the task's own files and red on the merged ones"
-        found = await self._log.open(
-            Conflict(
-                id=_UNNAMED,
-                stage=ConflictStage.CHECK,
-                tasks=(hand_in.task.id, *(task for task, _ in changes if task is not None)),
-                paths=paths,
-                detail=detail,
-                ours=old,
-                theirs=self.standing(hand_in),
-                attempt=hand_in.attempt,
+        if found is None:
+            found = await self._log.open(
+                Conflict(
+                    id=_UNNAMED,
+                    stage=ConflictStage.CHECK,
+                    tasks=(hand_in.task.id, *(task for task, _ in changes if task is not None)),
+                    paths=paths,
+                    detail=f"`{command}` is green on the task's own files and red on the merged ones",
+                    ours=old,
+                    theirs=self.standing(hand_in),
+                    attempt=hand_in.attempt,
+                )
             )
-        )
         told = SentBack(refusal.reason, "\n".join((_story(changes, command), refusal.detail)), paths)
         merged = await self._repository.tree_of(new)
         mine = await self._repository.changed(old, merged)
-        settled = await self._by_mode(hand_in, found, merged, tuple(sorted({*paths, *mine})), told=told)
+        settled = await self._by_mode(
+            hand_in, found, merged, tuple(sorted({*paths, *mine})), told=told, evidence=refusal.detail
+        )
         return settled if isinstance(settled, SentBack) else None
 
     async def accept(
@@ -132,8 +133,11 @@ class Conflicts:
         paths: tuple[str, ...],
         *,
         told: SentBack | None = None,
+        evidence: str = "",
     ) -> TreeId | SentBack:
-        """`start` is where a resolution begins: the merge with its markers, or the clean one that is red."""
+        """`start` is where a resolution begins: the merge with its markers, or the clean one that is red, with what its
+        check said as `evidence`.
+        """
         conflict = found.conflict
         assert conflict.ours is not None, "a conflict of a hand-in names the tip it was found on"
         told = told or _marked(conflict.paths)
@@ -141,7 +145,9 @@ class Conflicts:
             return told
         if self._mode == "manual":
             raise await self._leave_to_person(found, conflict.ours, start)
-        proposal = await self._proposals.make(hand_in, found, start, paths) if self._proposals is not None else None
+        proposal = None
+        if self._proposals is not None:
+            proposal = await self._proposals.make(hand_in, found, start, paths, evidence)
         if proposal is None:
             # Turned down before a restart: the reasons are in the log.
             return SentBack(told.reason, f"{found.detail}\n{told.detail}", told.paths) if found.detail else told

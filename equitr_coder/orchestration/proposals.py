@@ -69,10 +69,10 @@ class Proposals:
         self._quota = quota
 
     async def make(
-        self, hand_in: HandIn, found: ConflictView, start: TreeId, paths: tuple[str, ...]
+        self, hand_in: HandIn, found: ConflictView, start: TreeId, paths: tuple[str, ...], evidence: str = ""
     ) -> Proposal | None:
         """Its tree has no markers and differs from `start` in `paths` alone. None when it was asked before, or may not
-        be asked any more.
+        be asked any more. `evidence` says what is wrong where nothing clashes.
         """
         conflict = found.conflict
         session = SessionId(f"merge.{hand_in.task.id}.{conflict.id}")
@@ -80,7 +80,7 @@ class Proposals:
         if escalation in self._events.view.answers:
             return None  # it was asked before a restart, and what it said could not be used
         who = {"session": session, "agent": self._terms.names[hand_in.task.id], "task": hand_in.task.id}
-        question = await self._question(hand_in, found, start)
+        question = await self._question(hand_in, found, start, evidence)
         asked = EscalationAsked(
             **who,
             escalation=escalation,
@@ -189,7 +189,7 @@ class Proposals:
     def _is_asked(self, escalation: RequestId) -> bool:
         return any(asked.escalation == escalation for asked, _ in self._events.view.escalations)
 
-    async def _question(self, hand_in: HandIn, found: ConflictView, start: TreeId) -> str:
+    async def _question(self, hand_in: HandIn, found: ConflictView, start: TreeId, evidence: str) -> str:
         """Both intents: what each task was to do and what it did, since the one in question began."""
         conflict = found.conflict
         assert conflict.ours is not None, "a conflict of a hand-in names the tip it was found on"
@@ -206,6 +206,6 @@ class Proposals:
             landed=sides,
             files=files,
             paths=conflict.paths,
-            detail=conflict.detail if conflict.stage is ConflictStage.CHECK else "",
+            detail=evidence if conflict.stage is ConflictStage.CHECK else "",
             documents_at=self._terms.documents_at,
         )

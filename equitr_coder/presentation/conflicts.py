@@ -105,6 +105,6 @@ def _waits_for(view: RunView, found: ConflictView) -> str:
     if found.state is ConflictState.ESCALATED and is_still:
         where = f" (files: {found.worktree})" if found.worktree else ""
         return f"waits for you{where}: equitrcoder conflict resolve {conflict.id}"
-    if found.state is ConflictState.PROPOSED:
-        return "a merge is proposed"
-    return f"{conflict.tasks[0]} is to merge it" if not is_still else "open"
+    if not is_still:
+        return f"{conflict.tasks[0]} is to merge it"
+    return "a merge is proposed" if found.state is ConflictState.PROPOSED else "open"

@@ -221,6 +221,7 @@ def test_one_side_of_a_conflict_can_be_taken_and_still_passes_the_gate(stage: Op
     assert user.git("show", "equitr/epic-001:list.txt") == LIST.replace("4", word_of(landed)).rstrip()
 
     files = Path(only(ended, "conflict_changed")["worktree"])
+    assert user.run("resume", "--yes").code == 1, "it still waits"
     (files / "list.txt").write_text(BOTH)
     assert user.run("conflict", "resolve", "C2").code == 0
     ended = user.run("resume", "--output", "json", "--yes")
@@ -398,6 +399,8 @@ def test_a_red_merge_can_be_mended_by_the_supervisor(stage: OpenStage) -> None:
     assert ended.code == 0, ended.brief
     assert [found["stage"] for found in clashes(ended)] == ["check"]
     assert only(ended, "conflict_resolved")["how"] == "proposal"
+    merging = next(r for r in user.asked("strong") if "together they fail" in first_message(r))
+    assert "mismatch in" in first_message(merging)
     assert user.read("b.caller") == "new\n"
     assert ended.of("merge_rejected") == []
 

@@ -176,7 +176,7 @@ def _messages() -> dict[str, str]:
             landed=[(PLAN.tasks[0], DIFF)],
             files={},
             paths=("shop/api.py",),
-            detail="`make test` is green on the task's own files and red on the merged ones",
+            detail="`make test` ended with exit code 2 on the merged tree. Its last output:\nno rule for test",
         ),
         "message.merge_story": briefing.merge_story(("shop/api.py",), PLAN.tasks[::-1], "kept both"),
         "message.merge_nudge": briefing.MERGE_NUDGE,
