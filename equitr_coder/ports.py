@@ -520,6 +520,20 @@ class RepoState:
 
 
 @frozen
+class Clash:
+    """A path that does not merge, with the blobs of its sides; None where a side has no file there. Where a file and a
+    folder have one name it is the path that git gave the file, not one of `conflicts`.
+    """
+
+    path: str
+    base: str | None
+    ours: str | None
+    theirs: str | None
+    is_plain: bool
+    """Files on every side that has one: neither links nor submodules."""
+
+
+@frozen
 class MergeForecast:
     """What merging would give. `tree` is set when it is clean, `conflicts` (paths) when it is not."""
 
@@ -527,6 +541,7 @@ class MergeForecast:
     conflicts: tuple[str, ...] = ()
     marked_tree: TreeId | None = None
     """With conflicts: the merge with conflict markers in the files, for whoever resolves them."""
+    clashes: tuple[Clash, ...] = ()
 
 
 @frozen
@@ -641,6 +656,10 @@ class Repository(Protocol):
         """`base` with whole files put in, or taken out where the value is None. Modes of existing files are kept."""
         ...
 
+    async def mixed(self, tree: TreeId, other: TreeId | CommitId, paths: Collection[str]) -> TreeId:
+        """`tree`, with `paths` as they are in `other`: content and mode, or not there."""
+        ...
+
     async def forecast(self, ours: CommitId, theirs: CommitId) -> MergeForecast: ...
 
     async def move_ref(self, ref: str, new: CommitId, old: CommitId | None) -> bool:
@@ -684,6 +703,8 @@ class Repository(Protocol):
         ...
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None: ...
+
+    async def read_blob(self, blob: str) -> bytes: ...
 
     async def list_tree(self, tree: TreeId | CommitId) -> Sequence[str]: ...
 
@@ -909,6 +930,8 @@ class AgentOrder:
     """Overrides the profile's."""
     footprint: tuple[str, ...] = ()
     """What it may write, as entries of `domain.globs`; empty means that the task did not say."""
+    is_closed: bool = False
+    """Whether a write outside the footprint is refused without asking anybody."""
     approved_commands: tuple[str, ...] = ()
     """Commands that run unasked: the task's check."""
     protected: tuple[str, ...] = ()
@@ -952,6 +975,12 @@ class Deadline(Protocol):
         ...
 
 
+class StepWatcher(Protocol):
+    async def stepped(self) -> None:
+        """A step of the session that changed files is recorded."""
+        ...
+
+
 class AgentSpawner(Protocol):
     def spawn(
         self,
@@ -961,6 +990,7 @@ class AgentSpawner(Protocol):
         drafts: Drafts | None = None,
         artifacts: Artifacts | None = None,
         deadline: Deadline | None = None,
+        watcher: StepWatcher | None = None,
     ) -> Agent:
         """A session with the tools of its profile, bound to the given ports. The same session id continues."""
         ...

@@ -55,7 +55,14 @@ class Enquiries:
                 return await self._probe(query.model)
             case q.WriteConfig():
                 return write_user_config(self._shop.home, query.text)
-            case q.RunsQuery() | q.CostQuery() | q.MetricsQuery() | q.EscalationsQuery() | q.DiffQuery():
+            case (
+                q.RunsQuery()
+                | q.CostQuery()
+                | q.MetricsQuery()
+                | q.EscalationsQuery()
+                | q.DiffQuery()
+                | q.ConflictQuery()
+            ):
                 raise AssertionError("answered from the log")
             case q.VerifyQuery() | q.PruneQuery():
                 raise AssertionError("answered from the log")

@@ -34,6 +34,7 @@ from equitr_coder.ports import (
     Profile,
     Questions,
     Repository,
+    StepWatcher,
     Tool,
 )
 from equitr_coder.session.hub import Hub
@@ -130,6 +131,7 @@ class Spawner:
         drafts: Drafts | None = None,
         artifacts: Artifacts | None = None,
         deadline: Deadline | None = None,
+        watcher: StepWatcher | None = None,
     ) -> Agent:
         profile = self._profiles[order.profile]
         deadline = deadline if deadline is not None else NoDeadline()
@@ -158,6 +160,7 @@ class Spawner:
             outputs=outputs,
             deadline=deadline,
             tree=tree,
+            watcher=watcher,
         )
         calls = ModelCalls(
             caller=caller,
@@ -206,6 +209,7 @@ class Spawner:
             roots=tuple(dict.fromkeys((str(order.root), str(self._checkout)))),
             can_write=order.can_write,
             footprint=order.footprint,
+            is_closed=order.is_closed,
             leaving=self._settings.orchestrator.footprint,
             holder=lambda path: self._holder(order.task, path),
             approved_commands=frozenset(order.approved_commands),

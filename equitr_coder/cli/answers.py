@@ -84,7 +84,10 @@ def approval_lines(approval: Approval) -> list[Line]:
     where = "inside the sandbox" if approval.inside else "beyond sandbox or footprint, where --yes never answers"
     if not approval.confined:
         where = "WITHOUT a sandbox, with your rights"
-    lines = [Line(f"{who} wants to use {approval.tool}:", Tone.STRONG), Line("")]
+    head = f"{who} wants to use {approval.tool}:"
+    if approval.tool == "merge":
+        head, where = f"{who}: a merge is proposed:", "on the branch of the run; its checks are green"
+    lines = [Line(head, Tone.STRONG), Line("")]
     lines += [Line(f"    {line}") for line in visible(approval.what).split("\n")]
     lines += [Line(""), Line(f"  why    {prose(approval.why)}"), Line(f"  where  {where}")]
     lines.append(Line("  once   allow this one time"))

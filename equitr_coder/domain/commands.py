@@ -120,6 +120,26 @@ class UndoChange(Value):
     run: RunId
 
 
+class ResolveConflict(Value):
+    """The user's word on a conflict: the files as they stand in its worktree, one side of them, or the proposal.
+
+    `ours` is what has landed, `theirs` is what was handed in. The resolution passes the gate as any merge does.
+    """
+
+    type: Literal["resolve_conflict"] = "resolve_conflict"
+    run: RunId
+    conflict: RequestId
+    take: Literal["edited", "ours", "theirs", "proposal"] = "edited"
+
+
+class AbortConflict(Value):
+    """Give the task back to its worker, which does it again on what has landed."""
+
+    type: Literal["abort_conflict"] = "abort_conflict"
+    run: RunId
+    conflict: RequestId
+
+
 class AssignTasks(Value):
     """Say who does the tasks of an epic that is not done: recorded when the command is accepted.
 
@@ -148,6 +168,8 @@ Command = Annotated[
     | Interrupt
     | CloseRun
     | UndoChange
+    | ResolveConflict
+    | AbortConflict
     | AssignTasks,
     Field(discriminator="type"),
 ]

@@ -412,17 +412,23 @@ class MessageSent(EventBase):
 
 
 class ConflictFound(EventBase):
+    """One that was foreseen and has come true is found again under its number."""
+
     type: Literal["conflict_found"] = "conflict_found"
     conflict: Conflict
 
 
 class ConflictChanged(EventBase):
-    """A proposal was made, or a person is needed. `tree` is the proposed merge."""
+    """A proposal was made, or a person is needed, or a proposal was turned down. `tree` and `commit` are the proposed
+    merge, `worktree` is where a person finds the files.
+    """
 
     type: Literal["conflict_changed"] = "conflict_changed"
     conflict: RequestId
     state: ConflictState
     tree: TreeId | None = None
+    commit: CommitId | None = None
+    worktree: str | None = None
     detail: str = ""
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
-from equitr_coder.domain.ids import CommitId, EpicId, RunId, TaskId
+from equitr_coder.domain.ids import CommitId, EpicId, RequestId, RunId, TaskId
 from equitr_coder.domain.metrics import RunMetrics
 from equitr_coder.domain.models import ModelInfo
 from equitr_coder.domain.money import ZERO, Price, Usage
@@ -64,6 +64,14 @@ class DiffQuery(Value):
 
     type: Literal["diff"] = "diff"
     run: RunId
+
+
+class ConflictQuery(Value):
+    """One conflict of a run, with the files as they lie before whoever resolves it."""
+
+    type: Literal["conflict"] = "conflict"
+    run: RunId
+    conflict: RequestId
 
 
 class FilesQuery(Value):
@@ -129,6 +137,7 @@ Query = Annotated[
     | MetricsQuery
     | EscalationsQuery
     | DiffQuery
+    | ConflictQuery
     | FilesQuery
     | ProposalQuery
     | TrustQuery
@@ -288,6 +297,15 @@ class CostAnswer(Value):
     """Runs whose log is damaged, or of a newer version: not in any figure."""
 
 
+class ConflictAnswer(Value):
+    type: Literal["conflict_answer"] = "conflict_answer"
+    ours: str = ""
+    """What has landed did to the files of the conflict, as a diff; `theirs` is what was handed in."""
+    theirs: str = ""
+    merged: str = ""
+    """The proposed merge, or the files with their markers, as a diff to what has landed."""
+
+
 class MetricsAnswer(Value):
     type: Literal["metrics"] = "metrics"
     metrics: RunMetrics
@@ -433,6 +451,7 @@ Answer = Annotated[
     | MetricsAnswer
     | EscalationsAnswer
     | DiffAnswer
+    | ConflictAnswer
     | FilesAnswer
     | ProposalAnswer
     | TrustAnswer

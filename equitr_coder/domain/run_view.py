@@ -93,9 +93,16 @@ class ConflictView:
     conflict: Conflict
     state: ConflictState = ConflictState.OPEN
     tree: TreeId | None = None
-    """The proposed merge."""
+    """The proposed merge; `commit` is the same on top of the branch as it was then."""
+    commit: CommitId | None = None
+    worktree: str | None = None
+    """Where a person finds the files, with markers in them."""
     detail: str = ""
     resolved: e.ConflictResolved | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.resolved is None
 
 
 @dataclass
@@ -210,6 +217,8 @@ class RunView:
     branch: str | None = None
     tip: CommitId | None = None
     """Last commit of the integration branch that this log knows."""
+    landings: list[e.MergeLanded] = field(default_factory=list)
+    """How it came there from the approved plan, in order."""
     documents_at: str | None = None
     documents: dict[str, e.DocumentWritten] = field(default_factory=dict)
     tasks: dict[TaskId, TaskView] = field(default_factory=dict)
@@ -364,12 +373,12 @@ def apply(view: RunView, event: e.Event) -> None:
             session.end = event.ends or session.end
             if event.tree is not None:
                 session.tree = event.tree
-                if event.task is not None and event.task in view.tasks:
-                    view.tasks[event.task].tree = event.tree
+                if (task := _worked_on(view, event)) is not None:
+                    task.tree = event.tree
             session.files.append(hash((session.tree, frozenset(session.seen.items()))))
         case e.FileChanged():
-            if event.task is not None and event.task in view.tasks:
-                view.tasks[event.task].files[event.path] = event.change
+            if (task := _worked_on(view, event)) is not None:
+                task.files[event.path] = event.change
         case e.ApprovalRequested():
             view.approvals[event.approval.id] = event.approval
         case e.ApprovalResolved():
@@ -391,6 +400,7 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.MergeLanded():
             if event.target == view.branch:
                 view.tip = event.commit
+                view.landings.append(event)
             if event.task is not None:
                 view.tasks[event.task].commit = event.commit
         case e.ReceiptStored():
@@ -418,6 +428,8 @@ def apply(view: RunView, event: e.Event) -> None:
             if (conflict := view.conflicts.get(event.conflict)) is not None:
                 conflict.state, conflict.detail = event.state, event.detail
                 conflict.tree = event.tree or conflict.tree
+                conflict.commit = event.commit or conflict.commit
+                conflict.worktree = event.worktree or conflict.worktree
         case e.ConflictResolved():
             if (conflict := view.conflicts.get(event.conflict)) is not None:
                 conflict.state, conflict.resolved = ConflictState.RESOLVED, event
@@ -433,6 +445,12 @@ def _take_plan(view: RunView, plan: Plan) -> None:
         if task.id in before:
             task.assigned = before[task.id].assigned
     view.sync_points = {point.id: SyncPointView(point) for point in plan.sync_points}
+
+
+def _worked_on(view: RunView, event: e.AgentEvent) -> TaskView | None:
+    """The task whose files the event's session is changing; not of a session about the task, such as a merge."""
+    task = view.tasks.get(event.task) if event.task is not None else None
+    return task if task is not None and event.session == f"{task.id}.{task.attempt}" else None
 
 
 def _session(view: RunView, event: e.AgentEvent) -> SessionView:

@@ -24,6 +24,7 @@ from equitr_coder.ports import (
     EventSink,
     Outputs,
     Policy,
+    StepWatcher,
     Tool,
     ToolContext,
     ToolResult,
@@ -61,6 +62,7 @@ class Dispatcher:
         outputs: Outputs,
         deadline: Deadline,
         tree: TreeWatch | None,
+        watcher: StepWatcher | None = None,
     ) -> None:
         self._desk = desk
         self._tools = tools
@@ -70,6 +72,7 @@ class Dispatcher:
         self._outputs = outputs
         self._deadline = deadline
         self._tree = tree
+        self._watcher = watcher
 
     async def run(self, call: ToolCall) -> ToolEnd | None:
         """Run one call and record its result; returns the end of the session when the tool ended it.
@@ -190,6 +193,8 @@ class Dispatcher:
         )
         before_it = [] if announced else [self._announcement(call)]
         await self._events.record(*before_it, *changes, returned)
+        if changes and self._watcher is not None:
+            await self._watcher.stepped()
 
     async def _hold(self, tree: TreeWatch, step: FileStep, call: ToolCall, command: str) -> tuple[FileStep, list[str]]:
         """Hold a command to what its session may write: the rest stays when a person allows it, else is put back.

@@ -49,6 +49,8 @@ class SessionPolicy:
     can_write: bool = True
     footprint: tuple[str, ...] = ()
     """Paths, folders or globs; empty means not declared."""
+    is_closed: bool = False
+    """Whether a write outside the footprint is refused instead of asked about."""
     leaving: Literal["ask", "refuse"] = "ask"
     """What becomes of a write outside the footprint (`orchestrator.footprint`)."""
     holder: Callable[[str], str | None] = _nobody
@@ -85,6 +87,8 @@ class SessionPolicy:
             return _deny(f"{path} is a planning document; the plan is fixed and the host keeps its checkboxes")
         footprint = [entry for entry in self.footprint if entry.strip()]
         if footprint and not any(covers(entry, clean) for entry in footprint):
+            if self.is_closed:
+                return _deny(f"{path} is none of the files this is about ({', '.join(footprint)})")
             decision = self._decide_leaving(path, clean, f"{path} {LEAVES_FOOTPRINT} ({', '.join(footprint)})")
         else:
             decision = Decision(verdict=Verdict.ALLOW, reason="inside the workspace and its footprint")

@@ -37,6 +37,10 @@ REVIEW_NUDGE = (
     "You gave no verdict. Call review now, with approve, or with reject and concrete reasons. Without a verdict the "
     "change counts as rejected."
 )
+MERGE_NUDGE = (
+    "The merge is not finished: edit the files until no conflict marker is left, then call hand_in with a line that "
+    "says how you kept both. Without that the work goes back to its worker."
+)
 
 _REASONS: Mapping[StopReason, str] = {
     StopReason.CHECK_FAILED: "the check failed",
@@ -197,8 +201,9 @@ def review_message(
     results: Sequence[CheckResult],
     requirements: str,
     documents_at: str | None = None,
+    story: str = "",
 ) -> str:
-    """The first message of a reviewer. `documents_at` as in `advice_message`."""
+    """The first message of a reviewer. `documents_at` as in `advice_message`; `story` as in `merge_story`."""
     cut = "the rest of the diff is left out; read the files"
     parts = [
         f"# Task {task.id}: {task.title}\n\n{_about(task)}",
@@ -207,10 +212,57 @@ def review_message(
         else "",
         _documents_note(documents_at),
         "# Checks on the merged result\n\n" + ("\n\n".join(_result(result) for result in results) or "None were run."),
+        story,
         f"# The change\n\n<diff>\n{_capped(diff.rstrip(), _DIFF, cut) or 'No file was changed.'}\n</diff>",
         "Give your verdict with review.",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def merge_message(
+    *,
+    mine: tuple[Task, str],
+    landed: Sequence[tuple[Task, str]],
+    files: Mapping[str, bytes | None],
+    paths: Sequence[str],
+    detail: str = "",
+    documents_at: str | None = None,
+) -> str:
+    """The first message of the supervisor's session that merges: what each task was to do and what it did, as diffs,
+    and the files with their markers. `detail` says what is wrong where git saw no clash.
+    """
+    task, change = mine
+    others = ", ".join(other.id for other, _ in landed) or "what has landed"
+    listed = "\n".join(f"- {path}" for path in paths)
+    if detail:
+        what = (
+            f"{task.id} merges cleanly with {others}, and together they fail, while each was green alone.\n\n{detail}"
+        )
+    else:
+        what = (
+            f"{task.id} does not merge with {others}. In the files, the upper part between markers is what has landed, "
+            f"the lower part is {task.id}'s."
+        )
+    parts = [
+        f"{what}\n\nFiles it is about:\n{listed}",
+        *(_side(other, diff, "has landed") for other, diff in landed),
+        _side(task, change, "was handed in and is to be merged"),
+        _documents_note(documents_at),
+        *_merged_files(files),
+        "Merge them now, and call hand_in.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def merge_story(paths: Sequence[str], tasks: Sequence[Task], summary: str) -> str:
+    """For the reviewer of a proposed merge: what clashed, what both sides wanted, what the supervisor says it did."""
+    mine, *others = tasks
+    wants = "\n\n".join(f"## {task.id}: {task.title}\n\n{_about(task)}" for task in others)
+    return (
+        f"# A proposed merge\n\nThe work of {mine.id} clashed with what had landed, in: {', '.join(paths)}. The "
+        f"supervisor merged them and says: {summary.strip() or 'nothing'}\n\nThe merge must keep what both sides were "
+        f"to do. Reject it when it drops or breaks something of either.\n\n{wants}"
+    ).strip()
 
 
 def tree_text(paths: Sequence[str]) -> str:
@@ -223,6 +275,26 @@ def tree_text(paths: Sequence[str]) -> str:
     rows = [f"{folder}/: {count}" for folder, count in sorted(counts.items())]
     more = [f"[and {len(rows) - _TREE} more folders]"] if len(rows) > _TREE else []
     return "\n".join([f"[{len(paths)} files; per folder:]", *rows[:_TREE], *more])
+
+
+def _side(task: Task, diff: str, state: str) -> str:
+    cut = "the rest of the diff is left out"
+    shown = _capped(diff.rstrip(), _DIFF // 2, cut) or "No change in these files."
+    return f"# {task.id}: {task.title} ({state})\n\n{_about(task)}\n\n<diff>\n{shown}\n</diff>"
+
+
+def _merged_files(files: Mapping[str, bytes | None]) -> list[str]:
+    left = _FILES
+    shown: list[str] = []
+    for path, content in files.items():
+        if content is None or b"\0" in content:
+            shown.append(f'<file path="{path}">[{"deleted" if content is None else "binary"}]</file>')
+            continue
+        text = content.decode("utf-8", "replace")
+        whole = _capped(text, min(_FILE, left), f"read_file opens all of {path}") if left > 0 else "[read_file]"
+        left -= len(whole)
+        shown.append(f'<file path="{path}">\n{whole.rstrip()}\n</file>')
+    return shown
 
 
 def _documents_block(plan: Plan, documents: Mapping[str, str], folder: str) -> str:

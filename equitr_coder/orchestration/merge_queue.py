@@ -8,7 +8,7 @@ the letter there, and is asked for again when it is not.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal, overload
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import StopReason, UserError
@@ -88,27 +88,67 @@ class MergeQueue:
     async def merge(self, hand_in: HandIn) -> SentBack | None:
         """None when the task is on the integration branch and its receipt is stored."""
         await self._events.record(MergeQueued(task=hand_in.task.id, attempt=hand_in.attempt, commit=hand_in.commit))
-        candidate = await self._candidate(hand_in)
-        if isinstance(candidate, SentBack):
-            return await self._reject(hand_in, candidate)
-        results, refusal = await self._prove(hand_in, candidate)
-        if refusal is not None:
-            return await self._reject(hand_in, refusal)
-        refusal = await self._reviewer.review(hand_in.task, hand_in.attempt, candidate.old, candidate.commit, results)
-        if refusal is not None:
-            return await self._reject(hand_in, refusal)
-        async with self._my_turn():
-            while candidate.old != self.tip:
-                moved = await self._candidate(hand_in)
-                if isinstance(moved, SentBack):
-                    return await self._reject(hand_in, moved)
-                results, refusal = await self._prove(hand_in, moved)
-                refusal = refusal or await self._review_again(hand_in, candidate, moved, results)
-                if refusal is not None:
-                    return await self._reject(hand_in, refusal)
-                candidate = moved
-            await self._land(hand_in, candidate, results)
-        return None
+        while True:
+            candidate = await self._candidate(hand_in)
+            if isinstance(candidate, SentBack):
+                return await self._reject(hand_in, candidate)
+            results, refusal = await self._prove(hand_in, candidate)
+            if refusal is None:
+                refusal = await self._approve(hand_in, candidate, results)
+            elif await self._is_clash_of_meaning(hand_in, candidate, refusal, results):
+                old, new = candidate.old, candidate.commit
+                refusal = await self._resolver.reconcile(hand_in, old, new, refusal, results)
+                if refusal is None:
+                    continue
+            if refusal is not None:
+                return await self._reject(hand_in, refusal)
+            async with self._my_turn():
+                outcome = await self._take_turn(hand_in, candidate, results)
+            if outcome is True:
+                return None
+            if isinstance(outcome, SentBack):
+                return await self._reject(hand_in, outcome)
+
+    async def _take_turn(
+        self, hand_in: HandIn, candidate: _Candidate, results: Sequence[CheckResult]
+    ) -> SentBack | bool:
+        """True when it has landed; False when the branch has moved and it does not fit any more: that is settled
+        outside the turn, so that the others go on.
+        """
+        while candidate.old != self.tip:
+            moved = await self._candidate(hand_in, settles=False)
+            if moved is None:
+                return False
+            if isinstance(moved, SentBack):
+                return moved
+            results, refusal = await self._prove(hand_in, moved)
+            if refusal is not None and await self._is_clash_of_meaning(hand_in, moved, refusal, results):
+                return False
+            refusal = refusal or await self._review_again(hand_in, candidate, moved, results)
+            if refusal is not None:
+                return refusal
+            candidate = moved
+        await self._land(hand_in, candidate, results)
+        return True
+
+    async def _approve(self, hand_in: HandIn, candidate: _Candidate, results: Sequence[CheckResult]) -> SentBack | None:
+        old, new = candidate.old, candidate.commit
+        refusal = await self._resolver.accept(hand_in, old, new, results)
+        return refusal or await self._reviewer.review(hand_in.task, hand_in.attempt, old, new, results)
+
+    async def _is_clash_of_meaning(
+        self, hand_in: HandIn, candidate: _Candidate, refusal: SentBack, results: Sequence[CheckResult]
+    ) -> bool:
+        """Red once merged with what has landed since, and green without: neither side is wrong by itself."""
+        if refusal.reason is not StopReason.CHECK_FAILED or candidate.is_empty or candidate.old == hand_in.base:
+            return False
+        failed = results[-1]
+        if failed.passed:
+            return False  # refused by a proof, not by a check
+        if failed.command not in self.checks(hand_in.task):
+            return True  # the check of what has landed, which was green there
+        [own] = await self._gate.prove(hand_in.commit, [failed.command])
+        return own.passed
 
     @asynccontextmanager
     async def _my_turn(self) -> AsyncIterator[None]:
@@ -215,9 +255,18 @@ class MergeQueue:
         touched = set(self._events.view.tasks[other.id].files)
         return any(path in touched or any(covers(entry, path) for entry in other.files) for path in paths)
 
-    async def _candidate(self, hand_in: HandIn) -> _Candidate | SentBack:
+    @overload
+    async def _candidate(self, hand_in: HandIn) -> _Candidate | SentBack: ...
+
+    @overload
+    async def _candidate(self, hand_in: HandIn, *, settles: Literal[False]) -> _Candidate | SentBack | None: ...
+
+    async def _candidate(self, hand_in: HandIn, *, settles: bool = True) -> _Candidate | SentBack | None:
+        """None only for what does not merge by itself, when that is not to be settled here."""
         old = self.tip
-        forecast = await self._repository.forecast(old, hand_in.commit)
+        forecast = await self._repository.forecast(old, self._resolver.standing(hand_in))
+        if forecast.tree is None and not settles:
+            return None
         resolved = forecast.tree or await self._resolver.resolve(hand_in, old, forecast)
         if isinstance(resolved, SentBack):
             return resolved
@@ -298,6 +347,7 @@ class MergeQueue:
                 commit=new,
             )
         )
+        events += self._resolver.ended(task, new)
         if self._chronicle is not None:
             await self._chronicle.record(task, old, new, events)
         else:

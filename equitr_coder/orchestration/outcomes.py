@@ -63,10 +63,35 @@ class Chronicle(Protocol):
 class Resolver(Protocol):
     """What becomes of a hand-in that does not merge."""
 
+    def standing(self, hand_in: HandIn) -> CommitId:
+        """What is to be merged: what was handed in, or the resolution or proposal that has taken its place."""
+        ...
+
     async def resolve(self, hand_in: HandIn, old: CommitId, forecast: MergeForecast) -> TreeId | SentBack:
         """The merged tree, or why the task goes back to its worker.
 
         Raises:
             RunStopped: a person must resolve it first; the run pauses with everything kept.
         """
+        ...
+
+    async def reconcile(
+        self, hand_in: HandIn, old: CommitId, new: CommitId, refusal: SentBack, results: Sequence[CheckResult]
+    ) -> SentBack | None:
+        """`new` merges cleanly and is red, while the task's own commit is green. None when something else stands for
+        the hand-in now and is to be merged in its place.
+
+        Raises:
+            RunStopped: as in `resolve`.
+        """
+        ...
+
+    async def accept(
+        self, hand_in: HandIn, old: CommitId, new: CommitId, results: Sequence[CheckResult]
+    ) -> SentBack | None:
+        """Whether a merge that was only proposed may land as `new`, whose checks are green; None is a yes."""
+        ...
+
+    def ended(self, task: TaskId, commit: CommitId) -> Sequence[Event]:
+        """What is to be recorded of conflicts when the task lands as `commit`."""
         ...

@@ -53,21 +53,32 @@ class Reviewer:
     async def review(
         self, task: Task, attempt: int, old: CommitId, new: CommitId, results: Sequence[CheckResult]
     ) -> SentBack | None:
-        if not self.is_due(task):
-            return None
+        return await self.judge(task, attempt, old, new, results) if self.is_due(task) else None
+
+    async def judge(
+        self,
+        task: Task,
+        attempt: int,
+        old: CommitId,
+        new: CommitId,
+        results: Sequence[CheckResult],
+        *,
+        story: str = "",
+    ) -> SentBack | None:
+        """As `review`, due or not. `story` says how the change came about where that is not plain."""
         tree = await self._repository.tree_of(new)
         # A verdict is about one tree; another tree is another session.
         session = SessionId(f"review.{task.id}.{attempt}.{tree[:8]}")
         known = self._events.view.reviews.get((session, tree))
         if known is None:
-            known = await self._ask(task, session, old, new, results)
+            known = await self._ask(task, session, old, new, results, story)
         if known.approved:
             return None
         reasons = "\n".join(f"- {reason}" for reason in known.reasons) or "- no reason was given"
         return SentBack(StopReason.REVIEW_REJECTED, f"the review rejected it:\n{reasons}")
 
     async def _ask(
-        self, task: Task, session: SessionId, old: CommitId, new: CommitId, results: Sequence[CheckResult]
+        self, task: Task, session: SessionId, old: CommitId, new: CommitId, results: Sequence[CheckResult], story: str
     ) -> ReviewGiven:
         agent_name = AgentName("supervisor")
         agent = self._spawner.spawn(
@@ -83,6 +94,7 @@ class Reviewer:
                     results=results,
                     requirements=self._documents.get("requirements", ""),
                     documents_at=self._documents_at,
+                    story=story,
                 ),
                 root=self._worktrees.path(task.id),
                 can_write=False,

@@ -10,6 +10,7 @@ from equitr_coder.domain.errors import BudgetRefused, EquitrError, ModelError, R
 from equitr_coder.domain.events import BudgetReached, TaskChanged
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.money import ZERO
+from equitr_coder.orchestration.conflict_log import waiting_for_a_person
 from equitr_coder.orchestration.schedule import Now, Outlook, Schedule
 from equitr_coder.orchestration.worker import TaskWorker
 from equitr_coder.ports import EventSink
@@ -17,6 +18,8 @@ from equitr_coder.ports import EventSink
 _log = logging.getLogger(__name__)
 
 _NOT_BEGUN = frozenset({TaskState.WAITING, TaskState.READY})
+_WAITS_FOR_A_PERSON = frozenset({StopReason.APPROVAL_NEEDED, StopReason.CONFLICT_OPEN})
+"""Only that task must wait; the others go on."""
 _PRIVATE_ACCOUNTS = ("task ", "agent ")
 """How the names of accounts begin that belong to one task: at their limit only that task must wait."""
 
@@ -30,6 +33,8 @@ class Supervisor:
         self._max_workers = max_workers
         self._running: set[TaskId] = set()
         self._parked: set[TaskId] = set()
+        self._in_conflict: set[TaskId] = set()
+        """Parked until a person says how they merge."""
         self._halt: EquitrError | None = None
         self._short: list[BudgetRefused] = []
         """Refusals by accounts of one task each."""
@@ -61,6 +66,7 @@ class Supervisor:
         self._changed.set()
 
     def _next(self) -> Outlook:
+        self._release_settled()
         if isinstance(self._halt, ModelError | UserError) or self._is_wall(self._halt):
             return Outlook((), {})
         return self._schedule.look(self._now(), slots=self._max_workers - len(self._running))
@@ -90,9 +96,18 @@ class Supervisor:
             )
         )
 
+    def _release_settled(self) -> None:
+        """A person has settled a conflict while the others worked: its task goes on."""
+        view = self._events.view
+        waiting = {found.conflict.tasks[0] for found in view.conflicts.values() if waiting_for_a_person(view, found)}
+        self._parked -= self._in_conflict - waiting
+        self._in_conflict &= waiting
+        if isinstance(self._halt, RunStopped) and self._halt.reason is StopReason.CONFLICT_OPEN and not waiting:
+            self._halt = None
+
     @staticmethod
     def _is_wall(halt: EquitrError | None) -> bool:
-        return isinstance(halt, RunStopped) and halt.reason is not StopReason.APPROVAL_NEEDED
+        return isinstance(halt, RunStopped) and halt.reason not in _WAITS_FOR_A_PERSON
 
     def _states(self) -> Mapping[TaskId, TaskState]:
         return {task.id: self._events.view.tasks[task.id].state for task in self._plan.tasks}
@@ -102,6 +117,8 @@ class Supervisor:
             await self._worker.work(task)
         except (RunStopped, ModelError, UserError) as stop:
             self._parked.add(task.id)
+            if isinstance(stop, RunStopped) and stop.reason is StopReason.CONFLICT_OPEN:
+                self._in_conflict.add(task.id)
             if isinstance(stop, BudgetRefused) and stop.account.startswith(_PRIVATE_ACCOUNTS):
                 await self._park(stop)
             elif self._halt is None or not self._is_wall(self._halt):

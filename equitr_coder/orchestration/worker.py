@@ -19,7 +19,11 @@ from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES, AttemptD
 from equitr_coder.engine.step_trees import is_readable
 from equitr_coder.orchestration import briefing
 from equitr_coder.orchestration.advice import Advice, Quota
+from equitr_coder.orchestration.conflict_log import ended_with
+from equitr_coder.orchestration.conflicts import merged_by_structure
 from equitr_coder.orchestration.footprints import Footprints
+from equitr_coder.orchestration.forecast import Forecasts
+from equitr_coder.orchestration.markers import marked_paths
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.outcomes import WOULD_STEER, HandIn, SentBack
 from equitr_coder.orchestration.stopwatch import Stopwatch, stopwatch
@@ -30,7 +34,6 @@ from equitr_coder.ports import AgentOrder, AgentSpawner, Clock, EventSink, Repos
 HeldFiles = Callable[[Task, Sequence[str], CommitId], Awaitable[Mapping[str, str]]]
 """Files that prove a task by the given checks on a commit: its agent changes none of them unasked."""
 _LOST = "git has no longer the files that its last step left (a ref under refs/equitr/keep/ is gone)"
-_MARKERS = ("<<<<<<< ", "=======", ">>>>>>> ")
 
 
 @frozen
@@ -48,7 +51,6 @@ class WorkerTerms:
     options: RunOptions
     has_supervisor: bool
     max_escalations: int
-    max_run_escalations: int
     has_stronger_attempt: bool
     """Whether a task whose attempts have all failed gets one more, by the supervisor's model."""
     is_complex: Callable[[Task], bool]
@@ -78,6 +80,8 @@ class TaskWorker:
         events: EventSink,
         clock: Clock,
         open_workspace: Callable[[Path], Workspace],
+        forecasts: Forecasts,
+        quota: Quota,
         sync_points: SyncPoints,
         held: HeldFiles,
     ) -> None:
@@ -90,7 +94,8 @@ class TaskWorker:
         self._events = events
         self._clock = clock
         self._open_workspace = open_workspace
-        self._quota = Quota(events, terms.max_run_escalations)
+        self._forecasts = forecasts
+        self._quota = quota
         self._sync_points = sync_points
         self._held = held
 
@@ -153,7 +158,8 @@ class TaskWorker:
             )
             await self._repository.move_ref(f"{self._terms.ref_prefix}{task.id}.{attempt - 1}-left", left, None)
             forecast = await self._repository.forecast(base, left)
-            restart_from = forecast.tree or forecast.marked_tree
+            clean = forecast.tree or await merged_by_structure(self._repository, forecast)
+            restart_from = clean or forecast.marked_tree
             if restart_from is not None:
                 await self._keep_start(task, attempt, restart_from, base)
         path = await self._worktrees.open(task.id, base, restart_from)
@@ -230,7 +236,13 @@ class TaskWorker:
             guidance = await self._guidance(task, view, advice)
             order = await self._order(task, view, workspace.root, guidance)
             await self._sync_points.hand_over(task.id, order.agent, order.session, self._sync_points.sharing(task.id))
-            agent = self._spawner.spawn(order, advisor=advice, artifacts=self._sync_points, deadline=deadline)
+            agent = self._spawner.spawn(
+                order,
+                advisor=advice,
+                artifacts=self._sync_points,
+                deadline=deadline,
+                watcher=self._forecasts.of(task.id),
+            )
             outcome = await agent.run()
             if outcome.end is None and not self._was_nudged(SessionId(f"{task.id}.{view.attempt}")):
                 outcome = await agent.run(briefing.HAND_IN_NUDGE)
@@ -336,12 +348,10 @@ class TaskWorker:
         return self._events.view.last_call(SessionId(f"{task.id}.{attempt}"))
 
     async def _still_marked(self, base: CommitId, tree: TreeId) -> tuple[str, ...]:
-        marked: list[str] = []
-        for path, change in (await self._repository.changed(base, tree)).items():
-            content = None if change == "deleted" else await self._repository.show_file(tree, path)
-            if content is not None and all(f"\n{mark}".encode() in b"\n" + content for mark in _MARKERS):
-                marked.append(path)
-        return tuple(marked)
+        changed = await self._repository.changed(base, tree)
+        return await marked_paths(
+            self._repository, tree, (path for path, change in changed.items() if change != "deleted")
+        )
 
     async def _without_document_changes(self, tree: TreeId, base: CommitId) -> TreeId:
         changed = await self._repository.changed(base, tree)
@@ -354,7 +364,8 @@ class TaskWorker:
 
     async def _fail(self, task: Task, view: TaskView) -> None:
         reason = view.reason or StopReason.CHECK_FAILED
-        await self._change(task, TaskState.FAILED, view, SentBack(reason, view.detail))
+        failed = self._changed(task, TaskState.FAILED, view, SentBack(reason, view.detail))
+        await self._events.record(failed, *ended_with(self._events.view, task.id, None))
 
     async def _change(self, task: Task, state: TaskState, view: TaskView, why: SentBack) -> None:
         await self._events.record(self._changed(task, state, view, why))

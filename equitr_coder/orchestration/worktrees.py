@@ -7,7 +7,7 @@ from dataclasses import field
 from pathlib import Path
 
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.ids import CommitId, TaskId, TreeId
+from equitr_coder.domain.ids import CommitId, RequestId, TaskId, TreeId
 from equitr_coder.orchestration.stopwatch import span
 from equitr_coder.orchestration.worktree_pool import GATE, WorktreePool
 from equitr_coder.ports import Lease, Leases, Place, Preparation, Repository
@@ -89,6 +89,19 @@ class Worktrees:
             yield place
         finally:
             self._gates.put_nowait(path)
+
+    def conflict(self, conflict: RequestId) -> Path:
+        return self._places.root / f"conflict-{conflict}"
+
+    async def open_conflict(self, conflict: RequestId, base: CommitId, tree: TreeId) -> Path:
+        """A place to resolve a conflict in: `base`, with the content of `tree`."""
+        path = self.conflict(conflict)
+        await self._make_ready(path, base)
+        await self._repository.restore(path, tree)
+        return path
+
+    async def close_conflict(self, conflict: RequestId) -> None:
+        await self._pool.give(self.conflict(conflict))
 
     async def _make_ready(self, path: Path, commit: CommitId) -> None:
         if not _stands(path):

@@ -16,6 +16,7 @@ from equitr_coder.domain.queries import (
     TrustAnswer,
 )
 from equitr_coder.domain.run_view import RunView
+from equitr_coder.presentation.conflicts import alert_lines
 from equitr_coder.presentation.cost_forecast import epic_forecast_lines
 from equitr_coder.presentation.figures import dollars, limit, price, since
 from equitr_coder.presentation.footprint import footprint_lines, unsaid_lines
@@ -120,6 +121,7 @@ def epic_lines(view: RunView) -> list[Line]:
             lines.append(Line(f"      {prose(why)}"))
         lines += footprint_lines(plan, task)
     lines += unsaid_lines(plan)
+    lines += alert_lines(view)
     if plan.sync_points:
         lines.append(Line("Sync points:"))
     for point in plan.sync_points:

@@ -6,6 +6,7 @@ from equitr_coder.domain.artifacts import ContractVerdict
 from equitr_coder.domain.epic import SyncPoint, TaskState
 from equitr_coder.domain.run_view import RunView, SyncPointView, TaskView
 from equitr_coder.domain.task_graph import serial_advice
+from equitr_coder.presentation.conflicts import conflicts_data, overlaps_data
 from equitr_coder.presentation.cost import by_model, dearest
 from equitr_coder.presentation.cost_data import use_data
 from equitr_coder.presentation.cost_forecast import forecast_data, with_what_is_left
@@ -29,6 +30,7 @@ def outcome(view: RunView) -> dict[str, Any]:
         },
         "forecast": forecast_data(with_what_is_left(view)),
         "tasks": [_task(view, task) for task in view.tasks.values()],
+        "conflicts": conflicts_data(view),
         "run": view.run,
         "epic": view.epic,
         "missing_paths": list(view.missing_paths),
@@ -67,6 +69,8 @@ def epic_status(view: RunView) -> dict[str, Any]:
             }
             for task in view.tasks.values()
         ],
+        "conflicts": conflicts_data(view),
+        "overlaps": overlaps_data(view),
         "serial": (serial_advice(plan) or None) if plan is not None else None,
         "sync_points": [_sync_point(view, point) for point in points],
     }

@@ -13,9 +13,17 @@ from typing import Self, assert_never
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import queries as q
 from equitr_coder.domain.epic import TaskState
-from equitr_coder.domain.errors import ModelErrorKind, UserError
+from equitr_coder.domain.errors import ModelErrorKind, StopReason, UserError
 from equitr_coder.domain.escalations import EscalationRow, escalation_rows
-from equitr_coder.domain.events import Event, MessageAdded, ModelCallFailed, RunResumed, RunStarted, TaskChanged
+from equitr_coder.domain.events import (
+    Event,
+    MessageAdded,
+    ModelCallFailed,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    TaskChanged,
+)
 from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.metrics import measure
 from equitr_coder.domain.run_view import RunView, fold
@@ -117,6 +125,8 @@ class LocalRunApi:
                     await live.interrupt()
             case c.UndoChange():
                 await self._undo(command)
+            case c.ResolveConflict() | c.AbortConflict():
+                await self._settle(command)
             case c.AssignTasks():
                 return await self._assign(command)
             case _ as unreachable:
@@ -227,6 +237,31 @@ class LocalRunApi:
         async with self._store.lock_run(command.run):
             await ChatRun(live.kit).undo()
 
+    async def _settle(self, command: c.ResolveConflict | c.AbortConflict) -> None:
+        """A person's word on a conflict: to the run that works here, or into the log of one that waits."""
+        from equitr_coder.workflows.conflicts import open_ones, settled
+
+        live = self._live.get(command.run)
+        if live is not None and not await live.has_stopped():
+            await live.hub.record(*await settled(live.hub.view, self._repository, command))
+            return
+        known = await self.view(command.run)  # says so when there is no such run
+        async with self._store.lock_run(command.run):
+            view = fold(await self._store.read(command.run), RunView(run=command.run)) if live is None else known
+            hub = Hub(run=command.run, store=self._store, clock=self._clock, view=view) if live is None else live.hub
+            events = await settled(view, self._repository, command)
+            resumed = RunResumed(
+                options=view.options, supervisor_model=view.supervisor_model, worker_model=view.worker_model
+            )
+            left = [found.conflict.id for found in open_ones(view) if found.conflict.id != command.conflict]
+            name = view.epic or view.run
+            paused = RunPaused(
+                reason=StopReason.CONFLICT_OPEN if left else StopReason.INTERRUPTED,
+                detail=f"{', '.join(left)} still waits for your word" if left else f"{command.conflict} is settled",
+                hint="`equitrcoder conflict list` shows what waits" if left else f"equitrcoder resume {name}",
+            )
+            await hub.record(resumed, *events, paused)
+
     async def _assign(self, command: c.AssignTasks) -> RunId:
         run = (await self._find(command.run)).run
         live = self._live.get(run)
@@ -331,6 +366,10 @@ class LocalRunApi:
                 return answers.runs_answer(wanted, self._store.is_owned, unreadable=unreadable)
             case q.CostQuery():
                 return await self._cost(query.run)
+            case q.ConflictQuery():
+                from equitr_coder.workflows.conflicts import conflict_answer
+
+                return await conflict_answer(await self.view(query.run), self._repository, query.conflict)
             case q.MetricsQuery():
                 return await self._metrics(query.run)
             case q.EscalationsQuery():

@@ -12,14 +12,18 @@ from equitr_coder.domain.ids import CommitId, EpicId, TaskId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.engine.step_trees import release
+from equitr_coder.orchestration.advice import Quota
+from equitr_coder.orchestration.conflict_log import ConflictLog
 from equitr_coder.orchestration.conflicts import Conflicts
 from equitr_coder.orchestration.footprints import Footprints
+from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.mailbox import Mailbox
 from equitr_coder.orchestration.merge_queue import MergeQueue, moved_away
 from equitr_coder.orchestration.probe import LONGEST, UntouchedTree
 from equitr_coder.orchestration.promises import Promises
 from equitr_coder.orchestration.proof import ProofKeeper
+from equitr_coder.orchestration.proposals import Proposals, ProposalTerms
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.supervisor import Supervisor
 from equitr_coder.orchestration.sync_points import SyncPoints
@@ -311,6 +315,29 @@ class EpicRun:
         documents = {name: document.content for name, document in view.documents.items()}
         gate = self._gate(worktrees, timeout=kit.terms.check_timeout)
         proof = ProofKeeper(gate=gate, repository=kit.repository, events=kit.events, approvals=kit.approvals)
+        prefix = f"refs/equitr/{self._epic}/"
+        reviewer = Reviewer(
+            plan=plan,
+            mode=view.options.review if view.options.multi_agent else "none",
+            is_critical=is_critical,
+            spawner=kit.spawner,
+            repository=kit.repository,
+            worktrees=worktrees,
+            events=kit.events,
+            documents=documents,
+            documents_at=view.documents_at,
+        )
+        log = ConflictLog(kit.events)
+        quota = Quota(kit.events, kit.terms.max_run_escalations)
+        conflicts = Conflicts(
+            log=log,
+            options=view.options,
+            proposals=self._proposals(plan, worktrees, reviewer, quota) if view.options.multi_agent else None,
+            repository=kit.repository,
+            worktrees=worktrees,
+            events=kit.events,
+            ref_prefix=prefix,
+        )
         mailbox = Mailbox(kit.events)
         sync_points = SyncPoints(plan=plan, events=kit.events, mailbox=mailbox)
         promises = Promises(
@@ -320,7 +347,7 @@ class EpicRun:
             events=kit.events,
             mailbox=mailbox,
             sync_points=sync_points,
-            ref_prefix=f"refs/equitr/{self._epic}/",
+            ref_prefix=prefix,
         )
         footprints = Footprints(plan=plan, repository=kit.repository, events=kit.events)
         queue = MergeQueue(
@@ -328,24 +355,14 @@ class EpicRun:
             branch=branch,
             repository=kit.repository,
             gate=gate,
-            reviewer=Reviewer(
-                plan=plan,
-                mode=view.options.review if view.options.multi_agent else "none",
-                is_critical=is_critical,
-                spawner=kit.spawner,
-                repository=kit.repository,
-                worktrees=worktrees,
-                events=kit.events,
-                documents=documents,
-                documents_at=view.documents_at,
-            ),
+            reviewer=reviewer,
             events=kit.events,
             store=kit.store,
             clock=kit.clock,
             default_check=kit.terms.default_check,
             gate_checks=kit.terms.gate_checks,
-            ref_prefix=f"refs/equitr/{self._epic}/",
-            resolver=Conflicts(),
+            ref_prefix=prefix,
+            resolver=conflicts,
             proofs=(proof, footprints, promises),
             chronicle=promises,
             written_by=proof.written_by,
@@ -362,10 +379,9 @@ class EpicRun:
                 options=view.options,
                 has_supervisor=view.options.multi_agent,
                 max_escalations=kit.terms.max_escalations,
-                max_run_escalations=kit.terms.max_run_escalations,
                 has_stronger_attempt=kit.terms.has_stronger_attempt,
                 is_complex=lambda task: is_complex(task, is_planned=bool(documents)),
-                ref_prefix=f"refs/equitr/{self._epic}/",
+                ref_prefix=prefix,
             ),
             repository=kit.repository,
             worktrees=worktrees,
@@ -375,8 +391,10 @@ class EpicRun:
             events=kit.events,
             clock=kit.clock,
             open_workspace=kit.open_workspace,
+            forecasts=Forecasts(plan=plan, log=log, repository=kit.repository, events=kit.events),
             sync_points=sync_points,
             held=proof.held,
+            quota=quota,
         )
         supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
         sync_points.watch(supervisor.look_again)
@@ -387,6 +405,24 @@ class EpicRun:
         finally:
             worktrees.release()
         return stop
+
+    def _proposals(self, plan: Plan, worktrees: Worktrees, reviewer: Reviewer, quota: Quota) -> Proposals:
+        kit, view = self._kit, self._view
+        return Proposals(
+            terms=ProposalTerms(
+                plan=plan,
+                names=agent_names(plan),
+                options=view.options,
+                documents_at=view.documents_at,
+            ),
+            spawner=kit.spawner,
+            repository=kit.repository,
+            worktrees=worktrees,
+            events=kit.events,
+            approvals=kit.approvals,
+            reviewer=reviewer,
+            quota=quota,
+        )
 
     # ---------------------------------------------------------------- land
 

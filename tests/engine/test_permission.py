@@ -482,6 +482,15 @@ def test_a_footprint_entry_covers_paths_folders_and_globs(entry: str, path: str,
     assert covers(entry, path) is covered
 
 
+def test_a_closed_session_is_refused_what_others_would_be_asked_about() -> None:
+    policy = SessionPolicy(footprint=("src/app.py",), is_closed=True)
+
+    assert policy.decide("write_file", Touches(writes=("src/app.py",))).verdict is Verdict.ALLOW
+    refused = policy.decide("write_file", Touches(writes=("docs/readme.md",)))
+    assert refused.verdict is Verdict.DENY
+    assert "src/app.py" in refused.reason
+
+
 def test_a_write_outside_the_footprint_asks_and_an_undeclared_footprint_allows() -> None:
     write = Touches(writes=("src/other.py",))
 

@@ -55,6 +55,7 @@ from equitr_coder.ports import (
     EventSink,
     Guard,
     Questions,
+    StepWatcher,
     ToolEnd,
 )
 
@@ -264,6 +265,7 @@ class Spawner:
         drafts: Drafts | None = None,
         artifacts: Artifacts | None = None,
         deadline: Deadline | None = None,
+        watcher: StepWatcher | None = None,
     ) -> Agent:
         assert drafts is not None
         self.orders.append(order)

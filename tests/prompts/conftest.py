@@ -129,6 +129,7 @@ REFUSED = (
 ) * 2
 
 DIFF = "--- a/shop/api.py\n+++ b/shop/api.py\n@@ -1 +1 @@\n-BOOKS = None\n+BOOKS = sorted(books)\n"
+MARKED = b"<<<<<<< 1111111\nBOOKS = sorted(books)\n=======\nBOOKS = list(books)\n>>>>>>> 2222222\n"
 
 
 def _prompts() -> dict[str, str]:
@@ -142,6 +143,7 @@ def _prompts() -> dict[str, str]:
         "prompt.chat": system_prompt("chat", {}),
         "prompt.supervisor": system_prompt("supervisor", {}),
         "prompt.reviewer": system_prompt("reviewer", {}),
+        "prompt.merger": system_prompt("merger", {}),
     }
 
 
@@ -162,6 +164,22 @@ def _messages() -> dict[str, str]:
     checks = (task.check, "python -m ruff check .")
     direct = Task(id=TaskId("T1"), title="Fix the typo", description="Fix the typo in README.md", check="make docs")
     return {
+        "message.merge": briefing.merge_message(
+            mine=(task, DIFF),
+            landed=[(PLAN.tasks[0], DIFF)],
+            files={"shop/api.py": MARKED, "logo.png": b"\0", "old.py": None},
+            paths=("shop/api.py", "logo.png", "old.py"),
+            documents_at="docs",
+        ),
+        "message.merge.red": briefing.merge_message(
+            mine=(task, DIFF),
+            landed=[(PLAN.tasks[0], DIFF)],
+            files={},
+            paths=("shop/api.py",),
+            detail="`make test` ended with exit code 2 on the merged tree. Its last output:\nno rule for test",
+        ),
+        "message.merge_story": briefing.merge_story(("shop/api.py",), PLAN.tasks[::-1], "kept both"),
+        "message.merge_nudge": briefing.MERGE_NUDGE,
         "message.worker": briefing.worker_message(
             plan=PLAN,
             task=task,

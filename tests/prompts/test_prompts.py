@@ -27,6 +27,7 @@ TOOLS_OF = {
     "planner": {*LOOKING, "ask_user", "write_document", "submit_plan"},
     "supervisor": {*LOOKING, "ask_user"},
     "reviewer": {*LOOKING, "review"},
+    "merger": {*LOOKING, *CHANGING, "hand_in"},
 }
 CASES = ("architecture decisions", "complex bugs", "design patterns", "large refactors")
 
@@ -130,7 +131,7 @@ def test_an_unknown_prompt_is_refused_with_the_known_names() -> None:
     with pytest.raises(UserError) as caught:
         system_prompt("../worker", {})
 
-    assert "chat, planner, reviewer, supervisor, worker" in caught.value.hint
+    assert "chat, merger, planner, reviewer, supervisor, worker" in caught.value.hint
 
 
 def test_every_tool_description_is_short_and_has_an_example(specs: Mapping[str, ToolSpec]) -> None:

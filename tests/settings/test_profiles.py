@@ -27,11 +27,12 @@ def refused(machine: "Machine", known: "Collection[str] | None" = None) -> str:
     return f"{caught.value}\n{caught.value.hint}".replace(str(machine.home), "HOME")
 
 
-def test_five_profiles_ship(machine: "Machine") -> None:
+def test_six_profiles_ship(machine: "Machine") -> None:
     shipped = profiles(machine)
 
     assert {name: (profile.role, profile.tier) for name, profile in shipped.items()} == {
         "chat": ("specialist", Tier.STRONG),
+        "merger": ("coordinator", Tier.STRONG),
         "planner": ("coordinator", Tier.STRONG),
         "reviewer": ("specialist", Tier.STRONG),
         "supervisor": ("coordinator", Tier.STRONG),
@@ -43,6 +44,7 @@ def test_five_profiles_ship(machine: "Machine") -> None:
         "planner": (*READING, "ask_user", "write_document", "submit_plan"),
         "supervisor": (*READING, "ask_user"),
         "reviewer": (*READING, "review"),
+        "merger": (*CHAT[:-1], "hand_in"),
     }
     assert all(profile.name == profile.prompt == name for name, profile in shipped.items())
 
@@ -127,7 +129,7 @@ def test_a_profile_may_extend_one_of_a_weaker_layer(machine: "Machine") -> None:
         (
             "\nextends: wroker\n",
             "HOME/profiles/x.yaml:2: extends: there is no profile wroker to extend\n"
-            "known: chat, planner, reviewer, supervisor, worker",
+            "known: chat, merger, planner, reviewer, supervisor, worker",
         ),
         (
             WHOLE + "name: y\n",

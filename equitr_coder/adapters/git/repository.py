@@ -164,6 +164,9 @@ class GitRepository:
     async def tree_with(self, base: TreeId, files: Mapping[str, bytes | None]) -> TreeId:
         return await trees.tree_with(await self.open(), base, files)
 
+    async def mixed(self, tree: TreeId, other: TreeId | CommitId, paths: Collection[str]) -> TreeId:
+        return await trees.mixed(await self.open(), tree, other, paths=paths)
+
     async def forecast(self, ours: CommitId, theirs: CommitId) -> MergeForecast:
         return self._known.fast_forward(ours, theirs) or await trees.forecast(await self.open(), ours, theirs)
 
@@ -197,6 +200,9 @@ class GitRepository:
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None:
         return await trees.show_file(await self.open(), tree, path)
+
+    async def read_blob(self, blob: str) -> bytes:
+        return await trees.read_blob(await self.open(), blob)
 
     async def list_tree(self, tree: TreeId | CommitId) -> Sequence[str]:
         return await trees.list_tree(await self.open(), tree)

@@ -5,12 +5,20 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
-from equitr_coder.adapters.git.entries import REGULAR, SUBMODULE, Entry, changes_between, put_entries, tree_entries
+from equitr_coder.adapters.git.entries import (
+    EXECUTABLE,
+    REGULAR,
+    SUBMODULE,
+    Entry,
+    changes_between,
+    put_entries,
+    tree_entries,
+)
 from equitr_coder.adapters.git.failures import failure
 from equitr_coder.adapters.git.identity import Identity
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.ids import CommitId, TreeId
-from equitr_coder.ports import MergeForecast
+from equitr_coder.ports import Clash, MergeForecast
 
 _PATCH = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short")
 
@@ -95,15 +103,36 @@ async def _write_blobs(git: Git, folder: Path, contents: Sequence[bytes]) -> dic
 
 async def forecast(git: Git, ours: str, theirs: str) -> MergeForecast:
     """What merging the two commits gives; nothing is checked out and no ref moves."""
-    said = await git.run(
-        "merge-tree", "--write-tree", "--name-only", "-z", "--no-messages", ours, theirs, accept=(0, 1)
-    )
-    tree, *conflicts = said.records or [""]
+    said = await git.run("merge-tree", "--write-tree", "-z", "--no-messages", ours, theirs, accept=(0, 1))
+    tree, *records = said.records or [""]
     if not tree:  # git says 1 for a conflict, and also for what is no commit
         raise failure(("merge-tree", ours, theirs), said.code, said.stderr, git.checkout.root)
     if said.code == 0:
         return MergeForecast(tree=TreeId(tree))
-    return MergeForecast(tree=None, conflicts=tuple(dict.fromkeys(conflicts)))
+    clashes = _clashes(records)
+    conflicts = tuple(dict.fromkeys(_as_named(clash.path, (ours, theirs)) for clash in clashes))
+    return MergeForecast(tree=None, conflicts=conflicts, marked_tree=TreeId(tree), clashes=clashes)
+
+
+def _as_named(path: str, sides: Sequence[str]) -> str:
+    """Where a file and a folder have one name, git puts the file beside it, with `~` and the commit."""
+    found = next((f"~{side}" for side in sides if f"~{side}" in path), None)
+    return path.partition(found)[0] if found is not None else path
+
+
+def _clashes(records: Sequence[str]) -> tuple[Clash, ...]:
+    """From lines of an index with stages: 1 is the base, 2 ours, 3 theirs."""
+    sides: dict[str, dict[str, Entry]] = {}
+    for record in records:
+        about, _, path = record.partition("\t")
+        mode, blob, stage = about.split(" ")
+        sides.setdefault(path, {})[stage] = Entry(mode, blob)
+    found: list[Clash] = []
+    for path, entries in sides.items():
+        base, ours, theirs = (entries[stage].blob if stage in entries else None for stage in "123")
+        is_plain = all(entry.mode in (REGULAR, EXECUTABLE) for entry in entries.values())
+        found.append(Clash(path, base, ours, theirs, is_plain))
+    return tuple(found)
 
 
 async def changed(git: Git, old: str, new: str) -> dict[str, str]:
@@ -144,6 +173,10 @@ async def show_file(git: Git, tree: str, path: str) -> bytes | None:
     if entry is None or entry.mode == SUBMODULE:
         return None
     return (await git.run("cat-file", "blob", entry.blob)).stdout
+
+
+async def read_blob(git: Git, blob: str) -> bytes:
+    return (await git.run("cat-file", "blob", blob)).stdout
 
 
 async def list_tree(git: Git, tree: str) -> list[str]:

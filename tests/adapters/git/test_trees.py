@@ -7,7 +7,6 @@ from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId, RunId, TreeId
-from equitr_coder.ports import MergeForecast
 from tests.adapters.git.stage import Checkout, FileJournal
 
 
@@ -131,7 +130,16 @@ async def test_conflicts_are_forecast_by_path(checkout: Checkout, repository: Gi
 
     forecast = await repository.forecast(one, two)
 
-    assert forecast == MergeForecast(tree=None, conflicts=("README.md", *names[:1], "src/app.py", *names[1:]))
+    assert forecast.tree is None
+    assert forecast.conflicts == ("README.md", *names[:1], "src/app.py", *names[1:])
+    assert [(clash.path, clash.base is None, clash.ours is None) for clash in forecast.clashes] == [
+        ("README.md", False, True),
+        (names[0], True, False),
+        ("src/app.py", False, False),
+        (names[1], True, False),
+    ]
+    assert forecast.marked_tree is not None
+    assert b"<<<<<<< " in (await repository.show_file(forecast.marked_tree, "src/app.py") or b"")
 
 
 async def test_a_forecast_of_what_is_no_commit_is_an_error(checkout: Checkout, repository: GitRepository) -> None:

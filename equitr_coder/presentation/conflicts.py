@@ -1,0 +1,110 @@
+"""Conflicts as lines and as data: the alerts of a status, a list, one with both sides."""
+
+from typing import Any
+
+from equitr_coder.domain.conflicts import ConflictStage, ConflictState
+from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.overlaps import overlaps
+from equitr_coder.domain.queries import ConflictAnswer
+from equitr_coder.domain.run_view import ConflictView, RunView
+from equitr_coder.presentation.text import Line, Tone, prose, visible
+
+_WORDS = {
+    ConflictStage.FORECAST: "would clash",
+    ConflictStage.MERGE: "clash",
+    ConflictStage.CHECK: "do not work together",
+}
+
+
+def alert_lines(view: RunView) -> list[Line]:
+    """The open ones; nothing when there are none."""
+    found = [Line(f"  ! {_what(one)} - {_waits_for(view, one)}", Tone.WARN) for one in _open(view)]
+    return [Line("Conflicts:"), *found] if found else []
+
+
+def conflicts_lines(view: RunView | None) -> list[Line]:
+    if view is None or not view.conflicts:
+        return [Line("No conflicts." if view is None else f"No conflicts in {view.epic or view.run}.")]
+    lines = [Line(f"{view.epic or view.run}:", Tone.STRONG)]
+    lines += [Line(f"! {_what(one)} - {_waits_for(view, one)}", Tone.WARN) for one in _open(view)]
+    settled = [one for one in view.conflicts.values() if one.resolved is not None]
+    return lines + [Line(f"  {_what(one)} - resolved ({_how(one)})", Tone.DIM) for one in settled]
+
+
+def conflict_page(view: RunView, found: ConflictView, answer: ConflictAnswer) -> list[Line]:
+    conflict = found.conflict
+    state = f"resolved ({_how(found)})" if found.resolved is not None else _waits_for(view, found)
+    lines = [Line(_what(found), Tone.STRONG), Line(f"State: {state}")]
+    for task in conflict.tasks:
+        title = view.plan.task(task).title if view.plan is not None else ""
+        lines.append(Line(f"  {task} {prose(title)}"))
+    if found.detail:
+        lines.append(Line(prose(found.detail)))
+    for head, text in (
+        ("What has landed:", answer.ours),
+        ("What was handed in:", answer.theirs),
+        ("The proposed merge:" if found.state is ConflictState.PROPOSED else "The merge:", answer.merged),
+    ):
+        if text.strip():
+            lines += [Line(""), Line(head, Tone.STRONG), *(Line(visible(line)) for line in text.rstrip().split("\n"))]
+    return lines
+
+
+def settled_lines(view: RunView, found: ConflictView) -> list[Line]:
+    lines = [Line(f"{found.conflict.id} is settled ({_how(found)}).", Tone.GOOD)]
+    return [*lines, Line(f"Next: {view.hint}")] if view.hint else lines
+
+
+def conflicts_data(view: RunView) -> list[dict[str, Any]]:
+    return [conflict_data(found) for found in view.conflicts.values()]
+
+
+def overlaps_data(view: RunView) -> list[dict[str, Any]]:
+    """Pairs of tasks that changed the same files though nothing orders them, whether or not it merged."""
+    if view.plan is None:
+        return []
+    changed = {task.id: task.files for task in view.tasks.values()}
+    return [{"tasks": list(found.tasks), "files": list(found.files)} for found in overlaps(view.plan, changed)]
+
+
+def conflict_data(found: ConflictView) -> dict[str, Any]:
+    conflict = found.conflict
+    return {
+        "id": conflict.id,
+        "kind": conflict.kind,
+        "stage": conflict.stage.value,
+        "state": found.state.value,
+        "tasks": list(conflict.tasks),
+        "files": list(conflict.paths),
+        "detail": found.detail or conflict.detail,
+        "worktree": found.worktree if found.resolved is None else None,
+        "how": found.resolved.how if found.resolved is not None else None,
+    }
+
+
+def _open(view: RunView) -> list[ConflictView]:
+    return [found for found in view.conflicts.values() if found.resolved is None]
+
+
+def _what(found: ConflictView) -> str:
+    conflict = found.conflict
+    where = f" in {', '.join(conflict.paths)}" if conflict.paths else ""
+    return f"{conflict.id}: {' and '.join(conflict.tasks)} {_WORDS[conflict.stage]}{where}"
+
+
+def _how(found: ConflictView) -> str:
+    return found.resolved.how if found.resolved is not None else "open"
+
+
+def _waits_for(view: RunView, found: ConflictView) -> str:
+    conflict = found.conflict
+    if conflict.stage is ConflictStage.FORECAST:
+        return "both workers know"
+    task = view.tasks.get(conflict.tasks[0])
+    is_still = task is not None and task.state is TaskState.REVIEW and task.attempt == conflict.attempt
+    if found.state is ConflictState.ESCALATED and is_still:
+        where = f" (files: {found.worktree})" if found.worktree else ""
+        return f"waits for you{where}: equitrcoder conflict resolve {conflict.id}"
+    if not is_still:
+        return f"{conflict.tasks[0]} is to merge it"
+    return "a merge is proposed" if found.state is ConflictState.PROPOSED else "open"
