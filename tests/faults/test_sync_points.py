@@ -13,6 +13,8 @@ from tests.faults.plays import PLANNED
 from tests.faults.points import Point
 from tests.faults.victim import Play
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+
 _STUB = "# one.py\ndef one() -> int: ...\n"
 _PUBLISHES = call("publish_artifact", sync_point="S1", content=_STUB)
 _READS = call("read_artifact", sync_point="S1")
@@ -96,7 +98,6 @@ _MORE = (
 _POINTS = [*_SAMPLE, *(pytest.param(point, marks=pytest.mark.slow) for point in _MORE)]
 
 
-@pytest.mark.e2e
 @pytest.mark.parametrize("point", _POINTS, ids=str)
 def test_no_version_is_made_twice_and_none_is_lost(victim: OpenVictim, undisturbed: Undisturbed, point: Point) -> None:
     killed = victim(SHARED)
