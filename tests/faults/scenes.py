@@ -71,9 +71,13 @@ def _hands_in(name: str) -> ScriptedCall:
 
 
 def epic() -> list[Rule]:
-    """T1 fails its check once; T2 runs a command and asks the supervisor; T3 needs both and is reviewed."""
+    """T1 fails its check once; T2 runs a command that deletes a file, and asks; T3 needs both and is reviewed."""
     return [
-        _plan(_task("T1"), _task("T2"), _task("T3", needs=("T1", "T2"), critical=True)),
+        _plan(
+            _task("T1"),
+            _task("T2", files=["t2.txt", "README.md"]),
+            _task("T3", needs=("T1", "T2"), critical=True),
+        ),
         always(
             says("", call("review", verdict="approve", reasons=[])),
             model="strong",
@@ -91,7 +95,10 @@ def epic() -> list[Rule]:
             says("", call("ask_supervisor", question="Which word?"), _writes("T2", "draft")),
             says(
                 "",
-                call("run_command", command="sed -i s/draft/T2-built/ t2.txt && echo once >> t2.txt && touch more.txt"),
+                call(
+                    "run_command",
+                    command="sed -i s/draft/T2-built/ t2.txt && echo once >> t2.txt && rm README.md && touch more.txt",
+                ),
             ),
             says("", _hands_in("T2")),
         ),

@@ -182,8 +182,8 @@ def test_a_run_that_has_ended_keeps_no_steps(victim: OpenVictim) -> None:
 
 
 def test_an_edit_of_the_user_during_an_open_landing_stays(victim: OpenVictim) -> None:
-    killed = victim(EPIC)
-    assert killed.kill(Point("store.write_journal", "after", 5))
+    killed = victim(SHORT)
+    assert killed.kill(Point("store.write_journal", "after", 4))
     (killed.repo / "README.md").write_text("# Mine\n")
     killed.finish()
     assert (killed.view.state, killed.view.landed) == (RunState.COMPLETED, False)
