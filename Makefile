@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 WORKERS ?= auto
 STAMP = $(VENV)/.done-$(1)
 
-.PHONY: demo test check format lint types imports unit test-all test-faults test-money eval bench lock clean help
+.PHONY: demo test check format lint types imports unit test-all test-faults test-redteam test-money eval bench bench-parallel lock clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -37,14 +37,21 @@ unit: $(VENV)/.done-dev
 test-all: $(VENV)/.done-dev ## All tests, the slow ones included
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
-test-faults: $(VENV)/.done-dev ## Every kill point of the fault suite
-	$(BIN)/pytest -n $(WORKERS) --timeout 300 tests/faults
+test-faults: $(VENV)/.done-dev ## Every kill point of the fault suite, and the races between processes
+	$(BIN)/pytest -n $(WORKERS) tests/faults tests/e2e/test_two_processes.py
+
+test-redteam: $(VENV)/.done-dev ## Every lying and every honest worker
+	$(BIN)/pytest -n $(WORKERS) tests/redteam tests/e2e/test_receipts.py
 
 test-money: $(VENV)/.done-dev ## The ledger's laws over 10,000 schedules
 	$(BIN)/pytest -n $(WORKERS) -m slow tests/budget
 
 bench: $(VENV)/.done-dev ## Measure start-up, time between turns, memory, request size
 	$(BIN)/python bench/run.py
+
+bench-parallel: $(VENV)/.done-dev ## Measure many workers: utilization, overhead, speed, git, memory; and the pool of worktrees
+	$(BIN)/python bench/parallel.py --workers 1,8,16,32 --single
+	$(BIN)/python bench/parallel.py --lease 5000
 
 eval: $(VENV)/.done-run ## 20 small tasks on your own models, under a cap (EVAL_BUDGET, default 2.00 USD)
 	$(BIN)/python bench/eval.py --budget $${EVAL_BUDGET:-2.00}

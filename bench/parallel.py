@@ -240,6 +240,7 @@ def cells(ran: Ran, first: Ran) -> list[str]:
         f"{first.metrics['execution'] / metrics['execution']:.2f}",
         f"{100 * metrics['utilization']:.1f} %",
         f"{100 * metrics['overhead']:.1f} %",
+        f"{100 * metrics['execution_overhead']:.1f} %",
         f"{100 * metrics['worker_overhead']:.1f} %",
         f"{1000 * metrics['git'] / len(tasks):.0f}",
         f"{metrics['git_commands'] / len(tasks):.1f}",
@@ -250,7 +251,7 @@ def cells(ran: Ran, first: Ran) -> list[str]:
 
 
 HEAD = (
-    "workers", "wall, s", "speed", "utilization", "overhead", "of workers", "git/task, ms", "git/task",
+    "workers", "wall, s", "speed", "utilization", "overhead", "at work", "of workers", "git/task, ms", "git/task",
     "merge/task, ms", "queue/task, ms", "memory, MB",
 )  # fmt: skip
 

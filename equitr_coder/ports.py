@@ -668,6 +668,16 @@ class Repository(Protocol):
 
     async def delete_ref(self, ref: str) -> None: ...
 
+    async def kept_by_alone(self, refs: Collection[str]) -> Sequence[tuple[CommitId, str]]:
+        """Commits that nothing but these refs (full names under `refs/equitr/`) keeps, newest first, each with its
+        subject.
+        """
+        ...
+
+    async def size_kept_by_alone(self, refs: Collection[str]) -> int | None:
+        """Bytes on disk of what nothing but these refs keeps; None when git cannot tell."""
+        ...
+
     async def refs(self, prefix: str) -> Mapping[str, CommitId]: ...
 
     async def changed(self, old: TreeId | CommitId, new: TreeId | CommitId) -> Mapping[str, str]:
@@ -858,6 +868,14 @@ class Drafts(Protocol):
         ...
 
 
+class CheckProbe(Protocol):
+    """Runs checks before there is anything to prove."""
+
+    async def passes_untouched(self, command: str) -> bool:
+        """Whether the command passes on the files as the work will find them. What does not end in time can fail."""
+        ...
+
+
 class Outputs(Protocol):
     """Long outputs, kept by hash, opened with `read_file("output:ID")`."""
 
@@ -924,6 +942,8 @@ class AgentOrder:
     """For the environment of its commands."""
     delivers: tuple[RequestId, ...] = ()
     """Messages whose news the first message holds already."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Paths that prove the task, and in words what each is to it: only a person allows a change."""
 
 
 @frozen

@@ -36,7 +36,7 @@ class Enquiries:
         trust = FileTrustStore(self._shop.home)
         match query:
             case q.ConfigQuery():
-                return config_answer(self._shop.loaded)
+                return config_answer(self._shop.loaded, self._shop.team())
             case q.ModelsQuery():
                 return await self._models(discover=query.discover)
             case q.DoctorQuery():
@@ -63,6 +63,8 @@ class Enquiries:
                 | q.DiffQuery()
                 | q.ConflictQuery()
             ):
+                raise AssertionError("answered from the log")
+            case q.VerifyQuery() | q.PruneQuery():
                 raise AssertionError("answered from the log")
             case _ as unreachable:
                 assert_never(unreachable)

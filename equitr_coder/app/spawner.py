@@ -214,6 +214,7 @@ class Spawner:
             holder=lambda path: self._holder(order.task, path),
             approved_commands=frozenset(order.approved_commands),
             documents=order.protected,
+            held=order.held,
             is_confined=self._executor.confinement.is_confined,
         )
 

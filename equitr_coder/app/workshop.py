@@ -42,6 +42,7 @@ from equitr_coder.session.hub import Hub
 from equitr_coder.settings.layers import LoadedSettings
 from equitr_coder.settings.profiles import load_profiles
 from equitr_coder.settings.schema import Settings, require_models
+from equitr_coder.settings.teams import Team, load_team
 from equitr_coder.settings.worktree import worktree_setup
 from equitr_coder.tools.hand_in import HandIn
 
@@ -67,6 +68,7 @@ class Workshop:
         self.repository = repository
         self._executor: Executor | None = None
         self._profiles: Mapping[str, Profile] | None = None
+        self._team: Team | None = None
         self.clock: Clock = SystemClock()
         self.prices = DataFilePrices(self.settings.prices())
         self.keys = EnvironmentKeys(overrides.environ)
@@ -106,17 +108,20 @@ class Workshop:
                     exit_code=1,
                 )
             plan = PlanMode.NEVER
+        multi_agent = orchestrator.use_multi_agent if command.multi_agent is None else command.multi_agent
+        team = self.team() if multi_agent else None
+        is_parallel = team is None or team.is_parallel
         if command.kind is RunKind.LOOP and not (command.check or self.settings.checks.default):
             raise UserError("a loop needs a check that decides", hint='give --check "CMD", or set checks.default')
         return RunOptions(
-            multi_agent=orchestrator.use_multi_agent if command.multi_agent is None else command.multi_agent,
+            multi_agent=multi_agent,
             plan=plan,
             check=command.check,
             budget=command.budget if command.budget is not None else self.settings.llm.budget,
-            max_workers=command.max_workers or orchestrator.max_workers,
+            max_workers=(command.max_workers or orchestrator.max_workers) if is_parallel else 1,
             max_iterations=orchestrator.max_iterations,
             rounds=rounds,
-            worker_timeout=orchestrator.worker_timeout,
+            worker_timeout=(team.agent_timeout if team is not None else None) or orchestrator.worker_timeout,
             review=orchestrator.review,
             conflicts=self.settings.collaboration.conflict_resolution.mode,
             yes=command.yes,
@@ -151,6 +156,16 @@ class Workshop:
             project = self.loaded.project
             self._profiles = load_profiles(home=self.home, project=project, known_tools=TOOL_NAMES)
         return self._profiles
+
+    def team(self) -> Team:
+        """The rules of the team that -M works with, read once.
+
+        Raises:
+            UserError: a file of it cannot be used.
+        """
+        if self._team is None:
+            self._team = load_team(home=self.home, project=self.loaded.project)
+        return self._team
 
     def workers(self) -> tuple[Candidate, ...]:
         """The profiles that tasks can be given to: workers that can hand in.

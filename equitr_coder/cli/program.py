@@ -24,6 +24,8 @@ _TABLE = {
     "runs": ("runs", "runs", "List the runs of this workspace."),
     "resume": ("runs", "resume", "Go on with an unfinished run."),
     "conflict": ("conflict", "conflict", "List, show, resolve or give back what does not merge."),
+    "verify": ("receipts", "verify", "Run the checks of a run's receipts again."),
+    "prune": ("receipts", "prune", "Show what finished runs have left in git, and delete it."),
     "cost": ("cost", "cost", "Show where the money went, and how forecasts did."),
     "metrics": ("metrics", "metrics", "Show where the time of a run went."),
     "escalations": ("escalations", "escalations", "Show what went to the supervisor, and what came of it."),

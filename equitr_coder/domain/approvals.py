@@ -30,6 +30,12 @@ class Decision(Value):
 
     verdict: Verdict
     reason: str
+    when_alone: str = ""
+    """Words for the model when nobody is there to ask: with them the call is refused and the run goes on. Without, the
+    run stops and waits for a person.
+    """
+    is_about_proof: bool = False
+    """It asks about files that prove the task: no yes to anything else covers it."""
 
 
 class Scope(StrEnum):
@@ -57,6 +63,8 @@ class Approval(Value):
     """Whether it stays inside sandbox and footprint, where `--yes` may answer."""
     paths: tuple[str, ...] = ()
     """Files that it would write; a yes makes them part of what its task claims."""
+    is_about_proof: bool = False
+    """Whether it is about files that prove a task: its check, its tests, and what steers them."""
 
 
 class ApprovalAnswer(Value):

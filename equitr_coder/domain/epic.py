@@ -5,7 +5,7 @@ from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from equitr_coder.domain.ids import AgentName, EpicId, TaskId
 from equitr_coder.domain.value import Value
@@ -89,8 +89,17 @@ class Task(Value):
     """Shell command that proves the task; None means `checks.default`, and without one the result is unchecked."""
     check_reason: str = ""
     """Why the check passes before the task is done, or why there is none."""
+    check_waived: bool = False
+    """The plan says `check: none`, which is more than to leave it out."""
     critical: bool = False
     """The planner's mark: always reviewed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_none(cls, values: Any) -> Any:
+        said = values.get("check") if isinstance(values, dict) else None
+        is_none = isinstance(said, str) and said.strip().lower() == "none"
+        return values | {"check_waived": True} if is_none else values
 
     @field_validator("priority", mode="before")
     @classmethod

@@ -510,6 +510,8 @@ class RunFinished(EventBase):
     """Whether the user's branch moved; None when there was nothing to land."""
     hint: str = ""
     """The command that takes the work when it did not land, or that goes on."""
+    missing_paths: tuple[str, ...] = ()
+    """What the design names and the finished branch does not have; a note, no failure."""
 
 
 Event = Annotated[

@@ -9,6 +9,8 @@ a command of the gate that runs; reviews and answers of the supervisor are model
 - `overhead = (active - |outstanding of anybody|) / active`, where `active` is `wall` without the moments in which
   nothing was outstanding and a person was waited for (a question, an approval). |...| is the length of a union: while
   one worker waits for a model, what the host does for another costs the run nothing.
+- `execution_overhead` is the same between the first task's start and the last one's end: without what the start of the
+  program, the planning and the landing cost.
 - `worker_overhead = sum over tasks(task time - |outstanding of the task|) / task_time`: what each worker itself waited
   for the host: git, checkouts, the log, its turn in the merge queue.
 - `utilization = sum over tasks |outstanding of the task, inside span| / (agents * |span|)`, where `agents` is the
@@ -83,6 +85,7 @@ class RunMetrics(Value):
     utilization: float | None
     """None when no task ran."""
     overhead: float
+    execution_overhead: float | None
     worker_overhead: float | None
     coordinator: float
     person: float
@@ -93,6 +96,8 @@ class RunMetrics(Value):
     attempts: int
     escalations: int
     usd: Decimal
+    strong_alone: Decimal | None
+    """What all tokens would have cost at the strong model's rates; None when it was not called, or has no price."""
     tiers: tuple[TierMetrics, ...]
     tasks: tuple[TaskMetrics, ...]
 
@@ -167,6 +172,7 @@ def _metrics(log: RunTimes) -> RunMetrics:
         speed_up=_share(task_time, execution),
         utilization=_utilization(list(tasks.values()), log.workers),
         overhead=_share((active - outstanding).length, active.length) or 0.0,
+        execution_overhead=_share((active & working.hull - outstanding).length, (active & working.hull).length),
         worker_overhead=_share(idle, task_time),
         coordinator=_share((spans(log.strong) & active).length, active.length) or 0.0,
         person=_seconds(person.length),
@@ -176,6 +182,7 @@ def _metrics(log: RunTimes) -> RunMetrics:
         attempts=sum(times.attempts for times in log.times.values()),
         escalations=sum(times.escalations for times in log.times.values()),
         usd=sum((times.usd for times in log.times.values()), ZERO),
+        strong_alone=_strong_alone(log),
         tiers=tuple(
             TierMetrics(tier=name, calls=tier.calls, usd=tier.usd, seconds=_seconds(tier.seconds))
             for name, tier in sorted(log.tiers.items())
@@ -218,6 +225,13 @@ def _task_rows(log: RunTimes, measured: Mapping[TaskId, _Measured]) -> tuple[Tas
             )
         )
     return tuple(rows)
+
+
+def _strong_alone(log: RunTimes) -> Decimal | None:
+    strong = log.tiers.get(Tier.STRONG)
+    if strong is None or strong.price is None:
+        return None
+    return sum((strong.price.cost(tier.usage) for tier in log.tiers.values()), ZERO)
 
 
 def _utilization(tasks: Sequence[_Measured], workers: int) -> float | None:

@@ -1,7 +1,7 @@
 """What a front end may ask to know, and the answers. Closed unions of values; answering changes nothing.
 
-Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call and
-`SetTrust`, `WriteConfig` write the user's own files.
+Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call,
+`SetTrust`, `WriteConfig` write the user's own files, `VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
-from equitr_coder.domain.ids import EpicId, RequestId, RunId
+from equitr_coder.domain.ids import CommitId, EpicId, RequestId, RunId, TaskId
 from equitr_coder.domain.metrics import RunMetrics
 from equitr_coder.domain.models import ModelInfo
 from equitr_coder.domain.money import ZERO, Price, Usage
@@ -104,6 +104,23 @@ class ProbeModel(Value):
     model: str
 
 
+class VerifyQuery(Value):
+    """Run the checks of a run's receipts again, each on a clean checkout of its tree."""
+
+    type: Literal["verify"] = "verify"
+    run: str
+    """A run id, an unambiguous beginning of one, or an epic id."""
+    task: str | None = None
+
+
+class PruneQuery(Value):
+    """What finished runs have left in git and on disk; with `delete` it goes."""
+
+    type: Literal["prune"] = "prune"
+    run: str | None = None
+    delete: bool = False
+
+
 class WriteConfig(Value):
     """Write the user's configuration file; `text` is the whole YAML."""
 
@@ -126,6 +143,8 @@ Query = Annotated[
     | TrustQuery
     | SetTrust
     | ProbeModel
+    | VerifyQuery
+    | PruneQuery
     | WriteConfig,
     Field(discriminator="type"),
 ]
@@ -354,6 +373,70 @@ class ProbeAnswer(Value):
     latency_ms: int
 
 
+class CheckedAgain(Value):
+    """One check of a receipt, run again."""
+
+    task: TaskId
+    command: str
+    commit: CommitId
+    was: int
+    """Exit code in the receipt."""
+    exit_code: int | None = None
+    """None when it could not be run."""
+    is_green: bool = False
+    duration_ms: int = 0
+    tests: int | None = None
+    differs: tuple[str, ...] = ()
+    """What is other than in the receipt, in words; some of it may be of no consequence."""
+    output_tail: str = ""
+
+
+class VerifyAnswer(Value):
+    type: Literal["verify"] = "verify"
+    run: RunId
+    epic: EpicId | None = None
+    checks: tuple[CheckedAgain, ...]
+    without: tuple[TaskId, ...] = ()
+    """Tasks that have no receipt."""
+
+    @property
+    def is_green(self) -> bool:
+        return bool(self.checks) and all(check.is_green for check in self.checks)
+
+
+class LostCommit(Value):
+    commit: CommitId
+    subject: str
+
+
+class Prunable(Value):
+    """What one finished run has left."""
+
+    run: RunId
+    epic: EpicId | None
+    state: RunState
+    refs: tuple[str, ...]
+    worktrees: tuple[str, ...]
+    lost: tuple[LostCommit, ...]
+    """Commits that nothing else keeps, newest first."""
+
+
+class SparedRun(Value):
+    run: RunId
+    epic: EpicId | None
+    why: str
+    refs: int
+
+
+class PruneAnswer(Value):
+    type: Literal["prune"] = "prune"
+    runs: tuple[Prunable, ...]
+    spared: tuple[SparedRun, ...] = ()
+    size: int | None = None
+    """Bytes in git that nothing else keeps."""
+    deleted: bool = False
+
+
 class Written(Value):
     type: Literal["written"] = "written"
     path: str
@@ -373,6 +456,8 @@ Answer = Annotated[
     | ProposalAnswer
     | TrustAnswer
     | ProbeAnswer
+    | VerifyAnswer
+    | PruneAnswer
     | Written,
     Field(discriminator="type"),
 ]

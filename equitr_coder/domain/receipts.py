@@ -26,12 +26,16 @@ class CheckResult(Value):
     """`bubblewrap`, or `none`."""
     tests: int | None = None
     """Tests that ran, as far as the output tells; None when it does not."""
+    skipped: int | None = None
+    """Tests that were there and did not run."""
+    untested: str = ""
+    """Why no test ran though the command runs tests; empty when one did, or when it is no test runner."""
     unproven: str = ""
     """Why the result proves nothing about `tree` (for example code imported from elsewhere); empty when it does."""
 
     @property
     def passed(self) -> bool:
-        return self.exit_code == 0 and not self.timed_out and not self.unproven
+        return self.exit_code == 0 and not self.timed_out and not self.unproven and not self.untested
 
 
 class Receipt(Value):
@@ -43,3 +47,5 @@ class Receipt(Value):
     tree: TreeId
     checks: tuple[CheckResult, ...]
     at: datetime
+    tests_by: tuple[str, ...] = ()
+    """Who wrote the tests that the task's own check names: ids of tasks, and `repository` for those that were there."""

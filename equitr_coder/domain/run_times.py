@@ -8,7 +8,7 @@ from equitr_coder.domain import events as e
 from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.ids import SessionId, TaskId
 from equitr_coder.domain.models import Tier
-from equitr_coder.domain.money import ZERO
+from equitr_coder.domain.money import ZERO, Price, Usage
 from equitr_coder.domain.runs import RunState
 
 Interval = tuple[datetime, datetime]
@@ -20,6 +20,9 @@ class TierTimes:
     calls: int = 0
     usd: Decimal = ZERO
     seconds: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    price: Price | None = None
+    """Of its last call whose price is known."""
 
 
 @dataclass
@@ -207,6 +210,9 @@ class RunTimes:
         tier.calls += 1
         tier.usd += event.usd
         tier.seconds += (at - begun).total_seconds()
+        if isinstance(event, e.ModelCallSettled):
+            tier.usage = tier.usage.plus(event.usage)
+            tier.price = event.price or tier.price
 
     def _measured(self, event: e.AttemptMeasured) -> None:
         times = self.of(event.task)

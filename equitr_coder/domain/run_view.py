@@ -204,6 +204,8 @@ class RunView:
     content: str = ""
     hint: str = ""
     landed: bool | None = None
+    missing_paths: tuple[str, ...] = ()
+    """What the design names and the finished work lacks."""
     supervisor_model: str | None = None
     worker_model: str | None = None
     base_branch: str | None = None
@@ -306,6 +308,7 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.RunFinished():
             view.state, view.reason, view.content = event.state, event.reason, event.content
             view.detail, view.landed, view.hint = event.detail, event.landed, event.hint
+            view.missing_paths = event.missing_paths
         case e.QuestionAsked():
             view.questions[event.question] = event
         case e.QuestionAnswered():

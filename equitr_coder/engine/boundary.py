@@ -20,18 +20,22 @@ class Beyond:
     """Nobody can allow these."""
     asks: Mapping[str, str]
     """A person can."""
+    is_about_proof: bool = False
+    """Some of what a person is asked about proves the task."""
 
 
 def beyond(policy: Policy, tool: str, paths: Iterable[str], *, allowed: Collection[str]) -> Beyond:
     forbidden: dict[str, str] = {}
     asks: dict[str, str] = {}
+    is_about_proof = False
     for path in paths:
         decision = policy.decide(tool, Touches(writes=(path,)))
         if decision.verdict is Verdict.DENY:
             forbidden[path] = decision.reason
         elif decision.verdict is Verdict.ASK and path not in allowed:
             asks[path] = decision.reason
-    return Beyond(forbidden, asks)
+            is_about_proof = is_about_proof or decision.is_about_proof
+    return Beyond(forbidden, asks, is_about_proof)
 
 
 def digest(paths: Iterable[str]) -> str:

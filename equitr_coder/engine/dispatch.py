@@ -134,6 +134,8 @@ class Dispatcher:
             return
         if decision.verdict is Verdict.DENY:
             raise ToolFailure(f"Refused: {decision.reason}")
+        if decision.when_alone and not self._events.view.options.can_ask:
+            raise ToolFailure(f"Refused: {decision.reason}. {decision.when_alone}")
         what = touches.command if touches.command is not None else f"{name} {', '.join(touches.writes)}"
         approval = Approval(
             id=RequestId(f"{self._desk.session}:{call.id}"),
@@ -146,13 +148,15 @@ class Dispatcher:
             confined=self._desk.confined or touches.command is None,
             inside=touches.command is not None and self._desk.confined,
             paths=touches.writes,
+            is_about_proof=decision.is_about_proof,
         )
         with self._deadline.paused():
             answer = await self._approvals.ask(approval)
         if not answer.allowed:
             note = f" They said: {answer.note}" if answer.note else ""
             why = f": {decision.reason}" if decision.reason else ""
-            raise ToolFailure(f"The user did not allow this{why}.{note} Do it another way, or say what you need.")
+            advice = decision.when_alone or "Do it another way, or say what you need."
+            raise ToolFailure(f"The user did not allow this{why}.{note} {advice}")
         self._still_permit(name, touches)
 
     def _still_permit(self, name: str, touches: Touches) -> None:
@@ -206,7 +210,7 @@ class Dispatcher:
             found = beyond(self._policy, call.name, step.changes, allowed=allowed)
             refused, said = dict(found.forbidden), ""
             if found.asks:
-                answer = await self._allow(call, command, found.asks)
+                answer = await self._allow(call, command, found.asks, is_about_proof=found.is_about_proof)
                 if answer.allowed:
                     # Another task may hold one of them by now.
                     refused.update(beyond(self._policy, call.name, found.asks, allowed=()).forbidden)
@@ -220,7 +224,9 @@ class Dispatcher:
             step = await tree.put_back(step, refused)
         return step, told
 
-    async def _allow(self, call: ToolCall, command: str, reasons: Mapping[str, str]) -> ApprovalAnswer:
+    async def _allow(
+        self, call: ToolCall, command: str, reasons: Mapping[str, str], *, is_about_proof: bool
+    ) -> ApprovalAnswer:
         """A person's answer for files that a command changed. The same files are asked about once for a task."""
         view, name = self._events.view, digest(reasons)
         for asked, resolved in view.grants:
@@ -241,6 +247,7 @@ class Dispatcher:
             confined=True,
             inside=False,
             paths=tuple(sorted(reasons)),
+            is_about_proof=is_about_proof,
         )
         with self._deadline.paused():
             return await self._approvals.ask(approval)

@@ -4,7 +4,7 @@ Refusal wins, then asking: a rule that denies, the root and the planning documen
 of the user's that asks stands above approved commands and above what only reads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from fnmatch import fnmatchcase
 from posixpath import normpath
@@ -19,6 +19,10 @@ from equitr_coder.engine.read_only import is_read_only, only_reads
 _SEVERITY = (Verdict.ALLOW, Verdict.ASK, Verdict.DENY)
 LEAVES_FOOTPRINT = "leaves its footprint"
 """Stands in the reason of every decision about a write outside the footprint."""
+_LEAVE_THE_PROOF = (
+    "Leave it as it is and make the code pass it. Put further tests into a new file. If the check or a test is wrong, "
+    "say so in the summary of hand_in."
+)
 _ALLOWED = Decision(verdict=Verdict.ALLOW, reason="reads only")
 
 
@@ -55,6 +59,8 @@ class SessionPolicy:
     """Checks of an approved plan; they run unasked as they stand, to the letter."""
     documents: tuple[str, ...] = ()
     """Planning documents that a worker must not write, relative to the root."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Files that prove the task, each with what they are to it: writing one asks a person, whoever else may say yes."""
     is_confined: bool = True
     """Whether commands run in a sandbox; without one every command asks."""
 
@@ -83,8 +89,17 @@ class SessionPolicy:
         if footprint and not any(covers(entry, clean) for entry in footprint):
             if self.is_closed:
                 return _deny(f"{path} is none of the files this is about ({', '.join(footprint)})")
-            return self._decide_leaving(path, clean, f"{path} {LEAVES_FOOTPRINT} ({', '.join(footprint)})")
-        return Decision(verdict=Verdict.ALLOW, reason="inside the workspace and its footprint")
+            decision = self._decide_leaving(path, clean, f"{path} {LEAVES_FOOTPRINT} ({', '.join(footprint)})")
+        else:
+            decision = Decision(verdict=Verdict.ALLOW, reason="inside the workspace and its footprint")
+        if clean in self.held and decision.verdict is not Verdict.DENY:
+            return Decision(
+                verdict=Verdict.ASK,
+                reason=f"{path} {self.held[clean]}, and what proves the task is not changed by who must pass it",
+                when_alone=_LEAVE_THE_PROOF,
+                is_about_proof=True,
+            )
+        return decision
 
     def _decide_leaving(self, path: str, clean: str, reason: str) -> Decision:
         if holder := self.holder(clean):

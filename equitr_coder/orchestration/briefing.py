@@ -5,7 +5,7 @@ open the message of every worker. (The planner is briefed by `planning`.)
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from equitr_coder.domain.artifacts import Artifact
 from equitr_coder.domain.epic import Plan, SyncPoint, Task
@@ -19,6 +19,7 @@ from equitr_coder.domain.receipts import CheckResult
 _DOCUMENT = 20_000
 _NOTE = 4_000
 _NOTES = 3
+_HELD = 8
 _DIFF = 60_000
 _FILE = 16_000
 _FILES = 48_000
@@ -46,6 +47,8 @@ _REASONS: Mapping[StopReason, str] = {
     StopReason.CHECK_TIMEOUT: "the check took too long",
     StopReason.CHECK_UNPROVEN: "the check proved nothing about these files",
     StopReason.CONTRACT_BROKEN: "it broke a contract that others build on",
+    StopReason.CHECK_EDITED: "what proves the task was changed",
+    StopReason.NO_TESTS: "no test proved the change",
     StopReason.REVIEW_REJECTED: "the review rejected it",
     StopReason.FOOTPRINT_LEFT: "it changed what is not its own",
     StopReason.MERGE_CONFLICT: "it clashed with what others have finished",
@@ -98,8 +101,10 @@ def worker_message(
     documents_at: str = "docs",
     sharing: Sharing | None = None,
     results: Mapping[TaskId, str] | None = None,
+    held: Collection[str] = (),
 ) -> str:
-    """The first message of a worker. `results` are the summaries of the done tasks that it needs.
+    """The first message of a worker. `results` are the summaries of the done tasks that it needs, `held` files that
+    prove the task.
 
     With `documents` (name -> content) they open the message, the same bytes for every task of the plan. Without, the
     task is direct: its request stands first, verbatim, with no plan around it.
@@ -116,6 +121,7 @@ def worker_message(
     parts += [
         _promises_block(sharing),
         _checks_block(checks),
+        _held_block(held),
         _holders_block(others_holding or {}),
         _attempts_block(previous),
         f"# Guidance of the supervisor\n\n{guidance.strip()}" if guidance and guidance.strip() else "",
@@ -398,6 +404,14 @@ def _checks_block(checks: Sequence[str]) -> str:
     if len(checks) == 1:
         return f"Check (run on the merged result; must exit 0):\n{checks[0]}"
     return "Checks (run on the merged result; each must exit 0):\n" + "\n".join(f"- {check}" for check in checks)
+
+
+def _held_block(held: Collection[str]) -> str:
+    if not held:
+        return ""
+    named = sorted(held)
+    more = f", and {len(named) - _HELD} more" if len(named) > _HELD else ""
+    return f"What proves the task (not yours to change; new tests go into new files): {', '.join(named[:_HELD])}{more}"
 
 
 def _holders_block(holding: Mapping[TaskId, Sequence[str]]) -> str:

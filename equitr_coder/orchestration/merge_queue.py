@@ -6,7 +6,7 @@ the letter there, and is asked for again when it is not.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, overload
 
@@ -23,6 +23,8 @@ from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.stopwatch import span
 from equitr_coder.ports import Clock, EventSink, EventStore, Repository
 
+WrittenBy = Callable[[HandIn, CommitId, CommitId], Awaitable[tuple[str, ...]]]
+"""Who wrote the tests that prove a candidate on top of a commit of the branch."""
 _DONE_BEFORE = "No change of its own: done by earlier work, as its check proves."
 
 
@@ -57,6 +59,7 @@ class MergeQueue:
         resolver: Resolver,
         proofs: Sequence[Proof] = (),
         chronicle: Chronicle | None = None,
+        written_by: WrittenBy | None = None,
     ) -> None:
         self._plan = plan
         self._ref = f"refs/heads/{branch}"
@@ -73,6 +76,7 @@ class MergeQueue:
         self._resolver = resolver
         self._proofs = tuple(proofs)
         self._chronicle = chronicle
+        self._written_by = written_by
         self._turn = asyncio.Lock()
 
     @property
@@ -205,7 +209,18 @@ class MergeQueue:
         return await self._reviewer.review(hand_in.task, hand_in.attempt, moved.old, moved.commit, results)
 
     async def recover(self) -> None:
-        """Finish the one merge whose branch move a crash may have cut off from its record."""
+        """Finish the one merge whose branch move a crash may have cut off from its record.
+
+        Raises:
+            UserError: the branch is not where the log left it, or checked out, and there is work to be put on it:
+                nothing is paid before that is mended.
+        """
+        await self._finish_open_merge()
+        is_unfinished = any(task.state is not TaskState.DONE for task in self._events.view.tasks.values())
+        if is_unfinished and not await self._repository.move_ref(self._ref, self.tip, self.tip):
+            raise moved_away(self._branch, self.tip, await self._repository.resolve(self._ref))
+
+    async def _finish_open_merge(self) -> None:
         key = self._journal_key
         journal = (await self._store.open_journals(key)).get(key)
         if journal is None:
@@ -294,6 +309,7 @@ class MergeQueue:
                 tree=candidate.tree,
                 checks=tuple(results),
                 at=self._clock.now(),
+                tests_by=await self._written_by(hand_in, candidate.old, candidate.commit) if self._written_by else (),
             )
         journal: dict[str, Any] = {
             "task": hand_in.task.id,
@@ -307,11 +323,7 @@ class MergeQueue:
         await self._store.write_journal(self._journal_key, journal)
         if not await self._repository.move_ref(self._ref, candidate.commit, candidate.old):
             await self._store.clear_journal(self._journal_key)
-            raise UserError(
-                f"the branch {self._branch} was moved by somebody else while the run was working",
-                hint=f"put it back with: git branch -f {self._branch} {candidate.old[:12]} and resume the run",
-                exit_code=1,
-            )
+            raise moved_away(self._branch, candidate.old, await self._repository.resolve(self._ref))
         await self._record_landed(journal)
         await self._store.clear_journal(self._journal_key)
 
@@ -354,12 +366,31 @@ class MergeQueue:
         return refusal
 
 
+def moved_away(branch: str, wanted: CommitId, found: CommitId | None) -> UserError:
+    """The integration branch is not where this run left it. What somebody else put there is kept by the hint."""
+    if found is None:
+        return UserError(
+            f"the branch {branch} is gone",
+            hint=f"make it again and resume the run: git branch {branch} {wanted[:12]}",
+            exit_code=1,
+        )
+    return UserError(
+        f"the branch {branch} was moved by somebody else",
+        hint=f"keep that under another name and resume the run: git branch -m {branch} {branch}-moved && "
+        f"git branch {branch} {wanted[:12]}",
+        exit_code=1,
+    )
+
+
 def _refusal(results: Sequence[CheckResult]) -> SentBack | None:
     if not results or results[-1].passed:
         return None
     failed = results[-1]
     if failed.unproven:
         return SentBack(StopReason.CHECK_UNPROVEN, f"`{failed.command}` proves nothing: {failed.unproven}")
+    if failed.untested and not failed.timed_out:
+        words = f"`{failed.command}` proves nothing: {failed.untested}. {_printed(failed)}"
+        return SentBack(StopReason.NO_TESTS, words)
     if failed.timed_out:
         seconds = f" ({failed.duration_ms / 1000:.0f} s)" if failed.duration_ms else ""
         return SentBack(

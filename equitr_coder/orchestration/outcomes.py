@@ -11,6 +11,9 @@ from equitr_coder.domain.ids import AgentName, CommitId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult
 from equitr_coder.ports import MergeForecast
 
+WOULD_STEER = "would steer the check"
+"""What a file is to a check that is not there and must not be made."""
+
 
 @frozen
 class HandIn:

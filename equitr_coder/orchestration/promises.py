@@ -149,7 +149,10 @@ class Promises:
             assert base is not None, "the epic is approved before anything is merged"
             tree = await self._repository.tree_with(await self._repository.tree_of(base), {path: tests.code.encode()})
             kept = await self._repository.commit_tree(
-                tree, [base], f"{artifact.sync_point}: tests that {artifact.producer} promised to pass"
+                tree,
+                [base],
+                f"{artifact.sync_point}: tests that {artifact.producer} promised to pass",
+                at=self._events.view.started,
             )
             await self._repository.move_ref(ref, kept, None)
         [result] = await self._gate.prove(new, [_command(ref, path, tests)])

@@ -15,7 +15,15 @@ from equitr_coder.domain.epic import Plan, SyncPoint, Task, TaskState
 from equitr_coder.domain.footprint import claim_of, collision
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, TaskId
-from equitr_coder.domain.task_graph import NO_FREE_WORKER, chain_lengths, collisions, promised, unmet, waiting_words
+from equitr_coder.domain.task_graph import (
+    NO_FREE_WORKER,
+    chain_lengths,
+    collisions,
+    prerequisites,
+    promised,
+    unmet,
+    waiting_words,
+)
 
 _DEAD = frozenset({TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED})
 _OPEN = frozenset({TaskState.WAITING, TaskState.READY})
@@ -66,6 +74,7 @@ class Schedule:
         self._tasks = {task.id: task for task in plan.tasks}
         self._order = sorted(plan.tasks, key=lambda task: (task.priority.rank, -lengths[task.id], position[task.id]))
         self._points = {task.id: promised(plan, task) for task in plan.tasks}
+        self._before = prerequisites(plan)
         self._clashes: dict[tuple[TaskId, TaskId], str] = {}
         for (one, other), what in collisions(plan).items():
             self._clashes[one, other] = self._clashes[other, one] = what
@@ -142,6 +151,8 @@ class Schedule:
         if now.states[task.id] is TaskState.REVIEW:
             return ""  # its work is done, and it holds what it claims until it has landed
         for other in at_work:
+            if now.is_held_back(other) and task.id in self._before[other]:
+                continue  # that one waits for this one
             if agent := self._shared_agents.get((task.id, other)):
                 return f"{agent} is busy with {other}"
             if what := self._clash(task.id, other, now):

@@ -1,6 +1,6 @@
 """One task from its first attempt to done or failed: worktree, agent, hand-in, merge, and again with the reason."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -25,12 +25,14 @@ from equitr_coder.orchestration.footprints import Footprints
 from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.markers import marked_paths
 from equitr_coder.orchestration.merge_queue import MergeQueue
-from equitr_coder.orchestration.outcomes import HandIn, SentBack
+from equitr_coder.orchestration.outcomes import WOULD_STEER, HandIn, SentBack
 from equitr_coder.orchestration.stopwatch import Stopwatch, stopwatch
 from equitr_coder.orchestration.sync_points import SyncPoints
 from equitr_coder.orchestration.worktrees import Worktrees
 from equitr_coder.ports import AgentOrder, AgentSpawner, Clock, EventSink, Repository, ToolEnd, Workspace
 
+HeldFiles = Callable[[Task, Sequence[str], CommitId], Awaitable[Mapping[str, str]]]
+"""Files that prove a task by the given checks on a commit: its agent changes none of them unasked."""
 _LOST = "git has no longer the files that its last step left (a ref under refs/equitr/keep/ is gone)"
 
 
@@ -81,6 +83,7 @@ class TaskWorker:
         forecasts: Forecasts,
         quota: Quota,
         sync_points: SyncPoints,
+        held: HeldFiles,
     ) -> None:
         self._terms = terms
         self._repository = repository
@@ -94,6 +97,7 @@ class TaskWorker:
         self._forecasts = forecasts
         self._quota = quota
         self._sync_points = sync_points
+        self._held = held
 
     async def work(self, task: Task) -> None:
         """Ends with the task done or failed, or handed in where something that it needs has not landed yet.
@@ -230,7 +234,7 @@ class TaskWorker:
         )
         async with deadline.running():
             guidance = await self._guidance(task, view, advice)
-            order = self._order(task, view, workspace.root, guidance)
+            order = await self._order(task, view, workspace.root, guidance)
             await self._sync_points.hand_over(task.id, order.agent, order.session, self._sync_points.sharing(task.id))
             agent = self._spawner.spawn(
                 order,
@@ -261,9 +265,10 @@ class TaskWorker:
         said = (advice.recall(EscalationTrigger.COMPLEX_TASK), advice.recall(EscalationTrigger.REPEATED_FAILURE))
         return "\n\n".join(text for text in said if text) or None
 
-    def _order(self, task: Task, view: TaskView, root: Path, guidance: str | None) -> AgentOrder:
+    async def _order(self, task: Task, view: TaskView, root: Path, guidance: str | None) -> AgentOrder:
         checks = self._queue.checks(task)
         is_stronger = self._terms.is_stronger(view.attempt)
+        held = await self._held(task, checks, _base(view))
         return AgentOrder(
             profile=view.profiles.get(view.attempt, WORKER),
             session=SessionId(f"{task.id}.{view.attempt}"),
@@ -282,6 +287,7 @@ class TaskWorker:
                 documents_at=self._terms.documents_at,
                 sharing=self._sync_points.sharing(task.id),
                 results=self._results(task),
+                held=[path for path, what in held.items() if what != WOULD_STEER],
             ),
             root=root,
             can_write=True,
@@ -294,6 +300,7 @@ class TaskWorker:
             tree=view.tree,
             variables=self._worktrees.place(root).variables,
             delivers=self._sync_points.news(task.id),
+            held=held,
         )
 
     def _results(self, task: Task) -> Mapping[TaskId, str]:

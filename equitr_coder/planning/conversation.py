@@ -24,7 +24,7 @@ from equitr_coder.planning.drafts import (
     PlanningOptions,
     document_name,
 )
-from equitr_coder.ports import Agent, AgentOrder, AgentSpawner, EventSink, Guard, Questions
+from equitr_coder.ports import Agent, AgentOrder, AgentSpawner, CheckProbe, EventSink, Guard, Questions
 
 _AGENT = AgentName("planner")
 _GUARD_STOPS = frozenset({StopReason.BAD_PLAN, StopReason.MAX_ITERATIONS, StopReason.NO_PROGRESS})
@@ -58,6 +58,7 @@ class Conversation:
         facts: Facts,
         options: PlanningOptions,
         forecast: MakeForecast | None = None,
+        probe: CheckProbe | None = None,
     ) -> None:
         """Without `questions`, or with `options.can_ask` off, nobody answers and the planner decides by itself."""
         self._spawner = spawner
@@ -65,7 +66,7 @@ class Conversation:
         self._questions = questions if options.can_ask else None
         self._facts = facts
         self._options = options
-        self._drafts = DraftBook(sink=sink, facts=facts, options=options, forecast=forecast)
+        self._drafts = DraftBook(sink=sink, facts=facts, options=options, forecast=forecast, probe=probe)
         self._agent: Agent | None = None
 
     @property

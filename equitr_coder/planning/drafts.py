@@ -25,11 +25,12 @@ from equitr_coder.planning.gaps import find_gaps, shortened
 from equitr_coder.planning.order import order_problems
 from equitr_coder.planning.placeholders import NOT_WRITTEN, render_design, render_requirements
 from equitr_coder.planning.plan_rules import MIN_KEY, PlanRules, few_tasks, tidy_todo, validate
+from equitr_coder.planning.proving import Proving, dependent_tests
 from equitr_coder.planning.said import without_trace
 from equitr_coder.planning.size import judge
 from equitr_coder.planning.structure import design_problems, requirements_problems
 from equitr_coder.planning.sync_detection import with_detected
-from equitr_coder.ports import EventSink
+from equitr_coder.ports import CheckProbe, EventSink
 
 DocumentName = Literal["requirements", "design", "todos"]
 PLANNER = SessionId("planner")
@@ -55,6 +56,8 @@ class PlanningOptions:
     rules: PlanRules = field(default_factory=PlanRules)
     default_check: str | None = None
     """`checks.default`."""
+    independent_tests: bool = False
+    """`checks.independent_tests`."""
     can_ask: bool = True
     """Whether a person is there to answer."""
     max_iterations: int = 100
@@ -66,12 +69,19 @@ class DraftBook:
     """Implements `ports.Drafts`, and `ports.Guard` over its refusals; takes the user's own edits too."""
 
     def __init__(
-        self, *, sink: EventSink, facts: Facts, options: PlanningOptions, forecast: MakeForecast | None = None
+        self,
+        *,
+        sink: EventSink,
+        facts: Facts,
+        options: PlanningOptions,
+        forecast: MakeForecast | None = None,
+        probe: CheckProbe | None = None,
     ) -> None:
         self._sink = sink
         self._facts = facts
         self._options = options
         self._forecast = forecast
+        self._proving = Proving(probe)
         self._target: DocumentName | None = None
         self._excused = 0
 
@@ -137,7 +147,12 @@ class DraftBook:
         self._refuse_after_approval()
         accepted, unsound = validate(plan, self._options.rules)
         few = self._too_few(accepted)
-        problems = [*unsound, *([few] if few else []), *self._unsettled(accepted, is_sound=not unsound)]
+        problems = [
+            *unsound,
+            *([few] if few else []),
+            *self._unsettled(accepted, is_sound=not unsound),
+            *await self._unproven(accepted),
+        ]
         if problems:
             if few and self._was_told_of_few():
                 raise _too_few_again(accepted, self._options.rules)
@@ -170,6 +185,22 @@ class DraftBook:
             *(order_problems(plan) if is_sound else []),
             *(coverage_problems(plan, requirements.content) if requirements is not None and is_written else []),
         ]
+
+    async def _unproven(self, plan: Plan) -> list[str]:
+        """What is wrong with the plan's checks, for the planner: they pass already, are left out on purpose without a
+        word, or run what only their own task writes.
+        """
+        await self._proving.look(plan)
+        problems = self._proving.problems(plan)
+        if self._options.default_check is None:
+            problems += [
+                f"task {task.id} has `check: none` and no check_reason: say why nothing can check it, or name a check"
+                for task in plan.tasks
+                if task.check_waived and not task.check_reason.strip()
+            ]
+        if self._options.independent_tests:
+            problems += dependent_tests(plan, self._facts.listing.splitlines())
+        return problems
 
     async def edit(self, name: str, content: str) -> None:
         """Keep the user's own text; todos become the plan.
@@ -211,6 +242,7 @@ class DraftBook:
         }
         todos = render_todos(plan, ticked_now)
         if plan != current or todos != self.documents["todos"].content:
+            await self._proving.look(plan)
             await self._submit(plan, todos=todos, by="user")
 
     async def _keep(self, name: DocumentName, content: str, *, by: str) -> DocumentWritten:
@@ -269,6 +301,7 @@ class DraftBook:
             *of_documents,
             *(f"your answer left no trace in the documents: {shortened(answer)}" for answer in of_answers),
             *of_plan,
+            *self._proving.problems(plan),
         )
 
     def _unsaid(self) -> tuple[str, ...]:

@@ -106,9 +106,9 @@ def _tidy_task(task: Task) -> Task:
 
 
 def _tidy_symbol(text: str) -> str:
-    """The path in its one form, no spaces, no brackets of a call."""
+    """The path in its one form, no brackets of a call."""
     path, separator, name = text.partition("::")
-    return f"{_tidy_path(path)}{separator}{''.join(name.split()).removesuffix('()')}"
+    return f"{_tidy_path(path)}{separator}{name.strip().removesuffix('()').rstrip()}"
 
 
 def _tidy_resource(text: str) -> str:

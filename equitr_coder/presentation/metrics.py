@@ -24,6 +24,7 @@ def metrics_lines(metrics: RunMetrics, *, width: int | None = None) -> list[Line
     ]
     if metrics.tasks:
         facts += [
+            ("", f"{_percent(metrics.execution_overhead)} while there were tasks to do"),
             ("", f"{_percent(metrics.worker_overhead)} of the workers' own time"),
             ("supervisor", f"{_percent(metrics.coordinator)} of the time a strong model was at work"),
             ("merge queue", f"{duration(metrics.queue)} waited for a turn"),
@@ -36,6 +37,9 @@ def metrics_lines(metrics: RunMetrics, *, width: int | None = None) -> list[Line
         (f"{tier.tier.value} models", f"{plural(tier.calls, 'call')}, {duration(tier.seconds)}, {dollars(tier.usd)}")
         for tier in metrics.tiers
     ]
+    if metrics.strong_alone is not None and metrics.usd:
+        times = metrics.strong_alone / metrics.usd
+        facts.append(("money", f"{dollars(metrics.usd)}; with the strong model alone {times:.1f} times as much"))
     lines += [Line(text) for text in table(facts, width=width)]
     if metrics.tasks:
         rows = [_row(task) for task in metrics.tasks]

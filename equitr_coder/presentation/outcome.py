@@ -33,6 +33,7 @@ def outcome(view: RunView) -> dict[str, Any]:
         "conflicts": conflicts_data(view),
         "run": view.run,
         "epic": view.epic,
+        "missing_paths": list(view.missing_paths),
         "landed": view.landed,
         "branch": view.branch,
         "hint": view.hint,
@@ -137,6 +138,7 @@ def _task(view: RunView, task: TaskView) -> dict[str, Any]:
         "reason": task.reason.value if task.reason else None,
         "detail": task.detail,
         "next": next_step(view, task.reason) or None if task.state in (TaskState.FAILED, TaskState.BLOCKED) else None,
+        "checked": receipt is not None,
         "receipt": receipt.model_dump(mode="json", exclude={"checks": {"__all__": {"output_tail"}}})
         if receipt
         else None,

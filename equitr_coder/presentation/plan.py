@@ -51,6 +51,13 @@ def task_lines(plan: Plan, task: Task) -> list[Line]:
     if claim.resources:
         lines.append(Line(f"  alone  {', '.join(claim.resources.values())}"))
     lines.append(Line(f"  check  {prose(task.check or 'none')}"))
+    more = (
+        ("why this check", task.check_reason),
+        ("symbols", ", ".join(task.symbols)),
+        ("resources", ", ".join(task.resources)),
+        ("covers", ", ".join(task.covers)),
+    )
+    lines += [Line(f"  {name}  {prose(value)}") for name, value in more if value]
     lines += [Line(f"  {number:>3}. {prose(todo)}") for number, todo in zip(numbers, task.todos, strict=True)]
     return lines
 

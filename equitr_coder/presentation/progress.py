@@ -6,7 +6,7 @@ from equitr_coder.domain import events as e
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.models import AssistantMessage, Tier
-from equitr_coder.domain.receipts import Receipt
+from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.domain.task_graph import NO_FREE_WORKER
@@ -77,10 +77,19 @@ def call_lines(event: e.Event) -> list[str]:
 def receipt_lines(receipt: Receipt) -> list[str]:
     """`` `pytest -q` exit 0, 1.2 s, commit 4f1c2ab ``, one for each check."""
     commit = receipt.commit[:_SHORT_ID]
-    return [
-        f"`{visible(check.command)}` exit {check.exit_code}, {duration(check.duration_ms / 1000)}, commit {commit}"
+    lines = [
+        f"`{visible(check.command)}` exit {check.exit_code}{_tests(check)}, {duration(check.duration_ms / 1000)}, "
+        f"commit {commit}"
         for check in receipt.checks
     ]
+    return [*lines, f"its tests were written by: {', '.join(receipt.tests_by)}"] if receipt.tests_by else lines
+
+
+def _tests(check: CheckResult) -> str:
+    if check.tests is None:
+        return ""
+    skipped = f" ({check.skipped} skipped)" if check.skipped else ""
+    return f", {plural(check.tests, 'test')}{skipped}"
 
 
 def question_lines(asked: e.QuestionAsked) -> list[Line]:

@@ -2,7 +2,7 @@
 
 from equitr_coder.domain.epic import TaskState, agent_names
 from equitr_coder.domain.errors import StopReason
-from equitr_coder.domain.ids import AgentName
+from equitr_coder.domain.ids import AgentName, TaskId
 from equitr_coder.domain.models import Tier
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind, RunState
@@ -108,10 +108,19 @@ def _tasks(view: RunView) -> list[Line]:
     unchecked = [task.id for task in view.tasks.values() if task.state is TaskState.DONE and not is_proven(task)]
     if unchecked:
         lines.append(Line(f"  unchecked (no check proved them): {', '.join(unchecked)}", Tone.WARN))
+        lines += [Line(f"    {name}: {reason}") for name in unchecked if (reason := _why_unchecked(view, name))]
     for task in view.tasks.values():
         if task.state in (TaskState.FAILED, TaskState.BLOCKED):
             lines += _fate(view, task)
+    if view.missing_paths:
+        lines.append(Line(f"  the design names, but nothing made: {prose(', '.join(view.missing_paths))}", Tone.WARN))
     return lines + summary_footprint_lines(view)
+
+
+def _why_unchecked(view: RunView, task: TaskId) -> str:
+    """What the plan says of a task that nothing can check."""
+    planned = view.plan.task(task) if view.plan is not None else None
+    return prose(planned.check_reason).strip() if planned is not None and planned.check is None else ""
 
 
 def _fate(view: RunView, task: TaskView) -> list[Line]:

@@ -111,9 +111,11 @@ class QuestionDesk:
             future.set_result(text)
 
 
-def _kind(approval: Approval) -> tuple[str, bool, bool]:
-    """What a wider yes covers: the same tool, equally confined, on the same side of sandbox and footprint."""
-    return approval.tool, approval.inside, approval.confined
+def _kind(approval: Approval) -> tuple[str, bool, bool, bool]:
+    """What a wider yes covers: the same tool, equally confined, on the same side of sandbox and footprint; and what
+    proves a task apart from all else.
+    """
+    return approval.tool, approval.inside, approval.confined, approval.is_about_proof
 
 
 def _words(approval: Approval) -> str:

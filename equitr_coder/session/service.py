@@ -27,9 +27,9 @@ from equitr_coder.domain.events import (
 from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.metrics import measure
 from equitr_coder.domain.run_view import RunView, fold
-from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions, RunState
 from equitr_coder.domain.strengths import Candidate
-from equitr_coder.ports import Clock, EventStore, Repository, RepoState, ShownDelta
+from equitr_coder.ports import Clock, EventStore, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
@@ -42,6 +42,7 @@ _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.25
 _EPIC_REF = re.compile(r"/equitr/epic-(\d+)(?:/|$)")
 _AS_CONFIGURED = c.StartRun(kind=RunKind.EPIC, request="")
+_PLANNED = c.StartRun(kind=RunKind.EPIC, request="", plan=PlanMode.ALWAYS)
 MakeOptions = Callable[[c.StartRun], RunOptions]
 ModelNames = Callable[[RunOptions, str | None], tuple[str | None, str | None]]
 """Supervisor's and worker's model names for a run, under an override of the model. Raises UserError or ModelError when
@@ -183,6 +184,9 @@ class LocalRunApi:
     async def _resume(self, command: c.ResumeRun) -> RunId:
         found = await self._find(command.run)
         await self._ready_repository(found.kind)
+
+        if command.approve and found.plan is not None and not found.is_approved:
+            self._make_options(_PLANNED)  # says so where epics are turned off
 
         def opening(view: RunView) -> Sequence[Event]:
             name = view.epic or view.run
@@ -372,8 +376,37 @@ class LocalRunApi:
                 return await self._escalations(query.run)
             case q.DiffQuery():
                 return await answers.diff_answer(await self.view(query.run), self._repository, self._checkout)
+            case q.VerifyQuery():
+                return await self._verify(query)
+            case q.PruneQuery():
+                return await self._prune(query)
             case _:
                 return await self._answer(query)
+
+    async def _verify(self, query: q.VerifyQuery) -> q.VerifyAnswer:
+        from equitr_coder.workflows.verify import Verification  # loads what merging needs
+
+        view = await self._money(answers.find_run(query.run, await self._store.runs(str(self._checkout))))
+        return await Verification(await self._kit_of(view)).run(view, query.task)
+
+    async def _prune(self, query: q.PruneQuery) -> q.PruneAnswer:
+        from equitr_coder.workflows.prune import Pruning
+
+        views, _ = await self._readable()
+        if query.run is not None:
+            wanted = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
+            views = [view for view in views if view.run == wanted]
+        if not views or not (await self._repository.inspect()).is_repository:
+            return q.PruneAnswer(runs=(), deleted=query.delete)
+        kit = await self._kit_of(views[0])
+        owned = {view.run for view in views if self._store.is_owned(view.run)}
+        pruning = Pruning(repository=self._repository, worktrees=kit.worktrees)
+        return await pruning.prune(views, owned=owned, delete=query.delete)
+
+    async def _kit_of(self, view: RunView) -> RunKit:
+        """The parts of a run that is only looked at."""
+        hub = Hub(run=view.run, store=self._store, clock=self._clock, view=view)
+        return await self._make_kit(hub, ApprovalDesk(hub), QuestionDesk(hub))
 
     async def _cost(self, name: str | None) -> q.CostAnswer:
         if name is None:

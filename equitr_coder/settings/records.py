@@ -35,14 +35,29 @@ def refused_key(text: str, key: str, problem: str, *, name: str, hint: str) -> U
     return refusal([Fault(f"{name}:{_line(root, (key,))}", (key,), problem, hint)])
 
 
+def line_of(text: str, key: Sequence[str], *, name: str) -> int:
+    """The line a key of a record stands at."""
+    return _line(read(text, name=name), key)
+
+
 def _fault(error: dict[str, object], root: Node, model: type[BaseModel], name: str) -> Fault:
     where = error["loc"]
     assert isinstance(where, tuple)
     place = f"{name}:{_line(root, where)}"
     key = tuple(str(part) for part in where if isinstance(part, str)) or ("the file",)
     if error["type"] == "extra_forbidden":
-        return unknown_key(place, key, siblings=model.model_fields, known=())
+        return unknown_key(place, key, siblings=_section(model, key[:-1]).model_fields, known=())
     return wrong_value(place, key, error)
+
+
+def _section(model: type[BaseModel], key: Sequence[str]) -> type[BaseModel]:
+    """The model of a section inside a record."""
+    for part in key:
+        inner = model.model_fields[part].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return model
 
 
 def _line(node: Node, where: Sequence[object]) -> int:

@@ -34,7 +34,7 @@ class TaskArguments(Arguments):
     covers: Texts = Field(default=(), description="Numbers of the requirements it fulfils: 2.1.3, or 2.1 for all below")
     todos: Texts = Field(default=(), description="Always: steps, each one line")
     check: str | None = Field(
-        default=None, description="Always: shell command, run at the root; exit 0 only when it is done"
+        default=None, description="Always: shell command, run at the root; exit 0 only when it is done; or none"
     )
     check_reason: str = Field(
         default="", description="Only where the check passes already or is `none`: why that cannot be helped"

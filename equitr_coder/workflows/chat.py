@@ -106,8 +106,8 @@ class ChatRun:
     async def _checkpoint(self) -> TreeId:
         repository = self._kit.repository
         tree = await repository.snapshot(self._kit.checkout)
-        run = self._kit.events.view.run
-        kept = await repository.commit_tree(tree, [], f"{run}: before a turn")
+        run, started = self._kit.events.view.run, self._kit.events.view.started
+        kept = await repository.commit_tree(tree, [], f"{run}: before a turn", at=started)
         await repository.move_ref(f"refs/equitr/checkpoints/{run}/{kept[:12]}", kept, None)
         await self._kit.events.record(CheckpointTaken(session=SESSION, agent=AGENT, tree=tree))
         return tree

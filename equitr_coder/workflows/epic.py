@@ -19,8 +19,10 @@ from equitr_coder.orchestration.footprints import Footprints
 from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.mailbox import Mailbox
-from equitr_coder.orchestration.merge_queue import MergeQueue
+from equitr_coder.orchestration.merge_queue import MergeQueue, moved_away
+from equitr_coder.orchestration.probe import LONGEST, UntouchedTree
 from equitr_coder.orchestration.promises import Promises
+from equitr_coder.orchestration.proof import ProofKeeper
 from equitr_coder.orchestration.proposals import Proposals, ProposalTerms
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.supervisor import Supervisor
@@ -31,10 +33,11 @@ from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
 from equitr_coder.planning.conversation import Conversation
 from equitr_coder.planning.documents import render_todos, todos_of
 from equitr_coder.planning.drafts import Facts, PlanningOptions
+from equitr_coder.planning.file_tree import missing_paths
 from equitr_coder.planning.forecast import Forecaster
 from equitr_coder.planning.plan_rules import PlanRules
 from equitr_coder.planning.size import is_complex, is_critical, judge
-from equitr_coder.ports import Landing, RunKit
+from equitr_coder.ports import CheckProbe, Landing, RunKit
 from equitr_coder.workflows.assignment import assign_free, measured, require_profiles
 from equitr_coder.workflows.documents import NAMES, marked, place_documents
 
@@ -88,9 +91,13 @@ class EpicRun:
         if not self._is_planned():
             await self._approve(self._direct_plan(), by="direct", has_documents=False)
             return True
-        conversation = await self._conversation()
-        await conversation.plan()
-        by = await self._wait_for_approval(conversation)
+        worktrees = self._worktrees(slots=1, pool=self._pool())
+        try:
+            conversation = await self._conversation(worktrees)
+            await conversation.plan()
+            by = await self._wait_for_approval(conversation)
+        finally:
+            await worktrees.close_all()
         if by is None:
             await self._kit.events.record(
                 RunFinished(state=RunState.CANCELLED, reason=StopReason.DECLINED, content="The plan was not approved.")
@@ -101,7 +108,7 @@ class EpicRun:
         await self._approve(plan, by=by, has_documents=True)
         return True
 
-    async def _conversation(self) -> Conversation:
+    async def _conversation(self, worktrees: Worktrees) -> Conversation:
         terms, options = self._kit.terms, self._view.options
         listing = await self._kit.open_workspace(self._kit.checkout).list(limit=_LISTED_FILES)
         return Conversation(
@@ -118,8 +125,10 @@ class EpicRun:
                     detect_sync_points=terms.detect_sync_points,
                 ),
                 default_check=terms.default_check,
+                independent_tests=terms.independent_tests,
                 can_ask=options.can_ask and not options.yes,
             ),
+            probe=await self._probe(worktrees),
             forecast=Forecaster(
                 store=self._kit.store,
                 prices=self._kit.prices,
@@ -128,6 +137,40 @@ class EpicRun:
                 max_escalations=terms.max_escalations,
                 cap=terms.workflow_limit,
             ).forecast,
+        )
+
+    async def _probe(self, worktrees: Worktrees) -> CheckProbe | None:
+        """What runs planned checks on the files as they are; None when nothing is committed yet."""
+        kit = self._kit
+        state = await kit.repository.inspect()
+        if state.head is None:
+            return None
+        timeout = min(kit.terms.check_timeout, LONGEST)
+        return UntouchedTree(gate=self._gate(worktrees, timeout=timeout), commit=state.head)
+
+    def _pool(self) -> WorktreePool:
+        kit = self._kit
+        return WorktreePool(
+            repository=kit.repository, store=kit.store, workspace=kit.worktrees, size=kit.terms.worktree_pool
+        )
+
+    def _worktrees(self, *, slots: int, pool: WorktreePool) -> Worktrees:
+        kit, run = self._kit, self._view.run
+        git_dir = kit.repository.git_dir()
+        places = RunPlaces(root=kit.worktrees / run, checkout=kit.checkout, git_dir=git_dir, links=kit.links)
+        return Worktrees(
+            repository=kit.repository,
+            places=places,
+            preparation=kit.preparation,
+            pool=pool,
+            leases=kit.leases,
+            gate_slots=slots,
+        )
+
+    def _gate(self, worktrees: Worktrees, *, timeout: float) -> Gate:
+        kit = self._kit
+        return Gate(
+            repository=kit.repository, executor=kit.executor, store=kit.store, worktrees=worktrees, timeout=timeout
         )
 
     def _is_planned(self) -> bool:
@@ -266,20 +309,9 @@ class EpicRun:
         assert branch is not None
         require_profiles(view, kit.terms.workers)
         await kit.store.clear_journal(self._branch_journal)  # the approval is recorded, and with it the branch
-        pool = WorktreePool(
-            repository=kit.repository, store=kit.store, workspace=kit.worktrees, size=kit.terms.worktree_pool
-        )
+        pool = self._pool()
         await pool.reclaim()
-        worktrees = Worktrees(
-            repository=kit.repository,
-            places=RunPlaces(
-                root=kit.worktrees / view.run, checkout=kit.checkout, git_dir=kit.repository.git_dir(), links=kit.links
-            ),
-            preparation=kit.preparation,
-            pool=pool,
-            leases=kit.leases,
-            gate_slots=view.options.max_workers,
-        )
+        worktrees = self._worktrees(slots=view.options.max_workers, pool=pool)
         documents = {name: document.content for name, document in view.documents.items()}
         prefix = f"refs/equitr/{self._epic}/"
         reviewer = Reviewer(
@@ -304,13 +336,8 @@ class EpicRun:
             events=kit.events,
             ref_prefix=prefix,
         )
-        gate = Gate(
-            repository=kit.repository,
-            executor=kit.executor,
-            store=kit.store,
-            worktrees=worktrees,
-            timeout=kit.terms.check_timeout,
-        )
+        gate = self._gate(worktrees, timeout=kit.terms.check_timeout)
+        proof = ProofKeeper(gate=gate, repository=kit.repository, events=kit.events, approvals=kit.approvals)
         mailbox = Mailbox(kit.events)
         sync_points = SyncPoints(plan=plan, events=kit.events, mailbox=mailbox)
         promises = Promises(
@@ -336,8 +363,9 @@ class EpicRun:
             gate_checks=kit.terms.gate_checks,
             ref_prefix=prefix,
             resolver=conflicts,
-            proofs=(footprints, promises),
+            proofs=(proof, footprints, promises),
             chronicle=promises,
+            written_by=proof.written_by,
         )
         await queue.recover()
         worker = TaskWorker(
@@ -366,6 +394,7 @@ class EpicRun:
             forecasts=Forecasts(plan=plan, log=log, repository=kit.repository, events=kit.events),
             sync_points=sync_points,
             quota=quota,
+            held=proof.held,
         )
         supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
         sync_points.watch(supervisor.look_again)
@@ -456,11 +485,7 @@ class EpicRun:
                 at=max((task.ended for task in view.tasks.values() if task.ended), default=None),
             )
             if not await repository.move_ref(ref, commit, old):
-                raise UserError(
-                    f"the branch {view.branch} was moved by somebody else while the run was working",
-                    hint=f"put it back with: git branch -f {view.branch} {old[:12]} and resume the run",
-                    exit_code=1,
-                )
+                raise moved_away(view.branch, old, await repository.resolve(ref))
         await self._kit.events.record(MergeLanded(target=view.branch, old=old, commit=commit))
 
     async def _record_end(self, state: RunState, *, landed: bool, hint: str, why: str = "") -> None:
@@ -482,5 +507,12 @@ class EpicRun:
                 detail="" if landed else why,
                 landed=landed,
                 hint=hint,
+                missing_paths=await self._missing_paths() if state is RunState.COMPLETED else (),
             )
         )
+
+    async def _missing_paths(self) -> tuple[str, ...]:
+        design = self._view.documents.get("design")
+        if design is None or design.by == "host" or self._view.tip is None:
+            return ()
+        return missing_paths(design.content, await self._kit.repository.list_tree(self._view.tip))

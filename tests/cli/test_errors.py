@@ -152,7 +152,7 @@ def test_bug_is_reported_when_the_home_cannot_be_written(
         (["loop"], "missing argument 'GOAL'", "usage: equitrcoder loop [OPTIONS] GOAL"),
         (["loop", " "], "there is no goal to work on", "usage: equitrcoder loop [OPTIONS] GOAL"),
         (["epic"], "missing command", "usage: equitrcoder epic [OPTIONS] COMMAND [ARGS]..."),
-        (["epic", "status"], "missing argument 'EPIC'", "usage: equitrcoder epic status [OPTIONS] EPIC"),
+        (["epic", "run"], "missing argument 'EPIC'", "usage: equitrcoder epic run [OPTIONS] EPIC"),
         (
             ["chat", "hi", "--plan", "maybe"],
             "invalid value for '--plan': 'maybe' is not one of 'auto', 'always', 'never'",

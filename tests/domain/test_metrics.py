@@ -10,7 +10,7 @@ from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.metrics import RunMetrics, TaskMetrics, measure
 from equitr_coder.domain.models import Purpose, Tier
-from equitr_coder.domain.money import Usage
+from equitr_coder.domain.money import Price, Usage
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 
@@ -115,6 +115,7 @@ def test_the_time_of_a_task_is_divided_among_what_it_waited_for() -> None:
     assert (row.queue, row.worktree, row.git, row.git_commands) == (0.5, 0.25, 0.3, 12)
     assert (metrics.wall, metrics.execution, metrics.task_time, metrics.speed_up) == (10, 7, 7, 1)
     assert metrics.overhead == round((10 - 3.75) / 10, 4)
+    assert metrics.execution_overhead == round((7 - 3.75) / 7, 4)
     assert metrics.worker_overhead == round((7 - 3.75) / 7, 4)
 
 
@@ -177,6 +178,27 @@ def test_the_share_of_strong_models_stands_apart() -> None:
         (Tier.WEAK, 1, Decimal("0.1"), 4),
     ]
     assert (metrics.usd, only(metrics).usd) == (Decimal("0.8"), Decimal("0.3"))
+
+
+def test_the_same_tokens_are_priced_at_the_strong_models_rates() -> None:
+    of: dict[str, Any] = {**who(None), "model": "m", "purpose": Purpose.WORK}
+    usage = Usage(input=1000, output=100)
+    settled = [
+        e.ModelCallSettled(
+            **of, call=CallId(tier), tier=tier, usage=usage, usd=price.cost(usage), price=price, latency_ms=1
+        )
+        for tier, price in (
+            (Tier.STRONG, Price(input=Decimal(10), output=Decimal(30))),
+            (Tier.WEAK, Price(input=Decimal(1), output=Decimal(3))),
+        )
+    ]
+
+    both = measure(log(*((1.0, event) for event in settled)))
+    weak = measure(log((1.0, settled[1])))
+
+    assert both.usd == Decimal("0.0143")
+    assert both.strong_alone == Decimal("0.026")
+    assert weak.strong_alone is None
 
 
 def test_pauses_and_the_time_after_a_death_count_nowhere() -> None:

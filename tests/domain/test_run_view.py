@@ -120,3 +120,22 @@ def test_events_written_as_json_fold_to_the_same_view() -> None:
     event = approved("T1", "T2")
 
     assert e.EVENTS.validate_json(event.model_dump_json(exclude_none=True)) == event
+
+
+def test_why_a_task_waits_is_known_until_it_starts_and_leaves_its_last_failure_alone() -> None:
+    one = TaskId("T1")
+    waits = e.TaskChanged(task=one, state=TaskState.WAITING, detail="T2 holds a.py")
+    failed = [
+        e.TaskChanged(task=one, state=TaskState.WORKING, attempt=1),
+        e.TaskChanged(task=one, state=TaskState.READY, attempt=1, reason=StopReason.CHECK_FAILED, detail="red"),
+    ]
+
+    new = view_of(approved("T1"), waits).tasks[one]
+    again = view_of(approved("T1"), *failed, waits).tasks[one]
+    begun = view_of(approved("T1"), *failed, waits, e.TaskChanged(task=one, state=TaskState.WORKING, attempt=2))
+
+    assert (new.state, new.waits) == (TaskState.WAITING, "T2 holds a.py")
+    assert (again.state, again.reason, again.detail) == (TaskState.READY, StopReason.CHECK_FAILED, "red")
+    assert again.waits == "T2 holds a.py"
+    assert begun.tasks[one].waits == ""
+    assert begun.tasks[one].history == [(1, StopReason.CHECK_FAILED, "red")]

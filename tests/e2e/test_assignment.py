@@ -70,8 +70,8 @@ def open_history(stage: OpenStage) -> Stage:
     )
     profiles(user, alpha=ALPHA, beta=BETA)
     assert user.run("epic", "create", "the first project").code == 0
-    for name, profile in {"T1": "alpha", "T2": "beta", "T3": "alpha", "T4": "beta"}.items():
-        given = user.run("epic", "assign", "epic-001", name, "--to", profile)
+    for whose in (("--to", "alpha"), ("T2", "--to", "beta"), ("T4", "--to", "beta")):
+        given = user.run("epic", "assign", "epic-001", *whose)
         assert given.code == 0, given.brief
     ran = user.run("epic", "run", "epic-001", "--yes")
     assert ran.code == 0, ran.brief
@@ -103,17 +103,19 @@ def test_the_profile_that_was_better_at_a_type_gets_its_tasks_and_a_second_run_c
 
 
 def test_a_choice_by_hand_overrides_and_sticks(stage: OpenStage) -> None:
-    user = open_history(stage)
-    user.run("epic", "assign", "epic-002")
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+    profiles(user, alpha=ALPHA, beta=BETA)
+    user.run("epic", "create", "build words")
+    automatic = user.run("epic", "assign", "epic-001", "--output", "json")
 
-    given = user.run("epic", "assign", "epic-002", "T5", "--to", "beta", "--output", "json")
-    again = user.run("epic", "assign", "epic-002", "--output", "json")
-    ran = user.run("epic", "run", "epic-002", "--yes")
+    given = user.run("epic", "assign", "epic-001", "T1", "--to", "beta", "--output", "json")
+    again = user.run("epic", "assign", "epic-001", "--output", "json")
+    ran = user.run("epic", "run", "epic-001", "--yes")
 
-    assert assigned(given)["T5"] == ("beta", "user")
-    assert assigned(again) == {"T5": ("beta", "user"), "T6": ("beta", "analytics")}
+    assert assigned(automatic) == {"T1": ("alpha", "load"), "T2": ("beta", "load")}
+    assert assigned(given) == assigned(again) == {"T1": ("beta", "user"), "T2": ("beta", "load")}
     assert ran.code == 0, ran.brief
-    assert "You are beta." in system_message(work_of(user, "T5")[0])
+    assert "You are beta." in system_message(work_of(user, "T1")[0])
 
 
 def test_a_task_is_done_with_the_prompt_and_temperature_of_its_profile(stage: OpenStage) -> None:
@@ -135,6 +137,7 @@ def test_a_task_is_done_with_the_prompt_and_temperature_of_its_profile(stage: Op
     assert begun == {"T1": "alpha", "T2": "worker"}
 
 
+@pytest.mark.slow
 def test_declared_strengths_decide_without_history_and_then_who_has_least(stage: OpenStage) -> None:
     tasks = (
         task("T1", specialization="frontend"),
@@ -165,6 +168,7 @@ def test_with_several_worker_profiles_approval_assigns_what_nobody_did(stage: Op
     assert "You are an artist." not in system_message(work_of(user, "T2")[0])
 
 
+@pytest.mark.slow
 def test_with_the_shipped_worker_alone_nothing_is_assigned_unasked(stage: OpenStage) -> None:
     user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
 
@@ -194,6 +198,7 @@ def test_a_run_whose_owner_is_alive_is_not_assigned_and_a_stopped_one_is(stage: 
     assert given.code == 0, given.brief
 
 
+@pytest.mark.slow
 def test_a_killed_attempt_goes_on_with_its_profile_and_the_next_task_has_the_new_one(stage: OpenStage) -> None:
     slow = worker("T1", says("", writes("t1.txt", "T1-built\n")), says("", hands_in(), barrier=held("T1")))
     user = stage([plans(task("T1"), task("T2", needs=("T1",))), slow, builds("T2"), gate("T1")])
@@ -217,6 +222,7 @@ def test_a_killed_attempt_goes_on_with_its_profile_and_the_next_task_has_the_new
     assert all("You are alpha." in system_message(request) for request in work_of(user, "T2"))
 
 
+@pytest.mark.slow
 def test_a_profile_that_is_gone_stops_the_run_before_anything_is_paid(stage: OpenStage) -> None:
     user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
     profiles(user, alpha=ALPHA)
@@ -235,6 +241,7 @@ def test_a_profile_that_is_gone_stops_the_run_before_anything_is_paid(stage: Ope
     assert ran.code == 0, ran.brief
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -257,6 +264,7 @@ def test_what_cannot_be_assigned_is_told_in_two_lines(stage: OpenStage, argument
     assert len(refused.err.strip().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_a_finished_epic_is_not_assigned(stage: OpenStage) -> None:
     user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
     user.run("chat", "-M", "--plan", "always", "--yes", "build words")

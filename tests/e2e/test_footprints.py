@@ -1,6 +1,9 @@
 """What tasks claim decides what runs together, and what leaves a claim is refused, asked for, or sent back."""
 
+import json
+import os
 import random
+import signal
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -8,7 +11,7 @@ import pytest
 
 from equitr_coder.domain.epic import Task
 from equitr_coder.domain.footprint import claim_of, collision
-from equitr_coder.testing.script import Barrier, ScriptedReply, call, rule, says
+from equitr_coder.testing.script import Barrier, Rule, ScriptedReply, call, rule, says
 from tests.e2e.conftest import Ended, OpenStage, Stage
 from tests.e2e.scenes import (
     builds,
@@ -258,19 +261,13 @@ def test_a_change_that_no_tool_made_outside_the_footprint_is_sent_back(stage: Op
 
 
 def test_a_consumer_begins_next_to_its_producer_and_lands_after_it(stage: OpenStage) -> None:
-    point = {"id": "S1", "producer": "T1", "consumers": ["T2"], "type": "contracts"}
-    submit = call("submit_plan", title="Shop", tasks=[task("T1"), task("T2", needs=("T1",))], sync_points=[point])
     user = stage(
         [
-            rule(says("", *documents(), submit), model="strong", offers="submit_plan"),
-            worker(
-                "T1",
-                says("", call("publish_artifact", sync_point="S1", content="One word a file.\n")),
-                meets("T1", *built("T1"), at="both"),
-            ),
+            shop_with_a_contract(),
+            worker("T1", PUBLISHES, meets("T1", *built("T1"), at="both")),
             worker("T2", meets("T2", *built("T2"), at="both")),
         ],
-        config={"orchestrator": {"review": "none"}},
+        config=NO_REVIEW,
     )
 
     ended = user.run(*UNATTENDED, "build a shop")
@@ -280,6 +277,69 @@ def test_a_consumer_begins_next_to_its_producer_and_lands_after_it(stage: OpenSt
     (_, first_done), (second_begun, second_done) = span(ended, "T1"), span(ended, "T2")
     assert second_begun < first_done < second_done
     assert ended.of("artifact_produced")[0]["seq"] < second_begun
+
+
+def shop_with_a_contract(*, more: tuple[str, ...] = ()) -> Rule:
+    """T2 consumes what T1 publishes."""
+    point = {"id": "S1", "producer": "T1", "consumers": ["T2"], "type": "contracts"}
+    tasks = [task("T1"), task("T2", needs=("T1",)), *(task(name, needs=("T2",)) for name in more)]
+    submit = call("submit_plan", title="Shop", tasks=tasks, sync_points=[point])
+    return rule(says("", *documents(), submit), model="strong", offers="submit_plan")
+
+
+NO_REVIEW = {"orchestrator": {"review": "none"}}
+PUBLISHES = says("", call("publish_artifact", sync_point="S1", content="One word a file.\n"))
+
+
+def test_what_was_handed_in_before_its_producer_survives_a_kill(stage: OpenStage) -> None:
+    user = stage(
+        [
+            shop_with_a_contract(more=("T3",)),
+            worker("T1", PUBLISHES, says("", *built("T1"), barrier=held("late"))),
+            builds("T2"),
+            builds("T3"),
+            gate("late"),
+        ],
+        config=NO_REVIEW,
+    )
+    process = user.start(*UNATTENDED, "build a shop")
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["type"] == "task_changed" and (event["task"], event["state"]) == ("T2", "review"):
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    sent = len([request for request in user.asked("weak") if word_of("T2") in first_message(request)])
+
+    resumed = user.start("resume", "--output", "stream-json")
+    user.wait_for("weak", contains=word_of("T1"), count=3)
+    user.open_gate("late")
+    out, err = resumed.communicate(timeout=60)
+    ended = Ended(resumed.returncode, out, err)
+
+    assert ended.code == 0, ended.brief
+    assert [event["task"] for event in ended.of("task_changed", state="done")] == ["T1", "T2", "T3"]
+    assert len([request for request in user.asked("weak") if word_of("T2") in first_message(request)]) == sent
+    assert user.read("t2.txt") == "T2-built\n"
+
+
+def test_a_consumer_that_is_done_is_blocked_when_its_producer_fails(stage: OpenStage) -> None:
+    user = stage(
+        [
+            shop_with_a_contract(),
+            worker("T1", PUBLISHES, meets("T1", writes("t1.txt", "wrong\n"), hands_in(), at="both")),
+            worker("T2", meets("T2", *built("T2"), at="both")),
+        ],
+        config={"orchestrator": {"max_attempts": 1}},
+    )
+
+    ended = user.run(*UNATTENDED, "build a shop")
+
+    assert ended.code == 1, ended.brief
+    [blocked] = ended.of("task_changed", task="T2", state="blocked")
+    assert (blocked["reason"], blocked["detail"]) == ("prerequisite_failed", "T1 did not finish")
+    assert not (user.repo / "t2.txt").exists()
 
 
 def test_a_review_says_when_serial_work_is_better_and_who_named_no_files(stage: OpenStage) -> None:

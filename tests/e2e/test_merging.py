@@ -152,7 +152,7 @@ def test_a_conflict_sends_the_second_back_to_the_new_tip(stage: OpenStage) -> No
 
 def test_what_breaks_only_when_merged_does_not_pass(stage: OpenStage) -> None:
     checker = "for f in *.caller; do grep -qx $(cat $f) lib.txt || { echo mismatch in $f; exit 1; }; done\n"
-    fields: dict[str, Any] = {"files": [], "check": "sh all.sh"}
+    fields: dict[str, Any] = {"files": [], "check": "sh all.sh", "check_reason": "fits"}
     user = stage(
         [
             plans(task("T1", **fields), task("T2", **fields)),

@@ -56,6 +56,7 @@ def test_a_runs_metrics_add_up_and_are_the_same_however_often_they_are_computed(
     assert sum(row["git"] for row in found["tasks"]) > 0
     cost = user.run("cost", found["run"], "--output", "json").result
     assert Decimal(found["usd"]) == Decimal(cost["total"]) == sum(Decimal(tier["usd"]) for tier in found["tiers"])
+    assert Decimal(found["strong_alone"]) > Decimal(found["usd"])
     assert {tier["tier"]: tier["calls"] for tier in found["tiers"]} == {"strong": 1, "weak": 7}
 
     # Nothing but the log is left: the answer is the same, by whatever name the run is asked for.

@@ -206,9 +206,12 @@ def test_auto_plans_large_requests_and_sends_small_ones_to_one_worker(stage: Ope
     small = rule(says("", writes("typo.txt", "x\n"), hands_in()), model="weak", first="fix the typo")
     direct = rule(says("", writes("shop.txt", "x\n"), hands_in()), model="weak", first="e-commerce")
     user = stage(
-        [plans(task("T1"), task("T2")), builds("T1"), builds("T2"), small, direct],
+        [plans(task("T1"), task("T2")), builds("T1"), builds("T2"), small, direct, advises("Begin with the cart.")],
         config={"orchestrator": {"review": "none"}},
     )
+
+    def planned() -> int:
+        return sum("submit_plan" in request.tools for request in user.asked("strong"))
 
     ended = user.run("chat", "-M", "--yes", "--check", "true", "fix the typo in README.md")
     assert ended.code == 0, ended.brief
@@ -216,11 +219,11 @@ def test_auto_plans_large_requests_and_sends_small_ones_to_one_worker(stage: Ope
 
     ended = user.run("chat", "-M", "--yes", "--plan", "never", "--check", "true", LARGE)
     assert ended.code == 0, ended.brief
-    assert not user.asked("strong")
+    assert planned() == 0
 
     ended = user.run("chat", "-M", "--yes", LARGE)
     assert ended.code == 0, ended.brief
-    assert len(user.asked("strong")) == 1
+    assert planned() == 1
 
 
 def test_each_tier_may_be_named_for_a_run(stage: OpenStage) -> None:

@@ -5,19 +5,27 @@ from typing import Any
 
 import pytest
 
-from equitr_coder.testing.script import ScriptedCall, always, calls, rule, says
+from equitr_coder.testing.script import ScriptedCall, ScriptedReply, always, call, calls, rule, says
 from tests.e2e.conftest import OpenStage, Stage
 from tests.e2e.scenes import (
     DESIGN,
     REQUIREMENTS,
+    advises,
     builds,
     documents,
+    fails_with,
     first_message,
+    gate,
+    hands_in,
+    held,
     plan_of,
     plans,
+    rewrites,
     task,
     tool_results,
     word_of,
+    worker,
+    writes,
 )
 
 PLANNED = ("chat", "-M", "--plan", "always", "--yes")
@@ -480,3 +488,333 @@ def test_an_epic_is_created_shown_and_run_by_three_processes(stage: OpenStage) -
     assert "2/2" in user.run("epic", "status", "epic-001").out
     assert "epic-002" in user.run("epic", "create", "build more words").out
     assert "epic-001" in user.run("epic", "list").out
+
+
+LARGE = "Build a REST API with user accounts, a web frontend, payments and notifications."
+
+
+def test_a_plan_of_too_few_tasks_is_sent_back_once_and_then_rejected(stage: OpenStage) -> None:
+    two = says("", plan_of(task("T1"), task("T2")))
+    three = says("", plan_of(task("T1"), task("T2"), task("T3")))
+    user = stage(
+        [
+            rule(says("", *documents(), plan_of(task("T1"), task("T2"))), three, first="mended", **PLANNER),
+            rule(says("", *documents(), plan_of(task("T1"), task("T2"))), two, **PLANNER),
+        ],
+        config={"collaboration": {"planning": {"min_subtasks": 3}}},
+    )
+    start = user.tip()
+
+    mended = user.run("epic", "create", "--output", "json", "build words, mended")
+    rejected = user.run("epic", "create", "--output", "json", "build words")
+
+    assert mended.code == 0, mended.brief
+    assert len(mended.result["tasks"]) == 3
+    told = tool_results(user.asked("strong")[1])[-1]
+    assert "2 tasks; at least 3 are wanted (collaboration.planning.min_subtasks)" in told
+    assert rejected.code == 1, rejected.brief
+    assert rejected.result["reason"] == "bad_plan"
+    assert len(user.asked("strong")) == 4
+    assert not user.asked("weak")
+    assert_untouched(user, start)
+
+
+def test_a_large_request_is_split_and_a_small_one_stays_one_task(stage: OpenStage) -> None:
+    four = [task(f"T{number}") for number in range(1, 5)]
+    user = stage(
+        [
+            rule(says("", *documents(), plan_of(task("T1"))), says("", plan_of(*four)), first=LARGE, **PLANNER),
+            plans(task("T1"), first="fix the typo"),
+        ]
+    )
+
+    large = user.run("epic", "create", "--output", "json", LARGE)
+    small = user.run("epic", "create", "--output", "json", "fix the typo in README.md")
+
+    assert len(large.result["tasks"]) == 4
+    assert "1 task; at least 2 are wanted" in tool_results(user.asked("strong")[1])[-1]
+    assert "- Tasks: 2 to 8.\n" in first_message(user.asked("strong")[0])
+    assert len(small.result["tasks"]) == 1
+    assert "or one, when one worker can do it all" in first_message(user.asked("strong")[2])
+
+
+@pytest.mark.slow
+def test_without_splitting_a_plan_is_one_task(stage: OpenStage) -> None:
+    user = stage(
+        [rule(says("", *documents(), plan_of(task("T1"), task("T2"))), says("", plan_of(task("T1"))), **PLANNER)],
+        config={"collaboration": {"planning": {"auto_split": False}}},
+    )
+
+    created = user.run("epic", "create", "--output", "json", LARGE)
+
+    assert created.code == 0, created.brief
+    assert len(created.result["tasks"]) == 1
+    assert "collaboration.planning.auto_split" in tool_results(user.asked("strong")[1])[-1]
+
+
+@pytest.mark.slow
+def test_with_collaboration_turned_off_epics_are_refused_by_the_key(stage: OpenStage) -> None:
+    user = stage([plans(task("T1"), task("T2"))])
+    assert user.run("epic", "create", "build words").code == 0
+    user.configure({"collaboration": {"enabled": False}})
+
+    refused = [user.run("epic", "create", "build more"), user.run("epic", "run", "epic-001", "--yes")]
+
+    for ended in refused:
+        assert ended.code == 1, ended.brief
+        assert "collaboration.enabled" in ended.err
+        assert len(ended.err.strip().splitlines()) == 2
+    assert len(user.server.requests) == 1
+
+
+def test_work_out_of_order_is_sent_back_and_the_mended_plan_taken(stage: OpenStage) -> None:
+    def shop(frontend: tuple[str, ...], tests: tuple[str, ...]) -> ScriptedCall:
+        return plan_of(
+            task("T1", title="Database", type="database"),
+            task("T2", title="API", type="api", needs=("T1",)),
+            task("T3", title="Frontend", type="frontend", needs=frontend),
+            task("T4", title="Tests", type="tests", needs=tests),
+        )
+
+    user = stage([rule(says("", *documents(), shop((), ())), says("", shop(("T2",), ("T2", "T3"))), **PLANNER)])
+
+    created = user.run("epic", "create", LARGE)
+    status = json.loads(user.run("epic", "status", "--output", "json").out)
+
+    assert created.code == 0, created.brief
+    told = tool_results(user.asked("strong")[1])[-1]
+    assert "T3 (frontend) may run before the API: let it need T2" in told
+    assert "T4 (tests) needs no task, so it may run before what it tests" in told
+    assert [row["needs"] for row in status["tasks"]] == [[], ["T1"], ["T2"], ["T2", "T3"]]
+
+
+def test_requirements_without_a_task_are_sent_back_by_number(stage: OpenStage) -> None:
+    requirements = REQUIREMENTS.replace("writes its word", "writes its word\n- 2.1.2 no task writes another word")
+    half = plan_of(task("T1", covers=["2.1.1", "7.7.7"]), task("T2"))
+    whole = plan_of(task("T1", covers=["2.1.1"]), task("T2", covers=["2.1.2"]))
+    user = stage([rule(says("", *documents(requirements=requirements), half), says("", whole), **PLANNER)])
+
+    created = user.run("epic", "create", "--output", "stream-json", "build words")
+
+    assert created.code == 0, created.brief
+    told = tool_results(user.asked("strong")[1])[-1]
+    assert "no task covers requirement 2.1.2: no task writes another word" in told
+    assert "task T1 covers 7.7.7, which is not a number in requirements.md" in told
+    assert created.of("plan_submitted")[-1]["gaps"] == []
+
+
+def test_what_a_task_claims_stands_in_its_todos_and_in_the_review_and_may_be_edited(
+    stage: OpenStage, tmp_path: Path
+) -> None:
+    claims: dict[str, Any] = {
+        "symbols": ["t1.txt::Word.first"],
+        "resources": ["port:8080", "db:test"],
+        "covers": ["2.1.1"],
+        "check_reason": "the word may be there already",
+    }
+    user = stage([plans(task("T1", **claims), task("T2")), builds("T1"), builds("T2")])
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nsed -i 's/^Resources: .*/Resources: `cpu`/' \"$1\"\n")
+    editor.chmod(0o755)
+    user.environ["EDITOR"] = str(editor)
+
+    with user.terminal("chat", "-M", "--plan", "always", "build words") as terminal:
+        terminal.answer("show T1", prompt="review>")
+        shown = terminal.expect("review>")
+        terminal.answer("edit todos", prompt="")
+        terminal.answer("approve", prompt="review>")
+        code = terminal.wait()
+
+    assert code == 0, terminal.screen
+    for words in ("t1.txt::Word.first", "port:8080, db:test", "covers  2.1.1", "the word may be there already"):
+        assert words in shown
+    todos = user.read("docs/todos.md")
+    for line in (
+        "Check reason: the word may be there already",
+        "Symbols: `t1.txt::Word.first`",
+        "Resources: `cpu`",
+        "Covers: 2.1.1",
+    ):
+        assert line in todos.splitlines()
+
+
+TREE = DESIGN.replace(
+    "One text file a task.",
+    "The tree:\n\n```\nwords/\n├── docs/\n│   └── design.md\n├── services/\n│   ├── one/\n│   └── two/\n"
+    "└── README.md\n```",
+)
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_the_design_names_and_nobody_made_is_named_at_the_end(stage: OpenStage, is_whole: bool) -> None:
+    second = "services/two/t2.txt" if is_whole else "t2.txt"
+    tasks = (
+        task("T1", files=["services/one/**"], check="grep T1-built services/one/t1.txt"),
+        task("T2", files=[second], check=f"grep T2-built {second}"),
+    )
+    user = stage(
+        [
+            rule(says("", *documents(design=TREE), plan_of(*tasks)), **PLANNER),
+            builds("T1", file="services/one/t1.txt"),
+            builds("T2", file=second),
+        ]
+    )
+
+    created = user.run("epic", "create", "build words")
+    ended = user.run("epic", "run", "epic-001", "--yes", "--output", "json" if is_whole else "text")
+
+    assert created.code == 0, created.brief
+    assert ended.code == 0, ended.brief
+    if is_whole:
+        assert ended.result["missing_paths"] == []
+    else:
+        assert "the design names, but nothing made: services/two/" in ended.out
+
+
+def test_the_status_of_an_epic_tells_who_is_at_work_and_what_waits_for_what(stage: OpenStage) -> None:
+    tasks = [
+        task("T1", title="Database Schema", specialization="database"),
+        task("T2", title="API Routes", specialization="backend", needs=("T1",)),
+        task("T3", title="Frontend Forms", specialization="frontend", needs=("T2",)),
+        task("T4", title="Tests", specialization="qa", type="tests", needs=("T2", "T3")),
+    ]
+    points = [
+        {"id": "S1", "type": "types", "description": "Schema types", "producer": "T1", "consumers": ["T2"]},
+        {"id": "S2", "type": "contracts", "description": "API contract", "producer": "T2", "consumers": ["T3"]},
+    ]
+    plan = call("submit_plan", title="Build Authentication System", tasks=tasks, sync_points=points)
+    patient = held("T3").model_copy(update={"timeout": 90.0})
+    slow = worker("T3", says("", writes("t3.txt", "T3-built\n"), hands_in(), barrier=patient))
+    user = stage(
+        [rule(says("", *documents(), plan), **PLANNER), *map(builds, ("T1", "T2", "T4")), slow, gate("T3")],
+        config={"orchestrator": {"review": "none"}},
+    )
+    planned = user.run("epic", "create", "Build user authentication")
+    process = user.start("epic", "run", "epic-001", "--yes")
+    user.wait_for("weak", contains=word_of("T3"))
+
+    text = user.run("epic", "status", "epic-001").out
+    data = json.loads(user.run("epic", "status", "epic-001", "--output", "json").out)
+    user.open_gate("T3")
+    process.communicate()
+    after = json.loads(user.run("epic", "status", "--output", "json").out)
+
+    assert "epic-001" in planned.out
+    lines = [line.strip() for line in text.splitlines()]
+    assert "2/4 tasks done (50.0%)" in text
+    assert "T1 Database Schema (database_worker) - + DONE" in lines
+    assert "T2 API Routes (backend_worker) - + DONE" in lines
+    assert "T3 Frontend Forms (frontend_worker) - > WORKING" in lines
+    assert "T4 Tests (qa_worker) - . WAITING" in lines
+    assert [line for line in lines if line.startswith("depends on:")] == ["depends on: Frontend Forms"]
+    assert lines.index("depends on: Frontend Forms") == lines.index("T4 Tests (qa_worker) - . WAITING") + 1
+    assert [line.split(" (")[0] for line in lines[-2:]] == ["S1 Schema types", "S2 API contract"]
+    assert (data["id"], data["title"]) == ("epic-001", "Build Authentication System")
+    assert data["description"] == "Build user authentication"
+    assert (data["status"], data["progress"], data["done"], data["total"]) == ("working", 50.0, 2, 4)
+    assert [(row["id"], row["state"], row["needs"]) for row in data["tasks"]] == [
+        ("T1", "done", []),
+        ("T2", "done", ["T1"]),
+        ("T3", "working", ["T2"]),
+        ("T4", "waiting", ["T2", "T3"]),
+    ]
+    for point, given in zip(data["sync_points"], points, strict=True):
+        assert point.items() >= (given | {"epic": "epic-001"}).items()
+        assert point["status"] in ("pending", "produced", "consumed")
+    assert (after["status"], after["progress"]) == ("completed", 100.0)
+
+
+def test_an_epic_is_failed_when_a_task_cannot_finish_and_complete_when_all_are_done(stage: OpenStage) -> None:
+    user = stage(
+        [
+            plans(task("T1"), task("T2", needs=("T1",)), task("T3")),
+            worker("T1", says("", *rewrites("t1.txt", "T1-built\n"), hands_in()), first=["Attempt 1"]),
+            advises(),
+            fails_with("T1"),
+            builds("T2"),
+            builds("T3"),
+        ],
+        config={"orchestrator": {"max_attempts": 1}},
+    )
+
+    failed = user.run(*PLANNED, "build words")
+    then = json.loads(user.run("epic", "status", "--output", "json").out)
+    mended = user.run("resume", "epic-001", "--yes")
+    now = json.loads(user.run("epic", "status", "--output", "json").out)
+
+    assert failed.code == 1, failed.brief
+    assert (then["status"], then["progress"]) == ("failed", 33.3)
+    assert [row["state"] for row in then["tasks"]] == ["failed", "blocked", "done"]
+    assert mended.code == 0, mended.brief
+    assert (now["status"], now["progress"]) == ("completed", 100.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("status", "nope"), "there is no epic 'nope'"),
+        (("status",), "there are no epics in this workspace"),
+        (("run",), "missing argument 'EPIC'"),
+        (("create",), "missing argument"),
+        (("status", "--nope"), "there is no option --nope"),
+    ],
+)
+def test_an_unknown_epic_a_missing_argument_and_a_bad_flag_are_two_lines(
+    stage: OpenStage, arguments: tuple[str, ...], said: str
+) -> None:
+    user = stage([])
+
+    refused = user.run("epic", *arguments)
+
+    assert refused.code == 2, refused.brief
+    assert said in refused.err
+    assert len(refused.err.strip().splitlines()) == 2
+
+
+def team(user: Stage, rule: str) -> None:
+    folder = user.equitr_home / "teams"
+    folder.mkdir()
+    (folder / "coding.yaml").write_text(f"coordination_rules:\n  {rule}\n")
+
+
+def test_one_worker_at_a_time_goes_by_priority_when_the_team_says_so(stage: OpenStage) -> None:
+    tasks = (task("T1", priority="low"), task("T2", priority="medium"), task("T3", priority="high"))
+    user = stage([plans(*tasks), *map(builds, ("T1", "T2", "T3"))], config={"orchestrator": {"max_workers": 3}})
+    team(user, "parallel_execution: false")
+
+    ended = user.run(*PLANNED, "--output", "stream-json", "build words")
+
+    assert ended.code == 0, ended.brief
+    changes = [(event["task"], event["state"]) for event in ended.of("task_changed")]
+    order = [(name, state) for name, state in changes if state in ("working", "done")]
+    assert order == [(name, state) for name in ("T3", "T2", "T1") for state in ("working", "done")]
+
+
+def test_the_time_of_the_team_goes_before_the_configured_one(stage: OpenStage) -> None:
+    silent = worker("T1", ScriptedReply(hang=True))
+    user = stage(
+        [plans(task("T1"), task("T2")), silent, builds("T2")],
+        config={"orchestrator": {"worker_timeout": 600, "max_attempts": 1}},
+    )
+    team(user, "timeout_per_agent_seconds: 1")
+
+    ended = user.run(*PLANNED, "--output", "stream-json", "build words")
+    shown = user.run("config-cmd").out
+
+    assert ended.code == 1, ended.brief
+    assert ended.of("task_changed", task="T1", state="failed", reason="worker_timeout")
+    assert ended.of("run_started")[0]["options"]["worker_timeout"] == 1.0
+    assert "teams.coding.timeout_per_agent_seconds" in shown
+
+
+@pytest.mark.slow
+def test_a_rule_that_no_team_has_yet_stops_the_run_before_it_starts(stage: OpenStage) -> None:
+    user = stage([])
+    team(user, "escalation_policy: on_disagreement")
+
+    refused = user.run(*PLANNED, "build words")
+
+    assert refused.code == 2, refused.brief
+    assert "teams/coding.yaml:2: coordination_rules.escalation_policy: there is no such key" in refused.err
+    assert "known here: parallel_execution, timeout_per_agent_seconds" in refused.err

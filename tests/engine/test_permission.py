@@ -508,6 +508,25 @@ def test_one_write_outside_is_enough_for_a_patch_to_ask() -> None:
     assert policy.decide("apply_patch", Touches(writes=("src/a.py", "README.md"))).verdict is Verdict.ASK
 
 
+def test_what_another_task_holds_is_refused_where_it_leaves_the_footprint_and_only_there() -> None:
+    policy = SessionPolicy(footprint=("src", "b.py"), holder={"a.py": "T2 (Schema)", "b.py": "T3"}.get)
+
+    refused = policy.decide("write_file", Touches(writes=("./a.py",)))
+
+    assert refused.verdict is Verdict.DENY
+    assert "./a.py leaves its footprint (src, b.py), and T2 (Schema) holds ./a.py" in refused.reason
+    assert policy.decide("write_file", Touches(writes=("b.py",))).verdict is Verdict.ALLOW
+    assert policy.decide("write_file", Touches(writes=("c.py",))).verdict is Verdict.ASK
+
+
+def test_a_write_outside_the_footprint_is_refused_where_the_user_wants_it_so() -> None:
+    decision = SessionPolicy(footprint=("src",), leaving="refuse").decide("write_file", Touches(writes=("a.py",)))
+
+    assert decision.verdict is Verdict.DENY
+    assert "leaves its footprint" in decision.reason
+    assert "orchestrator.footprint" in decision.reason
+
+
 @pytest.mark.parametrize("path", ["docs/todos.md", "docs/../docs/design.md", "docs/Requirements.md", "./docs/todos.md"])
 def test_planning_documents_are_never_written_by_a_session(path: str) -> None:
     documents = ("docs/requirements.md", "docs/design.md", "docs/todos.md")

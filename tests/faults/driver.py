@@ -1,13 +1,13 @@
 """The real command in a process that dies by SIGKILL at a chosen point; run as a script by the tests beside it.
 
-`driver.py SPEC ARGUMENT...` is `equitrcoder ARGUMENT...`, every part of it the real one. SPEC is JSON: `kill` is None or
-`[kind, when, number]`, and `counts` a file that is told how often each kind of point was passed.
+`driver.py SPEC ARGUMENT...` is `equitrcoder ARGUMENT...`, every part of it the real one. SPEC is JSON: `kill` is None
+or `[kind, when, number]`, `signals` what is sent there, and `counts` a file that is told how often each kind of point
+was passed.
 """
 
 import inspect
 import json
 import os
-import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -32,9 +32,10 @@ from tests.faults.points import EXECUTOR, FILES, GIT_QUESTIONS, REPOSITORY, STOR
 class Points:
     """Counts what is passed, and ends the process at the chosen one."""
 
-    def __init__(self, kill: Sequence[Any] | None) -> None:
+    def __init__(self, kill: Sequence[Any] | None, signals: Sequence[int]) -> None:
         self.counts: Counter[str] = Counter()
         self._kill = tuple(kill) if kill else None
+        self._signals = signals
 
     async def around(self, kind: str, work: Callable[[], Awaitable[Any]]) -> Any:
         number = self.enter(kind)
@@ -52,7 +53,8 @@ class Points:
 
     def die_at(self, kind: str, when: str, number: int) -> None:
         if self._kill == (kind, when, number):
-            os.kill(os.getpid(), signal.SIGKILL)
+            for number in self._signals:
+                os.kill(os.getpid(), number)
 
 
 class Tapped:
@@ -117,8 +119,8 @@ def tap_git(points: Points) -> None:
         points.leave(kind, number)
         return output
 
-    child._start = tapped_start
-    process.run_child = tapped_run
+    vars(child)["_start"] = tapped_start
+    vars(process)["run_child"] = tapped_run
 
 
 def tap_files(points: Points) -> None:
@@ -162,7 +164,7 @@ def tapped_doors(points: Points) -> Doors:
 
 
 def main(spec: dict[str, Any], arguments: Sequence[str]) -> int:
-    points = Points(spec["kill"])
+    points = Points(spec["kill"], spec["signals"])
     tap_git(points)
     tap_files(points)
     code = program.start(arguments, tapped_doors(points))

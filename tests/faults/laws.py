@@ -6,6 +6,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from equitr_coder.domain.errors import ModelErrorKind
@@ -118,7 +119,8 @@ def assert_money(victim: Victim) -> None:
     assert view.held == 0
     settled = [event for event in log if isinstance(event, ModelCallSettled)]
     failed = [event for event in log if isinstance(event, ModelCallFailed)]
-    assert view.spent == sum((event.usd for event in (*settled, *failed)), Decimal(0))
+    charged = [event.usd for event in settled] + [event.usd for event in failed]
+    assert view.spent == sum(charged, Decimal(0))
     turns = _turns(log)
     paid = Counter(turns[event.call] for event in settled)
     lost = Counter(turns[event.call] for event in failed)
@@ -179,12 +181,11 @@ def _assert_epic_is_whole(victim: Victim) -> None:
     assert victim.git("status", "--porcelain") == ""
     assert victim.git("rev-parse", "HEAD") == victim.git("rev-parse", f"equitr/{view.epic}")
     assert victim.git("symbolic-ref", "HEAD") == "refs/heads/main"
-    mine, *waiting = victim.git("worktree", "list", "--porcelain").split("\n\n")
-    assert f"worktree {victim.repo}" in mine
-    assert len(waiting) <= 1, "more worktrees are left than the pool keeps"
-    assert all("/pool/" in one and "prunable" not in one for one in waiting), "worktrees are left behind"
-    left = [path for path in (victim.home / "worktrees").glob("*/*/*") if path.parent.name != "pool"]
-    assert not left, "worktrees are left behind"
+    pool = {path for folder in (victim.home / "worktrees").glob("*/pool") for path in folder.iterdir()}
+    there = {path for folder in (victim.home / "worktrees").glob("*/*") for path in folder.iterdir()}
+    assert there == pool, "worktrees are left behind beside those that wait for their next use"
+    known = {Path(line.split()[0]) for line in victim.git("worktree", "list").splitlines()}
+    assert known == {victim.repo} | pool
     for task in view.tasks.values():
         assert task.receipt is not None
         assert victim.git("rev-parse", f"{task.commit}^{{tree}}") == task.receipt.tree

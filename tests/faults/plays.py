@@ -34,9 +34,9 @@ APPROVED = Play(
     pauses=True,
 )
 """The plan waits for its approval, in one process, and is approved in another."""
+PROMISED = Play(tuple(scenes.promised()), PLANNED, {"t1.py": "T1-built", "t2.txt": "T2-built"})
 DIRECT = Play(
     tuple(scenes.direct()),
     ("loop", "--check", "test -e t1.txt", "Write the word T1-built."),
-    config={"models": {}},
 )
 CHAT = Play(tuple(scenes.chat()), ("chat", "--yes", "Write a note."))

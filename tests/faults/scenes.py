@@ -1,5 +1,6 @@
 """What is played while the process is killed: an epic with every kind of model call, and a chat in the checkout."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from equitr_coder.testing.script import Rule, ScriptedCall, ScriptedReply, always, call, rule, says
@@ -42,12 +43,12 @@ def _task(name: str, *, needs: tuple[str, ...] = (), **fields: Any) -> dict[str,
     } | fields
 
 
-def _plan(*tasks: dict[str, Any]) -> Rule:
+def _plan(*tasks: dict[str, Any], sync_points: Sequence[dict[str, Any]] = ()) -> Rule:
     reply = says(
         "",
         call("write_document", name="requirements", content=_REQUIREMENTS),
         call("write_document", name="design", content=_DESIGN),
-        call("submit_plan", title="Words", tasks=list(tasks), sync_points=[]),
+        call("submit_plan", title="Words", tasks=list(tasks), sync_points=list(sync_points)),
     )
     return rule(reply, model="strong", offers="submit_plan")
 
@@ -151,3 +152,28 @@ def red_together() -> list[Rule]:
 
 RED_TOGETHER = "test ! -e t1.txt || test ! -e t2.txt || grep -q both t1.txt t2.txt"
 """The gate's own check: fails where both are and neither says so."""
+
+_STUB = "# t1.py\ndef total(prices: list[int]) -> int: ...\n"
+_CODE = "def total(prices: list[int]) -> int:\n    return sum(prices)  # T1-built\n"
+
+
+def promised() -> list[Rule]:
+    """T2 starts as soon as T1 has published the contract that it needs, and T1 is held to it."""
+    point = {"id": "S1", "producer": "T1", "consumers": ["T2"], "type": "contracts"}
+    python: dict[str, Any] = {"files": ["t1.py"], "check": "grep T1-built t1.py"}
+    return [
+        _plan(_task("T1", **python), _task("T2", needs=("T1",)), sync_points=[point]),
+        always(says("", call("review", verdict="approve", reasons=[])), model="strong", offers="review"),
+        _works(
+            "T1",
+            says("", call("publish_artifact", sync_point="S1", content=_STUB)),
+            says("", call("write_file", path="t1.py", content=_CODE)),
+            says("", _hands_in("T1")),
+        ),
+        _works(
+            "T2",
+            says("", call("read_artifact", sync_point="S1")),
+            says("", _writes("T2", "T2-built")),
+            says("", _hands_in("T2")),
+        ),
+    ]

@@ -14,7 +14,7 @@ from equitr_coder.domain.events import ToolReturned
 from equitr_coder.domain.runs import RunState
 from tests.faults.conftest import OpenVictim, Undisturbed
 from tests.faults.laws import assert_laws, assert_nothing_lost, assert_sound_in_death
-from tests.faults.plays import APPROVED, CHAT, EPIC, SHORT, TOGETHER
+from tests.faults.plays import APPROVED, CHAT, EPIC, PROMISED, SHORT, TOGETHER
 from tests.faults.points import KINDS, Point, points_of
 from tests.faults.victim import Play, Victim
 
@@ -139,6 +139,17 @@ def test_what_is_green_alone_and_red_together_is_never_on_a_branch(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
+def test_what_agents_promise_each_other_survives_every_death(
+    victim: OpenVictim, undisturbed: Undisturbed, kind: str
+) -> None:
+    """Only what no other play passes."""
+    counts = undisturbed(PROMISED).counts
+    number = 0 if kind in undisturbed(EPIC).counts else counts.get(kind, 0)
+    _assert_survived(victim, undisturbed, PROMISED, points_of(kind, number))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_chat_survives_its_death_and_never_repeats_a_step_in_the_checkout(
     victim: OpenVictim, undisturbed: Undisturbed, kind: str
 ) -> None:
@@ -155,7 +166,7 @@ def test_a_chat_survives_its_death_and_never_repeats_a_step_in_the_checkout(
         assert told or note == "one\ntwo\n", f"{point}: {note}"
 
 
-@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 60))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 60))])
 def test_an_epic_survives_up_to_four_deaths_at_random_points(
     victim: OpenVictim, undisturbed: Undisturbed, seed: int
 ) -> None:
@@ -174,7 +185,7 @@ def test_an_epic_survives_up_to_four_deaths_at_random_points(
 
 @pytest.mark.slow
 def test_every_kind_of_point_is_one_where_something_is_killed(undisturbed: Undisturbed) -> None:
-    passed = {kind for play in (EPIC, SHORT, APPROVED, CHAT, TOGETHER) for kind in undisturbed(play).counts}
+    passed = {kind for play in (EPIC, SHORT, APPROVED, CHAT, TOGETHER, PROMISED) for kind in undisturbed(play).counts}
     assert passed <= set(KINDS), "a kind of point that no test kills at"
     assert set(KINDS) - passed == set(_NEVER_PASSED), "a kind that no play passes; or one that is passed by now"
 

@@ -7,8 +7,11 @@ import pytest
 from equitr_coder.domain.artifacts import SyncState
 from equitr_coder.domain.events import ArtifactConsumed, ArtifactProduced, MessageSent
 from equitr_coder.testing.script import ScriptedCall, call, rule, says
-from tests.faults import scenes
-from tests.faults.conftest import OpenVictim, Play, Undisturbed, assert_nothing_lost
+from tests.faults.conftest import OpenVictim, Undisturbed
+from tests.faults.laws import assert_nothing_lost, assert_sound_in_death
+from tests.faults.plays import PLANNED
+from tests.faults.points import Point
+from tests.faults.victim import Play
 
 _STUB = "# one.py\ndef one() -> int: ...\n"
 _PUBLISHES = call("publish_artifact", sync_point="S1", content=_STUB)
@@ -30,8 +33,9 @@ def _works(name: str, *replies: Any) -> Any:
     return rule(*replies, model="weak", offers="hand_in", first=[f"{name}-word"])
 
 
-def _writes(path: str, content: str) -> ScriptedCall:
-    return call("write_file", path=path, content=content)
+def _builds(name: str, number: int) -> ScriptedCall:
+    code = f"def {name}() -> int:\n    return {number}  # T{number}-built\n"
+    return call("write_file", path=f"{name}.py", content=code)
 
 
 _HANDS_IN = call("hand_in", summary="it is built")
@@ -60,40 +64,47 @@ SHARED = Play(
             offers="submit_plan",
         ),
         rule(says("", call("review", verdict="approve", reasons=[])), model="strong", offers="review"),
-        _works("T1", says("", _PUBLISHES), says("", _writes("one.py", "def one() -> int:\n    return 1\n"), _HANDS_IN)),
-        _works("T2", says("", _READS), says("", _writes("two.py", "def two() -> int:\n    return 2\n"), _HANDS_IN)),
-        _works("T3", says("", _writes("three.py", "def three() -> int:\n    return 3\n"), _HANDS_IN)),
+        _works(
+            "T1",
+            says("", _PUBLISHES),
+            says("", _builds("one", 1), _HANDS_IN),
+        ),
+        _works(
+            "T2",
+            says("", _READS),
+            says("", _builds("two", 2), _HANDS_IN),
+        ),
+        _works("T3", says("", _builds("three", 3), _HANDS_IN)),
     ),
-    "epic",
-    scenes.REQUEST,
+    PLANNED,
+    {"one.py": "T1-built", "two.py": "T2-built", "three.py": "T3-built"},
 )
 """T1 publishes, T2 reads and publishes nothing: the host does it when T2 lands."""
 
 _SAMPLE = (
-    ("append.message_sent", "after", 1),
-    ("append.artifact_consumed", "after", 1),
-    ("store.write_journal", "after", 3),
+    Point("append.message_sent", "after", 1),
+    Point("append.artifact_consumed", "after", 1),
+    Point("store.write_journal", "after", 3),
 )
 _MORE = (
-    ("append.message_sent", "before", 1),
-    ("append.tool_returned", "before", 4),
-    ("append.contract_checked", "after", 1),
-    ("append.artifact_consumed", "before", 1),
-    ("append.artifact_consumed", "after", 2),
+    Point("append.message_sent", "before", 1),
+    Point("append.tool_returned", "before", 4),
+    Point("append.contract_checked", "after", 1),
+    Point("append.artifact_consumed", "before", 1),
+    Point("append.artifact_consumed", "after", 2),
 )
 _POINTS = [*_SAMPLE, *(pytest.param(point, marks=pytest.mark.slow) for point in _MORE)]
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("point", _POINTS, ids=lambda point: "-".join(str(part) for part in point))
-def test_no_version_is_made_twice_and_none_is_lost(
-    victim: OpenVictim, undisturbed: Undisturbed, point: tuple[str, str, int]
-) -> None:
+@pytest.mark.parametrize("point", _POINTS, ids=str)
+def test_no_version_is_made_twice_and_none_is_lost(victim: OpenVictim, undisturbed: Undisturbed, point: Point) -> None:
     killed = victim(SHARED)
-    assert killed.go(kill=point) is None, "the point is never reached"
+    assert killed.kill(point), "the point is never reached"
+    assert_sound_in_death(killed)
     killed.finish()
 
-    assert_nothing_lost(killed, undisturbed(SHARED))
+    assert_nothing_lost(killed, undisturbed(SHARED).files)
     log = killed.log
     produced = [(e.artifact.sync_point, e.artifact.version, e.by) for e in log if isinstance(e, ArtifactProduced)]
     assert produced == [("S1", 1, "worker"), ("S2", 1, "host")]

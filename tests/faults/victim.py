@@ -156,7 +156,7 @@ class Victim:
         """Play undisturbed: how often each kind of point was passed until the end."""
         counts: dict[str, int] = {}
         while (command := self.next_command()) is not None:
-            ended, passed = self._drive(command, None)
+            ended, passed = self.drive(command, None)
             assert ended.code == 0 or (self.play.pauses and ended.code == 5), ended.brief
             for kind, number in passed.items():
                 counts[kind] = max(counts.get(kind, 0), number)
@@ -166,7 +166,7 @@ class Victim:
         """Go on until this point and die there; False when it was never reached."""
         command = self.next_command()
         while command is not None:
-            ended, _ = self._drive(command, point)
+            ended, _ = self.drive(command, point)
             if ended.code == -signal.SIGKILL:
                 self.note_death(str(point))
                 return True
@@ -187,11 +187,14 @@ class Victim:
             assert ended.code == 0 or (self.play.pauses and ended.code == 5), ended.brief
         assert self.next_command() is None, f"still unfinished: {[fold(log).detail for log in self.logs()]}"
 
-    def _drive(self, command: Sequence[str], point: Point | None) -> tuple[Ended, dict[str, int]]:
+    def drive(
+        self, command: Sequence[str], point: Point | None, *, signals: Sequence[int] = (signal.SIGKILL,)
+    ) -> tuple[Ended, dict[str, int]]:
+        """The command, to whose process these signals happen at the point; and what it passed, if it lived to tell."""
         told = self.folder / "counts.json"
         told.unlink(missing_ok=True)
         kill = [point.kind, point.when, point.number] if point is not None else None
-        spec = json.dumps({"kill": kill, "counts": str(told)})
+        spec = json.dumps({"kill": kill, "counts": str(told), "signals": [int(number) for number in signals]})
         ended = self._ended([sys.executable, str(_DRIVER), spec, *command], 120)
         return ended, json.loads(told.read_text()) if told.exists() else {}
 
@@ -212,15 +215,7 @@ class Victim:
 
     def logs(self) -> list[Sequence[Event]]:
         """Of every run that has begun, newest first."""
-
-        async def read() -> list[Sequence[Event]]:
-            store = SqliteStore(self.home)
-            try:
-                return [log for row in await store.runs() if (log := await store.read(row.run))]
-            finally:
-                await store.close()
-
-        return asyncio.run(read())
+        return read_logs(self.home)
 
     def journals(self, prefix: str) -> Mapping[str, Mapping[str, Any]]:
         async def read() -> Mapping[str, Mapping[str, Any]]:
@@ -258,3 +253,14 @@ class Victim:
         return {
             name.replace(epic, "EPIC"): (self.repo / name).read_text().replace(epic, "EPIC") for name in tracked if name
         }
+
+
+def read_logs(home: Path) -> list[Sequence[Event]]:
+    async def read() -> list[Sequence[Event]]:
+        store = SqliteStore(home)
+        try:
+            return [log for row in await store.runs() if (log := await store.read(row.run))]
+        finally:
+            await store.close()
+
+    return asyncio.run(read())

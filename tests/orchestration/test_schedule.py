@@ -243,6 +243,16 @@ def test_what_is_handed_in_holds_its_files_until_it_lands_and_lands_after_what_i
     assert Schedule(plan).doomed(Now(states | {TaskId("P"): TaskState.FAILED}, produced={"S1"})) == {"C": "P"}
 
 
+def test_a_producer_never_waits_for_a_consumer_that_waits_for_it() -> None:
+    point = SyncPoint(id="S1", producer=TaskId("P"), consumers=(TaskId("C"),))
+    plan = plan_of(task("P"), task("C", "P", files=["c.py"]), task("D", files=["c.py"]), points=(point,))
+    states = {TaskId("P"): TaskState.WORKING, TaskId("C"): TaskState.REVIEW, TaskId("D"): TaskState.WAITING}
+    resumed = Now(states, produced={"S1"}, touched={TaskId("P"): ["c.py"]})
+
+    assert starts(plan, resumed) == ("P",)
+    assert reasons(plan, resumed) == {"C": "waits for P (title of P)", "D": "C holds c.py"}
+
+
 def test_interrupted_tasks_go_first_and_never_next_to_what_they_collide_with() -> None:
     plan = plan_of(task("new", priority="high"), task("T1", files=["a.py"]), task("T2", files=["a.py"]))
     states = waiting(plan) | {TaskId("T1"): TaskState.WORKING, TaskId("T2"): TaskState.WORKING}

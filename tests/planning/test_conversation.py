@@ -526,6 +526,77 @@ async def test_bad_plans_are_counted_across_a_restart() -> None:
     assert len(later.model.requests) == 2
 
 
+THREE = PlanRules(min_subtasks=3)
+LONGER: dict[str, Any] = {**PLAN, "tasks": [*PLAN["tasks"], {"id": "T3", "title": "Docs", "needs": ["T2"]}]}
+
+
+async def test_a_plan_of_too_few_tasks_is_sent_back_once_and_a_larger_one_taken() -> None:
+    talk = desk(DOCUMENTS, SUBMITTED, Says(calls=(submits(LONGER),)), answers=None, rules=THREE)
+
+    await talk.conversation.plan()
+
+    assert "the plan has 2 tasks; at least 3 are wanted" in talk.answers("submit_plan")[0]
+    assert talk.log.view.plan is not None
+    assert len(talk.log.view.plan.tasks) == 3
+
+
+async def test_too_few_tasks_again_end_planning_also_after_a_restart() -> None:
+    talk = desk(DOCUMENTS, SUBMITTED, answers=None, rules=THREE)
+    with pytest.raises(Killed):
+        await talk.conversation.plan()
+
+    later = talk.again(SUBMITTED, SUBMITTED)
+    with pytest.raises(RunStopped) as stopped:
+        await later.conversation.plan()
+
+    assert stopped.value.reason is StopReason.BAD_PLAN
+    assert "at least 3 tasks (collaboration.planning.min_subtasks) and submitted 2 again" in str(stopped.value)
+    assert len(later.model.requests) == 1
+    assert later.log.kinds(PlanSubmitted) == []
+
+
+async def test_the_user_may_have_a_plan_made_smaller_than_the_planner_could() -> None:
+    talk = desk(DOCUMENTS, Says(calls=(submits(LONGER),)), answers=None, rules=THREE)
+    await talk.conversation.plan()
+
+    later = talk.again(SUBMITTED)
+    await later.conversation.revise("todos", "without docs")
+
+    assert later.log.view.plan == Plan.model_validate(PLAN)
+    assert "the plan has 2 tasks, fewer than collaboration.planning.min_subtasks (3)" in later.log.view.gaps
+
+
+async def test_requirements_that_no_task_covers_are_told_in_one_go_and_of_an_edit_noted() -> None:
+    first, second = PLAN["tasks"]
+    covering = {**PLAN, "tasks": [first, {**second, "covers": ["R1"]}]}
+    wrong = {**PLAN, "tasks": [{**first, "covers": ["R7"]}, {**second, "needs": ["T9"]}]}
+    talk = desk(DOCUMENTS, Says(calls=(submits(wrong),)), Says(calls=(submits(covering),)), answers=None)
+
+    await talk.conversation.plan()
+    await talk.conversation.edit("requirements", REQUIREMENTS.replace("List books", "List books\n- R2 Sell books"))
+
+    (told,) = talk.answers("submit_plan")[:1]
+    for problem in (
+        "needs T9",
+        "no task covers requirement R1: List books",
+        "task T1 covers R7, which is not a number",
+    ):
+        assert problem in told
+    assert talk.log.view.gaps == ("no task covers requirement R2: Sell books",)
+
+
+async def test_an_order_that_cannot_work_is_refused_of_the_planner_and_noted_of_the_user() -> None:
+    apart = {**PLAN, "tasks": [PLAN["tasks"][0], {"id": "T2", "title": "Tests", "type": "tests", "check": "make test"}]}
+    after = {**apart, "tasks": [apart["tasks"][0], {**apart["tasks"][1], "needs": ["T1"]}]}
+    talk = desk(DOCUMENTS, Says(calls=(submits(apart),)), Says(calls=(submits(after),)), answers=None)
+
+    await talk.conversation.plan()
+    await talk.conversation.edit("todos", talk.documents["todos"].content.replace("Needs: T1", "Needs: -"))
+
+    assert "T2 (tests) needs no task" in talk.answers("submit_plan")[0]
+    assert "T2 is for tests, but needs no task: it may run before what it tests" in talk.log.view.gaps
+
+
 async def test_an_answer_of_the_user_gives_the_planner_new_tries() -> None:
     bad = Says(calls=(submits(CYCLE),))
     talk = desk(bad, bad, bad, Says("Which first?"), bad, SUBMITTED, answers=["A"])

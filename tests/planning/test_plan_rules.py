@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equitr_coder.domain.epic import ArtifactType, Plan
-from equitr_coder.planning.plan_rules import PlanRules, tidy, validate
+from equitr_coder.planning.plan_rules import PlanRules, few_tasks, tidy, validate
 
 RULES = PlanRules()
 
@@ -137,14 +137,78 @@ def test_a_title_of_spaces_is_no_title() -> None:
     assert problems({"id": "T1", "title": "  "}) == ("task T1 has no title",)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("symbols", "orders.py", "not of the form path/to/file.py::Name"),
+        ("symbols", "shop/*.py::Order", "not of the form path/to/file.py::Name"),
+        ("symbols", "shop/orders.py::Order total", "not of the form path/to/file.py::Name"),
+        ("symbols", "other.py::Order", "but other.py is not among its files"),
+        ("symbols", "./shop/orders.py::Order.total()", ""),
+        ("resources", "port:http", "but a port is a number"),
+        ("resources", "port:70000", "but a port is a number"),
+        ("resources", "the database", "not of the form kind or kind:name"),
+        ("resources", "Port: 8080", ""),
+        ("resources", "cpu", ""),
+        ("resources", "db:test", ""),
+    ],
+)
+def test_symbols_and_resources_have_one_form(field: str, value: str, said: str) -> None:
+    found = problems({"id": "T1", "files": ["shop/**"], field: [value]})
+
+    assert (said in found[0]) if said else found == ()
+
+
+def test_symbols_resources_and_covers_are_kept_in_one_form() -> None:
+    given: dict[str, Any] = {
+        "symbols": ["./shop/orders.py::Order.total()", "shop/orders.py::Order.total"],
+        "resources": ["Port: 8080", "port:8080"],
+        "covers": ["2.1.1-2.1.2"],
+        "check_reason": " two\nlines ",
+    }
+
+    (task,) = validate(plan({"id": "T1", "files": ["shop/"], **given}), RULES)[0].tasks
+
+    assert (task.symbols, task.resources) == (("shop/orders.py::Order.total",), ("port:8080",))
+    assert (task.covers, task.check_reason) == (("2.1.1", "2.1.2"), "two lines")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "least", "is_small", "is_few"),
+    [(2, 3, False, True), (2, 3, True, True), (1, 3, True, False), (1, 2, False, True), (2, 2, False, False)],
+)
+def test_too_few_tasks_are_told_unless_a_small_request_is_one_task(
+    tasks: int, least: int, is_small: bool, is_few: bool
+) -> None:
+    made = plan(*({"id": f"T{number}"} for number in range(tasks)))
+
+    told = few_tasks(made, PlanRules(min_subtasks=least), is_small=is_small)
+
+    assert told == (
+        f"the plan has {'1 task' if tasks == 1 else f'{tasks} tasks'}; at least {least} are wanted "
+        "(collaboration.planning.min_subtasks): split it along the parts of the design, "
+        "each task with its own files and check"
+        if is_few
+        else ""
+    )
+    assert few_tasks(made, PlanRules(min_subtasks=least, auto_split=False), is_small=is_small) == ""
+
+
 TEXT = st.text(alphabet="aB1.-)[]x /\n*", max_size=12)
 
 
 @settings(max_examples=100, deadline=None)
 @given(
-    title=TEXT.filter(bool), todos=st.lists(TEXT, max_size=4), files=st.lists(TEXT, max_size=3), check=st.none() | TEXT
+    title=TEXT.filter(bool),
+    todos=st.lists(TEXT, max_size=4),
+    files=st.lists(TEXT, max_size=3),
+    check=st.none() | TEXT,
+    names=st.lists(st.text(alphabet="aB1.:-()R ,\n/", max_size=12), max_size=3),
 )
-def test_tidying_twice_changes_nothing(title: str, todos: list[str], files: list[str], check: str | None) -> None:
-    once = tidy(plan({"id": "T1", "title": title, "todos": todos, "files": files, "check": check}))
+def test_tidying_twice_changes_nothing(
+    title: str, todos: list[str], files: list[str], check: str | None, names: list[str]
+) -> None:
+    more = dict.fromkeys(("symbols", "resources", "covers"), names)
+    once = tidy(plan({"id": "T1", "title": title, "todos": todos, "files": files, "check": check, **more}))
 
     assert tidy(once) == once

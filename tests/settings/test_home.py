@@ -8,6 +8,7 @@ from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.queries import ConfigAnswer
 from equitr_coder.settings.answers import config_answer
 from equitr_coder.settings.home import equitr_home, write_user_config
+from equitr_coder.settings.teams import load_team
 
 if TYPE_CHECKING:
     from tests.settings.conftest import Machine
@@ -89,5 +90,9 @@ def test_the_answer_carries_every_entry_and_warning(machine: "Machine") -> None:
     machine.user("llm:\n  model:\n")
     loaded = machine.load()
 
-    assert config_answer(loaded) == ConfigAnswer(entries=loaded.entries, warnings=loaded.warnings)
+    team = load_team(home=machine.home, project=loaded.project)
+
+    answer = config_answer(loaded, team)
+
+    assert answer == ConfigAnswer(entries=(*loaded.entries, *team.entries), warnings=loaded.warnings)
     assert len(loaded.warnings) == 1

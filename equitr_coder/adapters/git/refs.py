@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Collection
 from contextlib import suppress
 
 from equitr_coder.adapters.git.checkout import linked_checkouts
@@ -11,6 +12,8 @@ from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId
 
 _OURS = "refs/equitr/"
+_BUT_OURS = ("--not", f"--exclude={_OURS}*", "--all", "--not", "--stdin")
+"""Revisions read from stdin, less everything that the user's refs and checkouts keep."""
 
 
 def full_name(ref: str) -> str:
@@ -69,6 +72,38 @@ async def keep(git: Git, name: str, object_id: str) -> None:
 async def delete_ref(git: Git, ref: str) -> None:
     """Gone afterwards, whether it existed or not."""
     await git.run("update-ref", "--no-deref", "-d", full_name(ref))
+
+
+async def kept_by_alone(git: Git, names: Collection[str]) -> list[tuple[CommitId, str]]:
+    """Commits, newest first, with their subjects."""
+    ids = await _alone(git, names, is_commit=True)
+    if not ids:
+        return []
+    said = await git.run("rev-list", "--format=%H %s", *_BUT_OURS, stdin=ids)
+    lines = said.stdout.decode("utf-8", "replace").split("\n")
+    found = (line.partition(" ") for line in lines if line and not line.startswith("commit "))
+    return [(CommitId(commit), subject) for commit, _, subject in found]
+
+
+async def size_kept_by_alone(git: Git, names: Collection[str]) -> int | None:
+    ids = await _alone(git, names, is_commit=False)
+    if not ids:
+        return 0
+    said = await git.run("rev-list", "--objects", "--disk-usage", *_BUT_OURS, stdin=ids, accept=(0, 128, 129))
+    return int(said.line) if said.code == 0 and said.line.isdigit() else None
+
+
+async def _alone(git: Git, names: Collection[str], *, is_commit: bool) -> bytes:
+    """For `rev-list --stdin`: what the refs name, and with `^` what our other refs name."""
+    said = await git.run("for-each-ref", "--format=%(objectname) %(objecttype) %(refname)", _OURS)
+    wanted = set(names)
+    own: list[str] = []
+    others: list[str] = []
+    for line in os.fsdecode(said.stdout).split("\n")[:-1]:
+        object_id, kind, name = line.split(" ", 2)
+        if kind == "commit" or not is_commit:
+            (own if name in wanted else others).append(object_id)
+    return "".join([*(f"{one}\n" for one in own), *(f"^{one}\n" for one in others)]).encode() if own else b""
 
 
 async def branch_at(git: Git, commit: str) -> str:

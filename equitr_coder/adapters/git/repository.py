@@ -117,7 +117,9 @@ class GitRepository:
         return await self._known.tree_of(await self.open(), commit)
 
     async def add_worktree(self, path: Path, commit: CommitId) -> None:
-        await self._worktrees.add(await self._open_real(), path, commit)
+        git = await self._open_real()
+        checkout = await self._worktrees.add(git, path, commit)
+        await self._snapshots.note_checkout(git.at(checkout), await self._known.tree_of(git, commit))
 
     async def move_worktree(self, old: Path, new: Path) -> bool:
         return await self._worktrees.move(await self._open_real(), old, new)
@@ -176,6 +178,12 @@ class GitRepository:
 
     async def delete_ref(self, ref: str) -> None:
         await refs.delete_ref(await self.open(), ref)
+
+    async def kept_by_alone(self, refs_: Collection[str]) -> Sequence[tuple[CommitId, str]]:
+        return await refs.kept_by_alone(await self.open(), refs_)
+
+    async def size_kept_by_alone(self, refs_: Collection[str]) -> int | None:
+        return await refs.size_kept_by_alone(await self.open(), refs_)
 
     async def refs(self, prefix: str) -> Mapping[str, CommitId]:
         return await refs.refs_below(await self.open(), prefix)

@@ -25,6 +25,7 @@ LARGE = 50 * 1024 * 1024
 """An untracked file of the user's above this many bytes is no part of a checkpoint."""
 
 _ATTEMPTS = 3
+_NONE = "none"
 _PATTERN_CHARACTERS = re.compile(r"[*?\[\\]")
 _ESCAPED = r"\\\g<0>"
 
@@ -66,6 +67,14 @@ class Snapshots:
                     _forget(index)
                     _seed(held, index)
         raise AssertionError
+
+    async def note_checkout(self, git: Git, tree: str) -> None:
+        """The checkout's own index has just been made from `tree`: as long as it is this one, and no file is another,
+        the snapshot is that tree, and git need not be asked.
+        """
+        folder = self.folder(git)
+        async with locked(folder / "lock"):
+            (folder / "made").write_text(f"{_stamp(git)}\n{tree}")
 
     async def restore(self, git: Git, tree: str) -> None:
         """Make the files equal `tree`. Ignored files stay; everything else that is not in it goes."""
@@ -160,17 +169,25 @@ async def replace_files(git: Git, tree: str, *, index: Path | None, clean: str |
 def _seed(git: Git, index: Path) -> None:
     """Copy the checkout's own index when it is another than the one last copied."""
     source, stamp = git.checkout.index, index.with_name("seed")
-    try:
-        found = source.stat()
-        current = f"{source} {found.st_mtime_ns} {found.st_size} {found.st_ino}"
-    except FileNotFoundError:
-        current = "none"
+    current = _stamp(git)
     if current == _read(stamp):
         return
     _forget(index)
-    if current != "none":
+    if current != _NONE:
         copy_file(source, index)
+    made, _, tree = _read(index.with_name("made")).partition("\n")
+    if made == current and tree:
+        index.with_name("tree").write_text(tree)
     stamp.write_text(current)
+
+
+def _stamp(git: Git) -> str:
+    """Changes with the checkout's own index."""
+    try:
+        found = git.checkout.index.stat()
+    except FileNotFoundError:
+        return _NONE
+    return f"{git.checkout.index} {found.st_mtime_ns} {found.st_size} {found.st_ino}"
 
 
 def _forget(index: Path) -> None:

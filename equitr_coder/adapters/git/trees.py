@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 from equitr_coder.adapters.git.entries import (
     EXECUTABLE,
@@ -44,8 +44,11 @@ async def commit_tree(
     if at is not None:
         date = at.astimezone().strftime("@%s %z")
         env |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-    said = await git.run(*arguments, stdin=message.encode() + b"\n", env=env)
-    return CommitId(said.line)
+    with NamedTemporaryFile(prefix="equitr-") as file:
+        # Not by stdin: a git whose caller is killed would take what it has for the message, and commit that.
+        file.write(message.encode() + b"\n")
+        file.flush()
+        return CommitId((await git.run(*arguments, "-F", file.name, env=env)).line)
 
 
 async def tree_with(git: Git, base: str, files: Mapping[str, bytes | None]) -> TreeId:

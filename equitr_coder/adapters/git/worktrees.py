@@ -36,7 +36,7 @@ class Worktrees:
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    async def add(self, git: Git, path: Path, commit: str) -> None:
+    async def add(self, git: Git, path: Path, commit: str) -> Checkout:
         """A worktree at `path` with exactly the files of `commit`, ignored ones gone too; HEAD detached there."""
         checkout = await self._register(git, path, commit)
         # Different worktrees are filled at the same time; the lock above is for git's bookkeeping only.
@@ -45,7 +45,9 @@ class Worktrees:
         except (GitError, UserError):
             # Its metadata was damaged (a killed git, an agent outside the sandbox): make it anew, once.
             await self.remove(git, path)
-            await _fill(git.at(await self._register(git, path, commit)), commit)
+            checkout = await self._register(git, path, commit)
+            await _fill(git.at(checkout), commit)
+        return checkout
 
     async def move(self, git: Git, old: Path, new: Path) -> bool:
         """Give the worktree of ours at `old` the place `new`, its files untouched; False when that cannot be.

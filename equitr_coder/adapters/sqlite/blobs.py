@@ -18,7 +18,7 @@ class Blobs:
         """Returns the hex digest; the bytes are on disk when this returns."""
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
-        if path.exists():
+        if path.exists() and self.get(digest) is not None:
             return digest
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,18 @@ async def test_an_agent_is_the_author_and_the_user_the_committer(
 
     about = checkout.git("show", "-s", "--format=%an <%ae>|%cn <%ce>", commit)
     assert about == f"{signed}|Ada Lovelace <ada@example.org>"
+
+
+async def test_a_commit_made_again_with_its_time_is_the_same(
+    checkout: Checkout, repository: GitRepository, base: TreeId
+) -> None:
+    at = datetime(2026, 3, 1, 12, 30, 45, 987_654, tzinfo=UTC)
+
+    one = await repository.commit_tree(base, [checkout.head], "work", author="Coder 1", at=at)
+    again = await repository.commit_tree(base, [checkout.head], "work", author="Coder 1", at=at)
+
+    assert one == again
+    assert checkout.git("show", "-s", "--format=%at %ct", one) == f"{int(at.timestamp())} {int(at.timestamp())}"
 
 
 async def test_without_an_identity_the_products_own_is_used_and_nothing_is_configured(

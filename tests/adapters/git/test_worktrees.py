@@ -325,6 +325,24 @@ def modes(root: Path) -> dict[str, int]:
     return {path.relative_to(root).as_posix(): path.lstat().st_mode for path in (root, *root.rglob("*"))}
 
 
+async def test_a_snapshot_after_a_reset_sees_what_was_changed_since_by_files_and_by_the_index(
+    checkout: Checkout, repository: GitRepository, path: Path
+) -> None:
+    await repository.add_worktree(path, checkout.head)
+    first = await repository.snapshot(path)
+    Checkout(path).write("staged.txt", "staged\n")
+    Checkout(path).git("add", "-A")
+    staged = await repository.snapshot(path)
+    Checkout(path).write("src/app.py", "print('two')\n")
+    altered = await repository.snapshot(path)
+    await repository.add_worktree(path, checkout.head)
+
+    assert first == await repository.tree_of(checkout.head)
+    assert await repository.list_tree(staged) == [".gitignore", "README.md", "run.sh", "src/app.py", "staged.txt"]
+    assert await repository.show_file(altered, "src/app.py") == b"print('two')\n"
+    assert await repository.snapshot(path) == first
+
+
 async def test_files_in_the_folder_of_a_submodule_do_not_stay(
     checkout: Checkout, repository: GitRepository, path: Path, tmp_path: Path
 ) -> None:
