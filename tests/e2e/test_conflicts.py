@@ -341,7 +341,7 @@ def test_tasks_that_one_needs_the_other_are_no_conflict(stage: OpenStage) -> Non
 
 def test_files_that_are_green_apart_and_red_together_are_a_conflict(stage: OpenStage) -> None:
     checker = "for f in *.caller; do grep -qx $(cat $f) lib.txt || { echo mismatch in $f; exit 1; }; done\n"
-    fields: dict[str, Any] = {"files": [], "check": "sh all.sh"}
+    fields: dict[str, Any] = {"files": [], "check": "sh all.sh", "check_reason": "fits"}
     user = stage(
         [
             plans(task("T1", **fields), task("T2", **fields)),
@@ -371,7 +371,7 @@ def test_files_that_are_green_apart_and_red_together_are_a_conflict(stage: OpenS
 
 def test_a_red_merge_can_be_mended_by_the_supervisor(stage: OpenStage) -> None:
     checker = "for f in *.caller; do grep -qx $(cat $f) lib.txt || { echo mismatch in $f; exit 1; }; done\n"
-    fields: dict[str, Any] = {"files": [], "check": "sh all.sh"}
+    fields: dict[str, Any] = {"files": [], "check": "sh all.sh", "check_reason": "fits"}
     user = stage(
         [
             reviews("approve"),

@@ -404,8 +404,8 @@ KINDS = (
 """What is no plain text, or stands in the way of it."""
 
 _NAMES = {
-    "with spaces": {"a.txt": "a b/c d.txt", "b.txt": "a b/b .txt", "c.txt": "c c.txt"},
-    "with other letters": {"a.txt": "ä/日本.txt", "b.txt": "ä/ñ.txt", "c.txt": "ß.txt"},
+    "with spaces": {"a.txt": "a b/c d.txt", "b.txt": "a b/b .txt", "c.txt": "a b/c c.txt"},
+    "with other letters": {"a.txt": "ä/日本.txt", "b.txt": "ä/ñ.txt", "c.txt": "ä/ß.txt"},
     "deep": {"a.txt": "one/two/three/a.txt", "b.txt": "one/two/b.txt", "c.txt": "one/c.txt"},
     "with quotes": {"a.txt": 'a"b.txt', "b.txt": "b'c.txt", "c.txt": "c\\d.txt"},
 }
