@@ -121,7 +121,7 @@ def _tidy_path(text: str) -> str:
     """`./a//b` -> `a/b`; a folder is everything in it."""
     path = re.sub(r"/{2,}", "/", text.strip())
     while path.startswith("./"):
-        path = path[2:]
+        path = path[2:].lstrip()
     if path == ".":
         return "**"
     return f"{path}**" if path.endswith("/") and path != "/" else path

@@ -190,6 +190,7 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
         e.ConflictResolved(conflict=RequestId("C1"), how="structure"),
         ["  C1 resolved (structure)"],
     ),
+    e.AttemptMeasured: (e.AttemptMeasured(task=T1, attempt=1, git_ms=20, git_commands=3), []),
     e.BudgetWarned: (
         e.BudgetWarned(account="run", usd=Decimal(4), limit=Decimal(5)),
         ["! budget of run: $4.0000 of $5.00 used"],

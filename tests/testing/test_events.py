@@ -110,9 +110,9 @@ def test_a_sound_log_passes(events: list[e.Event]) -> None:
         ([started(), requested(), RESOLVED, RESOLVED], "approval a1 has its answer already"),
         ([started(), ESCALATED], "escalation e1 was never asked"),
         ([started(), WARNED, WARNED], "run was warned before"),
-        ([started(), FINISHED, called()], "only run_resumed may follow"),
-        ([started(), PAUSED, reserved()], "only run_resumed may follow"),
-        ([started(), FINISHED, PAUSED], "only run_resumed may follow"),
+        ([started(), FINISHED, called()], "only run_resumed, or what a person decides meanwhile, may follow"),
+        ([started(), PAUSED, reserved()], "only run_resumed, or what a person decides meanwhile, may follow"),
+        ([started(), FINISHED, PAUSED], "only run_resumed, or what a person decides meanwhile, may follow"),
     ],
 )
 def test_each_broken_promise_is_named(events: list[e.Event], words: str) -> None:
