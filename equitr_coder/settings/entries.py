@@ -7,7 +7,7 @@ from equitr_coder.domain.queries import ConfigEntry
 from equitr_coder.settings.faults import KeyPath, key_text, masked
 from equitr_coder.settings.keys import PRICES, known_keys
 from equitr_coder.settings.leaves import Leaf, Leaves
-from equitr_coder.settings.schema import NOT_ACTED_ON, Settings
+from equitr_coder.settings.schema import Settings
 from equitr_coder.settings.yaml_text import write
 
 
@@ -61,8 +61,6 @@ def _as_people_write(fallback: dict[str, Any]) -> Any:
 
 
 def _note(path: KeyPath, settings: Settings) -> str:
-    if key_text(path) in NOT_ACTED_ON:
-        return "read and checked, not acted on yet"
     if path == ("llm", "models", "worker", "model"):
         return settings.worker_note()
     return ""

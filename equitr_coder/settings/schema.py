@@ -37,9 +37,6 @@ BY_NAME = "litellm"
 
 PRICE_SOURCE = "config llm.prices"
 
-NOT_ACTED_ON = ("collaboration.conflict_resolution.mode",)
-"""Keys that are read and checked, but change nothing yet. Said in `default.yaml` and beside the value."""
-
 TOGETHER = "together"
 """Type of the pydantic errors about values that are right alone and wrong together."""
 

@@ -9,7 +9,7 @@ from equitr_coder.domain.errors import UserError
 from equitr_coder.settings.faults import KeyPath, key_text
 from equitr_coder.settings.keys import known_keys
 from equitr_coder.settings.layers import parse_config
-from equitr_coder.settings.schema import NOT_ACTED_ON, Settings
+from equitr_coder.settings.schema import Settings
 from equitr_coder.settings.shipped import config_dir
 from equitr_coder.settings.yaml_text import Node, read
 
@@ -61,15 +61,6 @@ def test_every_key_has_a_comment() -> None:
 
     for path, node in leaves(read(DEFAULT.read_text(), name="default.yaml")).items():
         assert len(comment_above(lines, node.line)) > 10, key_text(path)
-
-
-def test_keys_that_nothing_acts_on_yet_say_so_and_no_others() -> None:
-    lines = DEFAULT.read_text().splitlines()
-    named = leaves(read(DEFAULT.read_text(), name="default.yaml"))
-
-    honest = {key_text(path) for path, node in named.items() if "NOT acted on yet" in comment_above(lines, node.line)}
-
-    assert honest == set(NOT_ACTED_ON)
 
 
 def test_another_yaml_reader_reads_the_same_file() -> None:

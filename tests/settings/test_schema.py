@@ -213,4 +213,3 @@ def test_the_configuration_says_that_the_worker_is_the_supervisor(machine: "Mach
     notes = {entry.key: entry.note for entry in machine.load().entries}
 
     assert notes["llm.models.worker.model"] == "same as supervisor"
-    assert notes["collaboration.conflict_resolution.mode"] == "read and checked, not acted on yet"
