@@ -20,7 +20,7 @@ STORE_QUESTIONS = frozenset({"read", "runs", "get_blob", "open_journals", "lock_
 REPOSITORY_QUESTIONS = frozenset(
     {
         "inspect", "resolve", "tree_of", "refs", "changed", "diff", "file_changes", "show_file", "list_tree",
-        "status_text", "git_dir", "measured",
+        "status_text", "read_blob", "kept_by_alone", "size_kept_by_alone", "measured",
     }
 )  # fmt: skip
 EXECUTOR_QUESTIONS = frozenset({"confinement", "interpreter", "environment_hash", "leads_back"})
@@ -58,10 +58,9 @@ def moments_of(kind: str) -> tuple[When, ...]:
 
 
 def methods_of(port: type[Any], questions: frozenset[str]) -> tuple[str, ...]:
+    """Of a port those that wait: whatever reaches the world does."""
     return tuple(
-        name
-        for name, member in vars(port).items()
-        if inspect.isfunction(member) and not name.startswith("_") and name not in questions
+        name for name, member in vars(port).items() if inspect.iscoroutinefunction(member) and name not in questions
     )
 
 
@@ -69,7 +68,7 @@ EVENTS = tuple(f"append.{member.model_fields['type'].default}" for member in get
 STORE = methods_of(EventStore, STORE_QUESTIONS)
 REPOSITORY = methods_of(Repository, REPOSITORY_QUESTIONS)
 EXECUTOR = methods_of(Executor, EXECUTOR_QUESTIONS)
-FILES = methods_of(FileOps, frozenset())
+FILES = tuple(name for name, member in vars(FileOps).items() if inspect.isfunction(member) and name[0] != "_")
 GIT = (
     "checkout-index", "clean", "commit-tree", "hash-object", "init", "merge-tree", "read-tree", "update-index",
     "update-ref", "worktree",

@@ -154,7 +154,8 @@ def red_together() -> list[Rule]:
             _works(name, says("", _writes(name, f"{name}-built"), _hands_in(name))),
         ]
 
-    return [_plan(_task("T1"), _task("T2")), *builds("T1"), *builds("T2")]
+    advises = always(says("Say both."), model="strong", lacks=["submit_plan", "review"])
+    return [_plan(_task("T1"), _task("T2")), advises, *builds("T1"), *builds("T2")]
 
 
 RED_TOGETHER = "test ! -e t1.txt || test ! -e t2.txt || grep -q both t1.txt t2.txt"
