@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
-from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
+from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import EquitrError, RunStopped, StopReason, UserError
 from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted, RunFinished, TaskAssigned
 from equitr_coder.domain.frozen import frozen
@@ -12,33 +12,19 @@ from equitr_coder.domain.ids import CommitId, EpicId, TaskId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.engine.step_trees import release
-from equitr_coder.orchestration.advice import Quota
-from equitr_coder.orchestration.conflict_log import ConflictLog
-from equitr_coder.orchestration.conflicts import Conflicts
-from equitr_coder.orchestration.footprints import Footprints
-from equitr_coder.orchestration.forecast import Forecasts
-from equitr_coder.orchestration.gate import Gate
-from equitr_coder.orchestration.mailbox import Mailbox
-from equitr_coder.orchestration.merge_queue import MergeQueue, moved_away
+from equitr_coder.orchestration.merge_queue import moved_away
 from equitr_coder.orchestration.probe import LONGEST, UntouchedTree
-from equitr_coder.orchestration.promises import Promises
-from equitr_coder.orchestration.proof import ProofKeeper
-from equitr_coder.orchestration.proposals import Proposals, ProposalTerms
-from equitr_coder.orchestration.review import Reviewer
-from equitr_coder.orchestration.supervisor import Supervisor
-from equitr_coder.orchestration.sync_points import SyncPoints
-from equitr_coder.orchestration.worker import TaskWorker, WorkerTerms
-from equitr_coder.orchestration.worktree_pool import WorktreePool
-from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
+from equitr_coder.orchestration.worktrees import Worktrees
 from equitr_coder.planning.conversation import Conversation
 from equitr_coder.planning.documents import render_todos, todos_of
 from equitr_coder.planning.drafts import Facts, PlanningOptions
 from equitr_coder.planning.file_tree import missing_paths
 from equitr_coder.planning.forecast import Forecaster
 from equitr_coder.planning.plan_rules import PlanRules
-from equitr_coder.planning.size import is_complex, is_critical, judge
+from equitr_coder.planning.size import judge
 from equitr_coder.ports import CheckProbe, Landing, RunKit
 from equitr_coder.workflows.assignment import assign_free, measured, require_profiles
+from equitr_coder.workflows.crew import Crew, open_gate, open_pool, open_worktrees
 from equitr_coder.workflows.documents import NAMES, marked, place_documents
 
 _LISTED_FILES = 5000
@@ -91,7 +77,7 @@ class EpicRun:
         if not self._is_planned():
             await self._approve(self._direct_plan(), by="direct", has_documents=False)
             return True
-        worktrees = self._worktrees(slots=1, pool=self._pool())
+        worktrees = open_worktrees(self._kit, slots=1, pool=open_pool(self._kit))
         try:
             conversation = await self._conversation(worktrees)
             await conversation.plan()
@@ -146,32 +132,7 @@ class EpicRun:
         if state.head is None:
             return None
         timeout = min(kit.terms.check_timeout, LONGEST)
-        return UntouchedTree(gate=self._gate(worktrees, timeout=timeout), commit=state.head)
-
-    def _pool(self) -> WorktreePool:
-        kit = self._kit
-        return WorktreePool(
-            repository=kit.repository, store=kit.store, workspace=kit.worktrees, size=kit.terms.worktree_pool
-        )
-
-    def _worktrees(self, *, slots: int, pool: WorktreePool) -> Worktrees:
-        kit, run = self._kit, self._view.run
-        git_dir = kit.repository.git_dir()
-        places = RunPlaces(root=kit.worktrees / run, checkout=kit.checkout, git_dir=git_dir, links=kit.links)
-        return Worktrees(
-            repository=kit.repository,
-            places=places,
-            preparation=kit.preparation,
-            pool=pool,
-            leases=kit.leases,
-            gate_slots=slots,
-        )
-
-    def _gate(self, worktrees: Worktrees, *, timeout: float) -> Gate:
-        kit = self._kit
-        return Gate(
-            repository=kit.repository, executor=kit.executor, store=kit.store, worktrees=worktrees, timeout=timeout
-        )
+        return UntouchedTree(gate=open_gate(self._kit, worktrees, timeout=timeout), commit=state.head)
 
     def _is_planned(self) -> bool:
         if self._view.plan is not None or self._view.documents:
@@ -303,126 +264,17 @@ class EpicRun:
     # ---------------------------------------------------------------- execute
 
     async def _execute(self) -> EquitrError | None:
-        kit, view = self._kit, self._view
-        plan, branch = view.plan, view.branch
-        assert plan is not None
-        assert branch is not None
-        require_profiles(view, kit.terms.workers)
-        await kit.store.clear_journal(self._branch_journal)  # the approval is recorded, and with it the branch
-        pool = self._pool()
-        await pool.reclaim()
-        worktrees = self._worktrees(slots=view.options.max_workers, pool=pool)
-        documents = {name: document.content for name, document in view.documents.items()}
-        gate = self._gate(worktrees, timeout=kit.terms.check_timeout)
-        proof = ProofKeeper(gate=gate, repository=kit.repository, events=kit.events, approvals=kit.approvals)
-        prefix = f"refs/equitr/{self._epic}/"
-        reviewer = Reviewer(
-            plan=plan,
-            mode=view.options.review if view.options.multi_agent else "none",
-            is_critical=is_critical,
-            spawner=kit.spawner,
-            repository=kit.repository,
-            worktrees=worktrees,
-            events=kit.events,
-            documents=documents,
-            documents_at=view.documents_at,
-        )
-        log = ConflictLog(kit.events)
-        quota = Quota(kit.events, kit.terms.max_run_escalations)
-        conflicts = Conflicts(
-            log=log,
-            options=view.options,
-            proposals=self._proposals(plan, worktrees, reviewer, quota) if view.options.multi_agent else None,
-            repository=kit.repository,
-            worktrees=worktrees,
-            events=kit.events,
-            ref_prefix=prefix,
-        )
-        mailbox = Mailbox(kit.events)
-        sync_points = SyncPoints(plan=plan, events=kit.events, mailbox=mailbox)
-        promises = Promises(
-            plan=plan,
-            repository=kit.repository,
-            gate=gate,
-            events=kit.events,
-            mailbox=mailbox,
-            sync_points=sync_points,
-            ref_prefix=prefix,
-        )
-        footprints = Footprints(plan=plan, repository=kit.repository, events=kit.events)
-        queue = MergeQueue(
-            plan=plan,
-            branch=branch,
-            repository=kit.repository,
-            gate=gate,
-            reviewer=reviewer,
-            events=kit.events,
-            store=kit.store,
-            clock=kit.clock,
-            default_check=kit.terms.default_check,
-            gate_checks=kit.terms.gate_checks,
-            ref_prefix=prefix,
-            resolver=conflicts,
-            proofs=(proof, footprints, promises),
-            chronicle=promises,
-            written_by=proof.written_by,
-        )
-        await queue.recover()
-        worker = TaskWorker(
-            terms=WorkerTerms(
-                plan=plan,
-                names=agent_names(plan),
-                documents=documents,
-                documents_at=view.documents_at or "docs",
-                document_paths=tuple(f"{view.documents_at}/{name}.md" for name in NAMES) if view.documents_at else (),
-                request=view.request,
-                options=view.options,
-                has_supervisor=view.options.multi_agent,
-                max_escalations=kit.terms.max_escalations,
-                has_stronger_attempt=kit.terms.has_stronger_attempt,
-                is_complex=lambda task: is_complex(task, is_planned=bool(documents)),
-                ref_prefix=prefix,
-            ),
-            repository=kit.repository,
-            worktrees=worktrees,
-            spawner=kit.spawner,
-            queue=queue,
-            footprints=footprints,
-            events=kit.events,
-            clock=kit.clock,
-            open_workspace=kit.open_workspace,
-            forecasts=Forecasts(plan=plan, log=log, repository=kit.repository, events=kit.events),
-            sync_points=sync_points,
-            held=proof.held,
-            quota=quota,
-        )
-        supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
-        sync_points.watch(supervisor.look_again)
+        require_profiles(self._view, self._kit.terms.workers)
+        await self._kit.store.clear_journal(self._branch_journal)  # the approval is recorded, and with it the branch
+        crew = Crew(self._kit)
+        await crew.recover()
         try:
-            stop = await supervisor.run()
+            stop = await crew.supervisor.run()
             if stop is None:
-                await worktrees.close_all()
+                await crew.worktrees.close_all()
         finally:
-            worktrees.release()
+            crew.worktrees.release()
         return stop
-
-    def _proposals(self, plan: Plan, worktrees: Worktrees, reviewer: Reviewer, quota: Quota) -> Proposals:
-        kit, view = self._kit, self._view
-        return Proposals(
-            terms=ProposalTerms(
-                plan=plan,
-                names=agent_names(plan),
-                options=view.options,
-                documents_at=view.documents_at,
-            ),
-            spawner=kit.spawner,
-            repository=kit.repository,
-            worktrees=worktrees,
-            events=kit.events,
-            approvals=kit.approvals,
-            reviewer=reviewer,
-            quota=quota,
-        )
 
     # ---------------------------------------------------------------- land
 
