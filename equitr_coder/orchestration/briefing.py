@@ -111,7 +111,7 @@ def worker_message(
     """
     checks = tuple(dict.fromkeys([*([task.check] if task.check else []), *check_commands]))
     sharing = sharing or Sharing()
-    from_others = [_results_block(plan, results or {}), _artifacts_block(sharing)]
+    from_others = [_results_block(results or {}), _artifacts_block(sharing)]
     if documents:
         parts = [_documents_block(plan, documents, documents_at), *from_others, _task_block(plan, task)]
     elif len(plan.tasks) > 1:
@@ -335,12 +335,12 @@ def _task_block(plan: Plan, task: Task) -> str:
     return "\n\n".join(part for part in parts if part.strip())
 
 
-def _results_block(plan: Plan, results: Mapping[TaskId, str]) -> str:
+def _results_block(results: Mapping[TaskId, str]) -> str:
     rows, left = [], _RESULTS
     for task_id, summary in results.items():
         text = _capped(summary.strip(), min(_RESULT, left), "the rest is left out")
         left = max(0, left - len(text))
-        rows.append(f"{task_id} {plan.task(task_id).title}:\n{text}" if text else f"{task_id}: done")
+        rows.append(f"{task_id}: {text or 'done'}")
     said = "# Done before, in the words of those who did it\n\nTheir files are in your copy.\n\n"
     return said + "\n\n".join(rows) if rows else ""
 

@@ -172,7 +172,7 @@ class OrchestratorSettings(Value):
     stronger_attempt: Flag = False
     """Whether a task whose attempts have failed gets a last one by the supervisor's model."""
     footprint: Literal["ask", "refuse"] = "ask"
-    worktree_pool: CountOrNone = 4
+    worktree_pool: CountOrNone = 0
     """Worktrees kept for the next run of this workspace."""
 
 

@@ -104,7 +104,7 @@ def test_what_is_published_is_told_stands_in_the_consumers_first_message_and_is_
     first = first_message(of_task(user, "T2")[0])
     documents_end, artifact, own = (first.index(text) for text in ("</document>\n\n# Done", STUB, "# Your task: T2"))
     assert documents_end < artifact < own
-    assert "T3 title of T3:\nT3 is built" in first
+    assert "T3: T3 is built" in first
     assert "read_artifact" not in "".join(str(m["content"]) for m in of_task(user, "T2")[0].messages[2:])
     assert all(STUB.strip() not in json.dumps(request.messages) for request in of_task(user, "T3"))
     assert [e["verdict"] for e in ended.of("contract_checked")] == ["kept"]

@@ -1,4 +1,4 @@
-"""What the host publishes in a producer's place: what the landed files really offer, from signatures to first lines."""
+"""What the host publishes in a producer's place: what landed really offers, as signatures, documents or names."""
 
 import ast
 import re
@@ -11,15 +11,14 @@ from equitr_coder.orchestration.contracts.sources import Sources
 
 _MOST = 60_000
 """Characters of what is published."""
-_FIRST_LINES = 20
 _FILES = 30
 _EMPTY_BODY = re.compile(r":\n[ \t]+\.\.\.$", re.MULTILINE)
 _DATA = (".json", ".yaml", ".yml")
 
 
 def extracted(kind: ArtifactType, sources: Sources) -> str:
-    """Never empty. Signatures of changed Python files, or changed schemas and API documents; else what was changed,
-    with the beginning of each file.
+    """Never empty. Signatures of changed Python files, or changed schemas and API documents; else the names of what
+    was changed: who reads them has the landed files.
     """
     paths = sources.changed
     stubs = _stubs(sources)
@@ -30,15 +29,9 @@ def extracted(kind: ArtifactType, sources: Sources) -> str:
         return _joined(found)
     if not paths:
         return "Nothing was changed for this: what was promised was there before."
-    begun = {
-        path: "\n".join(text.splitlines()[:_FIRST_LINES])
-        for path in paths[:_FILES]
-        if (text := sources.text(path)) is not None
-    }
     listed = "\n".join(f"- {path}" for path in paths[:_FILES])
     more = f"\n- and {len(paths) - _FILES} more" if len(paths) > _FILES else ""
-    shown = "\n\n".join(f"{path} begins:\n{text}" for path, text in begun.items() if text.strip())
-    return f"Changed files:\n{listed}{more}\n\n{shown}"[:_MOST].rstrip() + "\n"
+    return f"Changed files:\n{listed}{more}\n"
 
 
 def _joined(parts: Mapping[str, str]) -> str:

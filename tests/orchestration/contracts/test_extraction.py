@@ -75,11 +75,8 @@ def test_a_changed_schema_goes_before_code_where_schemas_are_promised() -> None:
     assert written(files, ArtifactType.TYPES).startswith("# orders.py\n")
 
 
-def test_other_files_are_listed_with_their_beginning() -> None:
-    text = written({"schema.sql": "CREATE TABLE orders (id INTEGER);\n" + "-- more\n" * 100})
-
-    assert text.startswith("Changed files:\n- schema.sql\n\nschema.sql begins:\nCREATE TABLE orders")
-    assert text.count("-- more") == 19
+def test_other_files_are_named() -> None:
+    assert written({"schema.sql": "CREATE TABLE orders (id INTEGER);\n"}) == "Changed files:\n- schema.sql\n"
     assert written({}) == "Nothing was changed for this: what was promised was there before."
 
 
