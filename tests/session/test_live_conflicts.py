@@ -7,6 +7,7 @@ from equitr_coder.domain.conflicts import ConflictState
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.events import ConflictChanged, ModelCallFailed, RunFinished, RunPaused, TaskChanged
+from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.testing.script import ScriptedError, ScriptedReply, call
 from tests.e2e.conftest import OpenStage, Stage
@@ -94,4 +95,4 @@ async def test_a_conflict_does_not_cover_what_has_stopped_the_run(stage: OpenSta
         view = await api.view(run)
 
     assert view.conflicts
-    assert view.tasks["T4"].state is TaskState.WAITING
+    assert view.tasks[TaskId("T4")].state is TaskState.WAITING
