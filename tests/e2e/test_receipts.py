@@ -309,6 +309,33 @@ def test_prune_leaves_alone_what_can_go_on(stage: OpenStage) -> None:
     assert user.git("for-each-ref", "refs/equitr/") == kept
 
 
+def test_prune_leaves_alone_what_an_epic_of_the_same_number_in_another_checkout_keeps(
+    stage: OpenStage, tmp_path: Path
+) -> None:
+    short = plan_of(task("T1"), task("T2"))
+    names = ("T1", "T2", "T3")
+    user = stage(
+        [
+            rule(says("", *documents(), short), says("", short), model="strong", offers="submit_plan", first="too few"),
+            plans(*map(task, names)),
+            *map(builds, names),
+        ],
+        config={"collaboration": {"planning": {"min_subtasks": 3}}},
+    )
+    other = tmp_path / "other"
+    user.git("worktree", "add", "-q", "-b", "second", str(other))
+    refused = user.run(*PLANNED, "build too few words")
+    built = user.run(*PLANNED, "build words", cwd=other)
+    kept = user.git("for-each-ref", "refs/equitr/epic-001/")
+
+    pruned = user.run("prune", "--yes")
+
+    assert refused.code == 1, refused.brief
+    assert built.code == 0, built.brief
+    assert kept
+    assert user.git("for-each-ref", "refs/equitr/epic-001/") == kept, pruned.brief
+
+
 def sample(cases: Sequence[Case], count: int) -> list[Case]:
     """Those that need neither a person nor another language, spread over the table."""
     fit = [case for case in cases if not (case.allowed or case.needs or case.task) and case.says and case.check]
