@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equitr_coder.domain.epic import Task
-from equitr_coder.domain.errors import ModelError, RunStopped, ToolFailure
+from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, ToolFailure
 from equitr_coder.domain.events import (
     EscalationAnswered,
     EscalationAsked,
@@ -168,7 +168,7 @@ class Advice:
             return answered.answer
         number = self._events.view.tasks[self._task.id].asked.index(escalation) + 1
         session = SessionId(f"ask.{self._task.id}.{number}")
-        text = await self._answer(session, question, files)
+        text = await self._answer(session, question, files, is_automatic=self._is_automatic(escalation))
         usd = sum((row.usd for row in self._events.view.ledger.values() if row.session == session), ZERO)
         answer = text.strip() or "The supervisor gave no answer."
         await self._events.record(
@@ -178,11 +178,17 @@ class Advice:
         )
         return answer
 
-    async def _answer(self, session: SessionId, question: str, files: Sequence[str]) -> str:
-        """A supervisor that cannot come to an end costs its answer, never the worker's attempt."""
+    async def _answer(self, session: SessionId, question: str, files: Sequence[str], *, is_automatic: bool) -> str:
+        """A supervisor that cannot come to an end costs its answer, never the worker's attempt. The same holds where
+        its money does: what nobody asked for, or what the question alone may not cost, stops no work.
+        """
         try:
             with self._deadline.paused():
                 return (await self._spawner.spawn(await self._order(session, question, files)).run()).text
+        except BudgetRefused as refused:
+            if not is_automatic and refused.account != f"agent {session}":
+                raise
+            return f"The supervisor gave no answer: {refused}."
         except RunStopped as stop:
             if stop.reason not in ATTEMPT_STOPS:
                 raise
@@ -231,6 +237,9 @@ class Advice:
 
     def _is_asked(self, escalation: RequestId) -> bool:
         return escalation in self._events.view.tasks[self._task.id].asked
+
+    def _is_automatic(self, escalation: RequestId) -> bool:
+        return any(asked.escalation == escalation and asked.automatic for asked, _ in self._events.view.escalations)
 
     def _count(self) -> int:
         return sum(

@@ -21,11 +21,14 @@ _NOTE = 4_000
 _NOTES = 3
 _HELD = 8
 _DIFF = 60_000
+_SIDES = 60_000
+"""Characters of the diffs of either side of a merge, of all that have landed together."""
 _FILE = 16_000
 _FILES = 48_000
 _TREE = 200
 _CHECK_OUTPUT = 2_000
 _ARTIFACT = 20_000
+_ARTIFACTS = 60_000
 _RESULT = 1_500
 _RESULTS = 6_000
 
@@ -75,8 +78,16 @@ class Sharing:
     """What it must publish itself, with the newest version there is."""
 
     def is_shown(self, artifact: Artifact) -> bool:
-        """Whether it stands whole in the first message."""
-        return len(artifact.content) <= _ARTIFACT
+        """Whether it stands whole in the first message: what is short enough, as long as there is room for all, and
+        cannot be taken for the end of an artifact.
+        """
+        left = _ARTIFACTS
+        for _, other in self.arrived:
+            fits = len(other.content) <= min(_ARTIFACT, left) and "</artifact" not in other.content
+            if other == artifact:
+                return fits
+            left -= len(other.content) if fits else 0
+        return False
 
 
 @frozen
@@ -245,8 +256,8 @@ def merge_message(
         )
     parts = [
         f"{what}\n\nFiles it is about:\n{listed}",
-        *(_side(other, diff, "has landed") for other, diff in landed),
-        _side(task, change, "was handed in and is to be merged"),
+        *(_side(other, diff, "has landed", _SIDES // max(2, len(landed))) for other, diff in landed),
+        _side(task, change, "was handed in and is to be merged", _SIDES // 2),
         _documents_note(documents_at),
         *_merged_files(files),
         "Merge them now, and call hand_in.",
@@ -277,9 +288,9 @@ def tree_text(paths: Sequence[str]) -> str:
     return "\n".join([f"[{len(paths)} files; per folder:]", *rows[:_TREE], *more])
 
 
-def _side(task: Task, diff: str, state: str) -> str:
+def _side(task: Task, diff: str, state: str, limit: int) -> str:
     cut = "the rest of the diff is left out"
-    shown = _capped(diff.rstrip(), _DIFF // 2, cut) or "No change in these files."
+    shown = _capped(diff.rstrip(), limit, cut) or "No change in these files."
     return f"# {task.id}: {task.title} ({state})\n\n{_about(task)}\n\n<diff>\n{shown}\n</diff>"
 
 

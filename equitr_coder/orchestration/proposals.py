@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from equitr_coder.domain.approvals import Approval
 from equitr_coder.domain.conflicts import ConflictStage
 from equitr_coder.domain.epic import Plan, Task
-from equitr_coder.domain.errors import ModelError, RunStopped, StopReason
+from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, StopReason
 from equitr_coder.domain.events import EscalationAnswered, EscalationAsked, EscalationTrigger
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId, RequestId, SessionId, TaskId, TreeId
@@ -167,9 +167,9 @@ class Proposals:
                 outcome = await agent.run(briefing.MERGE_NUDGE)
                 made = await self._repository.snapshot(root)
         except RunStopped as stop:
-            if stop.reason not in ATTEMPT_STOPS:
+            if stop.reason not in ATTEMPT_STOPS and not isinstance(stop, BudgetRefused):
                 raise
-            return None, f"It gave no merge: {stop}."
+            return None, f"It gave no merge: {stop}."  # the worker may do it for less
         except ModelError as error:
             return None, f"It gave no merge: {error}."  # the worker is the other way out, and asks another model
         finally:

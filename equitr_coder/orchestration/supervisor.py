@@ -18,8 +18,6 @@ from equitr_coder.ports import EventSink
 _log = logging.getLogger(__name__)
 
 _NOT_BEGUN = frozenset({TaskState.WAITING, TaskState.READY})
-_WAITS_FOR_A_PERSON = frozenset({StopReason.APPROVAL_NEEDED, StopReason.CONFLICT_OPEN})
-"""Only that task must wait; the others go on."""
 _PRIVATE_ACCOUNTS = ("task ", "agent ")
 """How the names of accounts begin that belong to one task: at their limit only that task must wait."""
 
@@ -33,8 +31,8 @@ class Supervisor:
         self._max_workers = max_workers
         self._running: set[TaskId] = set()
         self._parked: set[TaskId] = set()
-        self._in_conflict: set[TaskId] = set()
-        """Parked until a person says how they merge."""
+        self._in_conflict: dict[TaskId, RunStopped] = {}
+        """Parked until a person says how they merge, each with what it said."""
         self._halt: EquitrError | None = None
         self._short: list[BudgetRefused] = []
         """Refusals by accounts of one task each."""
@@ -56,9 +54,9 @@ class Supervisor:
                         group.create_task(self._work(self._plan.task(task_id)), name=f"worker {task_id}")
                     await self._tell_waiting(outlook)
                 except UserError as stop:  # nothing can be recorded; the workers find out at their next step
-                    self._halt = self._halt or stop
+                    self._stop(stop)
                 if not self._running:
-                    return self._halt or self._shortage()
+                    return self._halt or next(iter(self._in_conflict.values()), None) or self._shortage()
                 await self._changed.wait()
 
     def look_again(self) -> None:
@@ -67,7 +65,7 @@ class Supervisor:
 
     def _next(self) -> Outlook:
         self._release_settled()
-        if isinstance(self._halt, ModelError | UserError) or self._is_wall(self._halt):
+        if self._ends_run(self._halt):
             return Outlook((), {})
         return self._schedule.look(self._now(), slots=self._max_workers - len(self._running))
 
@@ -100,14 +98,18 @@ class Supervisor:
         """A person has settled a conflict while the others worked: its task goes on."""
         view = self._events.view
         waiting = {found.conflict.tasks[0] for found in view.conflicts.values() if waiting_for_a_person(view, found)}
-        self._parked -= self._in_conflict - waiting
-        self._in_conflict &= waiting
-        if isinstance(self._halt, RunStopped) and self._halt.reason is StopReason.CONFLICT_OPEN and not waiting:
-            self._halt = None
+        for task in self._in_conflict.keys() - waiting:
+            self._parked.discard(task)
+            del self._in_conflict[task]
+
+    def _stop(self, stop: EquitrError) -> None:
+        """What ends the whole run is never covered by what only one task waits for, nor by what came after it."""
+        if self._halt is None or (not self._ends_run(self._halt) and self._ends_run(stop)):
+            self._halt = stop
 
     @staticmethod
-    def _is_wall(halt: EquitrError | None) -> bool:
-        return isinstance(halt, RunStopped) and halt.reason not in _WAITS_FOR_A_PERSON
+    def _ends_run(halt: EquitrError | None) -> bool:
+        return halt is not None and not (isinstance(halt, RunStopped) and halt.reason is StopReason.APPROVAL_NEEDED)
 
     def _states(self) -> Mapping[TaskId, TaskState]:
         return {task.id: self._events.view.tasks[task.id].state for task in self._plan.tasks}
@@ -118,11 +120,11 @@ class Supervisor:
         except (RunStopped, ModelError, UserError) as stop:
             self._parked.add(task.id)
             if isinstance(stop, RunStopped) and stop.reason is StopReason.CONFLICT_OPEN:
-                self._in_conflict.add(task.id)
-            if isinstance(stop, BudgetRefused) and stop.account.startswith(_PRIVATE_ACCOUNTS):
+                self._in_conflict[task.id] = stop
+            elif isinstance(stop, BudgetRefused) and stop.account.startswith(_PRIVATE_ACCOUNTS):
                 await self._park(stop)
-            elif self._halt is None or not self._is_wall(self._halt):
-                self._halt = stop
+            else:
+                self._stop(stop)
         except Exception as bug:  # a bug in one worker must not cost the others their work
             _log.exception("task %s failed with an internal error", task.id)
             await self._events.record(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
 from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, StopReason, UserError
-from equitr_coder.domain.events import BudgetReached, RunFinished, RunPaused
+from equitr_coder.domain.events import BudgetReached, Event, RunFinished, RunPaused
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.engine.guards import ATTEMPT_STOPS
@@ -17,7 +17,7 @@ from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
 
 if TYPE_CHECKING:
-    from equitr_coder.workflows.epic import Decision
+    from equitr_coder.workflows.epic import Decision, EpicRun
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class LiveRun:
         self._is_awaiting_decision = False
         self._is_rejected = False
         self._task: asyncio.Task[None] | None = None
+        self._epic: EpicRun | None = None
 
     def start(self, group: asyncio.TaskGroup, message: str | None) -> None:
         self._task = group.create_task(self._drive(message), name=self.hub.view.run)
@@ -55,6 +56,12 @@ class LiveRun:
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    async def tell(self, *events: Event) -> None:
+        """Record what a person has said while the run is at work, and let what waited for it go on."""
+        await self.hub.record(*events)
+        if self._epic is not None:
+            self._epic.look_again()
 
     async def decide(self, decision: ApprovePlan | ReviseDocument | EditDocument | RejectPlan) -> None:
         """Hand a decision on the plan to the workflow.
@@ -126,7 +133,8 @@ class LiveRun:
             from equitr_coder.workflows.epic import Decisions, EpicRun
 
             decisions = Decisions(next=self._next_decision, accept=self._accept, refuse=self._refuse)
-            await EpicRun(self.kit, decisions).run()
+            self._epic = EpicRun(self.kit, decisions)
+            await self._epic.run()
 
     async def _pause(self, stop: RunStopped | UserError | ModelError) -> None:
         view = self.hub.view

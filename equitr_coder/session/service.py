@@ -243,7 +243,7 @@ class LocalRunApi:
 
         live = self._live.get(command.run)
         if live is not None and not await live.has_stopped():
-            await live.hub.record(*await settled(live.hub.view, self._repository, command))
+            await live.tell(*await settled(live.hub.view, self._repository, command))
             return
         known = await self.view(command.run)  # says so when there is no such run
         async with self._store.lock_run(command.run):

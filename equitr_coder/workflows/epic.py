@@ -47,6 +47,7 @@ class EpicRun:
     def __init__(self, kit: RunKit, decisions: Decisions) -> None:
         self._kit = kit
         self._decisions = decisions
+        self._crew: Crew | None = None
 
     @property
     def _view(self) -> RunView:
@@ -69,6 +70,11 @@ class EpicRun:
         if stop is not None:
             raise stop
         await self._finish()
+
+    def look_again(self) -> None:
+        """Something came from outside that a task may have waited for."""
+        if self._crew is not None:
+            self._crew.supervisor.look_again()
 
     # ---------------------------------------------------------------- plan
 
@@ -266,7 +272,7 @@ class EpicRun:
     async def _execute(self) -> EquitrError | None:
         require_profiles(self._view, self._kit.terms.workers)
         await self._kit.store.clear_journal(self._branch_journal)  # the approval is recorded, and with it the branch
-        crew = Crew(self._kit)
+        crew = self._crew = Crew(self._kit)
         await crew.recover()
         try:
             stop = await crew.supervisor.run()

@@ -61,5 +61,6 @@ class Pruning:
 
 def _prefixes(view: RunView) -> tuple[str, ...]:
     """Under `refs/equitr/`: hand-ins and merges of an epic, trees of steps, checkpoints of a chat."""
-    of_epic = (f"refs/equitr/{view.epic}/",) if view.epic else ()
+    # Before its approval an epic has none: what bears its number is of another checkout of the same repository.
+    of_epic = (f"refs/equitr/{view.epic}/",) if view.epic and view.is_approved else ()
     return (*of_epic, f"refs/equitr/keep/{view.run}/", f"refs/equitr/checkpoints/{view.run}/")

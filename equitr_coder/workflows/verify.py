@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.ids import TaskId, new_id
+from equitr_coder.domain.ids import RunId, TaskId, new_id
 from equitr_coder.domain.queries import CheckedAgain, VerifyAnswer
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.domain.run_view import RunView
@@ -66,9 +66,11 @@ class Verification:
     @asynccontextmanager
     async def _gate(self) -> AsyncIterator[Gate]:
         kit = self._kit
-        # A folder of its own: the run itself may be at work in the one that bears its name.
+        # A folder of its own: the run itself may be at work in the one that bears its name. It is owned as a run's is,
+        # or another process would take it for what a dead one has left.
+        name = RunId(new_id("verify"))
         places = RunPlaces(
-            root=kit.worktrees / new_id("verify"),
+            root=kit.worktrees / name,
             checkout=kit.checkout,
             git_dir=kit.repository.git_dir(),
             links=kit.links,
@@ -84,16 +86,17 @@ class Verification:
             leases=kit.leases,
             gate_slots=1,
         )
-        try:
-            yield Gate(
-                repository=kit.repository,
-                executor=kit.executor,
-                store=kit.store,
-                worktrees=worktrees,
-                timeout=kit.terms.check_timeout,
-            )
-        finally:
-            await worktrees.close_all()
+        async with kit.store.lock_run(name):
+            try:
+                yield Gate(
+                    repository=kit.repository,
+                    executor=kit.executor,
+                    store=kit.store,
+                    worktrees=worktrees,
+                    timeout=kit.terms.check_timeout,
+                )
+            finally:
+                await worktrees.close_all()
 
 
 def _differences(was: CheckResult, now: CheckResult) -> list[str]:

@@ -5,6 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from equitr_coder.testing.script import Barrier, Rule, ScriptedReply, always, call, calls, rule, says
 from tests.e2e.conftest import OpenStage
 from tests.e2e.scenes import (
@@ -194,6 +196,19 @@ def test_a_complex_task_goes_to_the_supervisor_before_a_worker_starts(stage: Ope
     assert (asked["trigger"], asked["automatic"]) == ("complex_task", True)
     [message] = ended.of("message_sent")
     assert (message["kind"], message["sender"], message["to"]) == ("escalation", "T1", "supervisor")
+
+
+@pytest.mark.parametrize("account", ["task", "agent", "run"])
+def test_a_question_of_the_host_that_the_budget_refuses_stops_no_work(stage: OpenStage, account: str) -> None:
+    limits = {"llm": {"budget": "0.012"} if account == "run" else {"limits": {account: "0.012"}}}
+    user = stage([rule(says("", writes("orders.py", "ORDERS = []\n"), hands_in()), model="weak")], config=limits)
+
+    ended = user.run(*DIRECT, "--output", "stream-json", "Design microservices for a bookshop with orders and stock")
+
+    assert ended.code == 0, ended.brief
+    assert not user.asked("strong")
+    [answered] = ended.of("escalation_answered")
+    assert f"The supervisor gave no answer: the budget of {account}" in answered["answer"]
 
 
 def test_a_simple_task_costs_no_question(stage: OpenStage) -> None:

@@ -246,6 +246,31 @@ def test_verify_says_what_is_red_and_what_differs(stage: OpenStage) -> None:
     assert "1 of 2 checks green again" in red.out
 
 
+def test_what_verify_works_on_is_not_taken_by_a_run_that_begins_meanwhile(stage: OpenStage) -> None:
+    user = stage([plans(task("T1", check="shopcheck && grep T1-built t1.txt")), builds("T1"), builds("T2")])
+    tools = user.home / "tools"
+    tools.mkdir()
+    program, pipe = tools / "shopcheck", tools / "waits" / "pipe"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    user.put_first_on_path(tools)
+    played = user.run(*PLANNED, "build words")
+    program.write_text(f"#!/bin/sh\ncat {pipe}\n")
+    user.git("rm", "-q", "t1.txt")
+    user.git("commit", "-qm", "without it")
+
+    verifying = user.start("verify", "epic-001")
+    with pipe.open("w"):  # its check reads there, and waits
+        other = user.run("chat", "-M", "--plan", "never", "--yes", "--check", "grep T2-built t2.txt", "write T2-built")
+    out, err = verifying.communicate(timeout=60)
+
+    assert played.code == other.code == 0, other.brief
+    assert verifying.returncode == 0, (out, err)
+    assert "1 of 1 check green again" in out
+
+
 def test_prune_shows_first_and_deletes_with_yes(stage: OpenStage) -> None:
     user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
     user.run(*PLANNED, "build words")
@@ -282,6 +307,33 @@ def test_prune_leaves_alone_what_can_go_on(stage: OpenStage) -> None:
     assert len(kept.splitlines()) > 1
     assert "epic-001 is left alone: it can go on (paused)" in pruned.out, pruned.brief
     assert user.git("for-each-ref", "refs/equitr/") == kept
+
+
+def test_prune_leaves_alone_what_an_epic_of_the_same_number_in_another_checkout_keeps(
+    stage: OpenStage, tmp_path: Path
+) -> None:
+    short = plan_of(task("T1"), task("T2"))
+    names = ("T1", "T2", "T3")
+    user = stage(
+        [
+            rule(says("", *documents(), short), says("", short), model="strong", offers="submit_plan", first="too few"),
+            plans(*map(task, names)),
+            *map(builds, names),
+        ],
+        config={"collaboration": {"planning": {"min_subtasks": 3}}},
+    )
+    other = tmp_path / "other"
+    user.git("worktree", "add", "-q", "-b", "second", str(other))
+    refused = user.run(*PLANNED, "build too few words")
+    built = user.run(*PLANNED, "build words", cwd=other)
+    kept = user.git("for-each-ref", "refs/equitr/epic-001/")
+
+    pruned = user.run("prune", "--yes")
+
+    assert refused.code == 1, refused.brief
+    assert built.code == 0, built.brief
+    assert kept
+    assert user.git("for-each-ref", "refs/equitr/epic-001/") == kept, pruned.brief
 
 
 def sample(cases: Sequence[Case], count: int) -> list[Case]:

@@ -440,6 +440,37 @@ def test_a_test_module_as_a_contract_is_run_on_the_merged_tree_and_stands_in_the
     assert "test_contract" not in user.git("ls-tree", "-r", "--name-only", "main")
 
 
+def test_test_modules_as_contracts_are_kept_apart_whatever_they_and_their_files_are_called(stage: OpenStage) -> None:
+    def tests(file: str, total: int) -> str:
+        return (
+            f"# {file}\nimport unittest\nfrom orders import total\n\n\nclass Totals(unittest.TestCase):\n"
+            f"    def test_it(self):\n        self.assertEqual(total([10, 5], rate=0.1), {total})\n"
+        )
+
+    names = {"価格": tests("./test_prices.py", 16), "注文": tests("../outside/test_orders.py", 17)}
+    user = stage(
+        [
+            plans(orders(), task("T2", needs=("T1",)), points=[point(name, "T1", "T2") for name in names]),
+            builds("T2"),
+            worker("T1", says("", publishes("注文", tests("test_orders.py", 16)), hands_in()), first=["it broke"]),
+            worker(
+                "T1",
+                says("", *(publishes(name, content) for name, content in names.items())),
+                says("", writes("orders.py", CODE), hands_in()),
+            ),
+        ],
+        config=UNREVIEWED,
+    )
+
+    ended = user.run(*PLANNED)
+
+    assert ended.code == 0, ended.brief
+    verdicts = [(event["sync_point"], event["version"], event["verdict"]) for event in ended.of("contract_checked")]
+    assert verdicts == [("価格", 1, "kept"), ("注文", 1, "broken"), ("注文", 2, "kept")]
+    [receipt] = [event["receipt"] for event in ended.of("receipt_stored", task="T1")]
+    assert [check["exit_code"] for check in receipt["checks"]] == [0, 0, 0]
+
+
 def test_checks_of_landed_consumers_run_again_when_their_producer_lands(stage: OpenStage) -> None:
     user = stage(
         [

@@ -1,0 +1,98 @@
+import asyncio
+
+from equitr_coder.app.door import open_api
+from equitr_coder.app.overrides import Overrides
+from equitr_coder.domain.commands import ResolveConflict, StartRun
+from equitr_coder.domain.conflicts import ConflictState
+from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.events import ConflictChanged, ModelCallFailed, RunFinished, RunPaused, TaskChanged
+from equitr_coder.domain.ids import TaskId
+from equitr_coder.domain.runs import PlanMode, RunKind, RunState
+from equitr_coder.testing.script import ScriptedError, ScriptedReply, call
+from tests.e2e.conftest import OpenStage, Stage
+from tests.e2e.scenes import builds, file_of, gate, hands_in, held, plans, task, word_of, worker, writes
+from tests.e2e.test_conflicts import LIST, NAMES, edits
+
+MANUAL = {"collaboration": {"conflict_resolution": {"mode": "manual"}}, "orchestrator": {"max_workers": 3}}
+START = StartRun(kind=RunKind.EPIC, request="build words", plan=PlanMode.ALWAYS, yes=True, multi_agent=True)
+
+
+def overrides(user: Stage) -> Overrides:
+    return Overrides(repo=user.repo, environ=user.environ, home=user.equitr_home)
+
+
+async def test_a_conflict_that_is_settled_while_the_run_is_at_work_goes_on_at_once(stage: OpenStage) -> None:
+    slow = ScriptedReply(calls=(writes(file_of("T3"), "T3-built\n"), hands_in()), barrier=held("t3"))
+    user = stage(
+        [
+            plans(*(task(name, files=[], check="grep built list.txt") for name in NAMES), task("T3")),
+            *(edits(name, "list.txt", "4", word_of(name)) for name in NAMES),
+            worker("T3", slow),
+            gate("t3"),
+        ],
+        config=MANUAL,
+    )
+    user.commit({"list.txt": LIST})
+    landed: list[str] = []
+
+    async with asyncio.timeout(60), open_api(overrides(user)) as api:
+        run = await api.submit(START)
+        async for event in api.events(run):
+            if isinstance(event, ConflictChanged) and event.state is ConflictState.ESCALATED:
+                await api.submit(ResolveConflict(run=run, conflict=event.conflict, take="theirs"))
+            if isinstance(event, TaskChanged) and event.state is TaskState.DONE:
+                landed.append(event.task)
+                if len(landed) == 2:
+                    await asyncio.to_thread(user.open_gate, "t3")
+            if isinstance(event, RunFinished):
+                assert event.state is RunState.COMPLETED
+
+    assert (sorted(landed[:2]), landed[2:]) == (["T1", "T2"], ["T3"])
+
+
+async def test_a_conflict_does_not_cover_what_has_stopped_the_run(stage: OpenStage) -> None:
+    read = ScriptedReply(calls=(call("read_file", path="list.txt"),))
+    user = stage(
+        [
+            plans(
+                *(task(name, files=[], check=f"grep {word_of(name)} list.txt") for name in NAMES),
+                task("T3"),
+                task("T4"),
+            ),
+            *(
+                worker(
+                    name,
+                    read,
+                    ScriptedReply(
+                        calls=(
+                            call("edit_file", path="list.txt", old_text="4", new_text=word_of(name)),
+                            hands_in(),
+                        ),
+                        barrier=held(name),
+                    ),
+                )
+                for name in NAMES
+            ),
+            *(gate(name) for name in (*NAMES, "T3")),
+            worker("T3", ScriptedReply(error=ScriptedError(status=401), barrier=held("T3"))),
+            builds("T4"),
+        ],
+        config=MANUAL,
+    )
+    user.commit({"list.txt": LIST})
+
+    async with asyncio.timeout(60), open_api(overrides(user)) as api:
+        run = await api.submit(START)
+        await asyncio.to_thread(user.wait_for, "weak", contains="bottom", count=2)
+        await asyncio.to_thread(user.open_gate, "T3")
+        async for event in api.events(run):
+            if isinstance(event, ModelCallFailed):
+                for name in NAMES:
+                    await asyncio.to_thread(user.open_gate, name)
+            if isinstance(event, RunPaused):
+                assert event.reason is StopReason.MODEL_ERROR
+        view = await api.view(run)
+
+    assert view.conflicts
+    assert view.tasks[TaskId("T4")].state is TaskState.WAITING
