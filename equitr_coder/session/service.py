@@ -27,7 +27,7 @@ from equitr_coder.domain.events import (
 from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.metrics import measure
 from equitr_coder.domain.run_view import RunView, fold
-from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions, RunState
+from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
 from equitr_coder.domain.strengths import Candidate
 from equitr_coder.ports import Clock, EventStore, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
