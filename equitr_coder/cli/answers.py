@@ -90,6 +90,14 @@ def approval_lines(approval: Approval) -> list[Line]:
     lines = [Line(head, Tone.STRONG), Line("")]
     lines += [Line(f"    {line}") for line in visible(approval.what).split("\n")]
     lines += [Line(""), Line(f"  why    {prose(approval.why)}"), Line(f"  where  {where}")]
+    if approval.tool == "merge":
+        return [
+            *lines,
+            Line("  once   take this merge"),
+            Line(f"  task   take it, and any other for {approval.task}"),
+            Line("  run    take it, and any other of this run"),
+            Line("  no     turn it down: the worker merges; words after it are the reason"),
+        ]
     lines.append(Line("  once   allow this one time"))
     if approval.task:
         lines.append(Line(f"  task   allow it for the rest of {approval.task}"))

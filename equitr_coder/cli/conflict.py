@@ -9,6 +9,7 @@ import click
 from equitr_coder.cli.doors import Invocation
 from equitr_coder.cli.options import connect, output_option
 from equitr_coder.cli.program import CommonGroup
+from equitr_coder.domain.conflicts import ConflictState
 from equitr_coder.domain.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ async def _show(invocation: Invocation, number: str, name: str | None, output: s
     from equitr_coder.presentation.conflicts import conflict_data, conflict_page
 
     async with connect(invocation) as api:
-        view = await _named(api, name)
+        number, view = await _named(api, name, number)
         answer = await api.query(ConflictQuery(run=view.run, conflict=RequestId(number)))
     assert isinstance(answer, ConflictAnswer)
     found = view.conflicts[RequestId(number)]
@@ -111,7 +112,7 @@ async def _resolve(invocation: Invocation, number: str, name: str | None, take: 
     from equitr_coder.domain.ids import RequestId
 
     async with connect(invocation) as api:
-        view = await _named(api, name)
+        number, view = await _named(api, name, number)
         taken = cast('Literal["edited", "ours", "theirs", "proposal"]', take)
         await api.submit(ResolveConflict(run=view.run, conflict=RequestId(number), take=taken))
         return _told(invocation, await api.view(view.run), number, output)
@@ -122,7 +123,7 @@ async def _abort(invocation: Invocation, number: str, name: str | None, output: 
     from equitr_coder.domain.ids import RequestId
 
     async with connect(invocation) as api:
-        view = await _named(api, name)
+        number, view = await _named(api, name, number)
         await api.submit(AbortConflict(run=view.run, conflict=RequestId(number)))
         return _told(invocation, await api.view(view.run), number, output)
 
@@ -141,15 +142,34 @@ def _told(invocation: Invocation, view: RunView, number: str, output: str) -> in
 
 
 async def _find(api: RunApi, name: str | None) -> RunView | None:
-    """The named run; without a name the newest that has conflicts, else the newest."""
+    """The named run; without a name the newest that has open conflicts, else any, else the newest."""
     views = [view for view in await api.runs() if name is None or name in (view.run, view.epic)]
     if not views and name is not None:
         raise UserError(f"there is no run or epic {name!r} in this workspace", hint="`equitrcoder runs` lists them")
-    return next((view for view in views if view.conflicts), views[0] if views else None)
+    ranked = sorted(views, key=lambda view: (not _is_open(view, None), not view.conflicts))
+    return ranked[0] if ranked else None
 
 
-async def _named(api: RunApi, name: str | None) -> RunView:
-    view = await _find(api, name)
+async def _named(api: RunApi, name: str | None, number: str) -> tuple[str, RunView]:
+    """The conflict's number as it is written, and its run: one that is open in two runs is not guessed."""
+    number = number.upper()
+    known = [view for view in await api.runs() if name is None and _is_open(view, number)]
+    if len(known) > 1:
+        names = [str(view.epic or view.run) for view in known]
+        raise UserError(
+            f"{number} is open in {' and '.join(names)}",
+            hint=f"name one: `equitrcoder conflict show {number} --run {names[0]}`",
+        )
+    view = known[0] if known else await _find(api, name)
     if view is None:
         raise UserError("there are no runs here, and no conflicts", hint="`equitrcoder runs` lists runs")
-    return view
+    return number, view
+
+
+def _is_open(view: RunView, number: str | None) -> bool:
+    """Whether it can still be resolved by a person: this conflict, or any."""
+    return not view.state.is_final and any(
+        found.is_open and found.state is not ConflictState.OPEN
+        for key, found in view.conflicts.items()
+        if number is None or key == number
+    )

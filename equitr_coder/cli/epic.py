@@ -101,9 +101,10 @@ async def _run(invocation: Invocation, name: str, yes: bool, output: str) -> int
     async with connect(invocation) as api:
         view = await _find(api, name)
         if view.state.is_final:
+            again = f"`equitrcoder resume {name}` tries again what is not done; " if view.can_be_tried_again else ""
             raise UserError(
                 f"{name} is {view.state.value} already",
-                hint=f"`equitrcoder epic status {name}` shows it; `equitrcoder epic create` plans another",
+                hint=f'{again}`equitrcoder epic status {name}` shows it; `equitrcoder epic create "..."` plans another',
             )
         command = ResumeRun(
             run=view.run,

@@ -61,6 +61,9 @@ class CommonGroup(click.Group):
         self.own = len(self.params)
         self.params.extend(common_options())
 
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(self.commands)  # in the order they are used, not of the alphabet
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -147,6 +150,8 @@ def usage_error(message: str) -> UserError:
 def _usage(ctx: click.Context | None) -> str:
     if ctx is None:
         return f"`{NAME} --help` explains"
+    if isinstance(ctx.command, click.Group) and ctx.parent is not None:
+        return f"usage: {ctx.command_path} {'|'.join(ctx.command.list_commands(ctx))} ..."
     return f"usage: {' '.join([ctx.command_path, *ctx.command.collect_usage_pieces(ctx)])}"
 
 

@@ -1,5 +1,6 @@
 """The four families of intended errors. Anything else is a bug."""
 
+import errno
 from decimal import Decimal
 from enum import StrEnum
 
@@ -15,6 +16,20 @@ class UserError(EquitrError):
         super().__init__(message)
         self.hint = hint
         self.exit_code = exit_code
+
+
+_DISK = {errno.ENOSPC: "full", errno.EDQUOT: "full", errno.EROFS: "read-only"}
+
+
+def disk_error(bug: BaseException) -> UserError | None:
+    """What a disk that takes nothing means for the person; None when something else went wrong."""
+    if isinstance(bug, BaseExceptionGroup):
+        return next((found for inner in bug.exceptions if (found := disk_error(inner)) is not None), None)
+    if not isinstance(bug, OSError) or bug.errno not in _DISK:
+        return None
+    where = f" of {bug.filename}" if bug.filename is not None else ""
+    what, hint = _DISK[bug.errno], "free some space" if bug.errno != errno.EROFS else "make it writable"
+    return UserError(f"the disk{where} is {what}", hint=f"{hint}; everything before is kept")
 
 
 class ModelErrorKind(StrEnum):

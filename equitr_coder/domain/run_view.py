@@ -267,6 +267,12 @@ class RunView:
             return "working"
         return "awaiting approval" if self.plan is not None else "planning"
 
+    @property
+    def can_be_tried_again(self) -> bool:
+        """Whether `resume` gives the tasks of this ended epic more attempts."""
+        unfinished = any(task.state in (TaskState.FAILED, TaskState.BLOCKED) for task in self.tasks.values())
+        return self.state is RunState.FAILED and self.is_approved and unfinished
+
     def last_call(self, session: SessionId) -> datetime | None:
         """When the last model call of a session ended: the time of what is made of its work, the same however often
         that is made.

@@ -11,6 +11,7 @@ from equitr_coder.domain.receipts import CheckResult
 from equitr_coder.domain.run_view import ConflictView, RunView
 from equitr_coder.domain.runs import RunOptions
 from equitr_coder.orchestration.conflict_log import ConflictLog, ended_with, landed_since, of_attempt, standing_commit
+from equitr_coder.orchestration.markers import labelled
 from equitr_coder.orchestration.outcomes import HandIn, SentBack
 from equitr_coder.orchestration.proposals import Proposals
 from equitr_coder.orchestration.structure import merge_structure
@@ -171,6 +172,10 @@ class Conflicts:
         conflict = found.conflict
         path = self._worktrees.conflict(conflict.id)
         if found.worktree is None or not path.exists():
+            if conflict.theirs is not None:
+                mine, *landed = conflict.tasks
+                sides: dict[str, str] = {ours: f"landed: {', '.join(landed)}", conflict.theirs: f"handed in: {mine}"}
+                start = await labelled(self._repository, start, conflict.paths, sides)
             await self._worktrees.open_conflict(conflict.id, ours, start)
             detail = f"edit the files in {path}, then: equitrcoder conflict resolve {conflict.id}"
             await self._events.record(

@@ -66,6 +66,7 @@ class ProofKeeper:
         self._approvals = approvals
         self._known: dict[tuple[TreeId, tuple[str, ...]], ProofFiles] = {}
         self._before: dict[tuple[TreeId, str], CheckResult] = {}
+        self._listed: dict[TreeId, Sequence[str]] = {}
 
     async def held(self, task: Task, commands: Sequence[str], base: CommitId) -> Mapping[str, str]:
         """What the task's agent may not write unasked, each path with what it is to the task's checks."""
@@ -308,7 +309,10 @@ class ProofKeeper:
         return self._known[key]
 
     async def _find(self, commands: Sequence[str], commit: CommitId) -> ProofFiles:
-        paths = await self._repository.list_tree(commit)
+        tree = await self._repository.tree_of(commit)
+        if tree not in self._listed:
+            self._listed[tree] = await self._repository.list_tree(tree)
+        paths = self._listed[tree]
         texts: dict[str, str] = {}
         found = find(commands, paths, texts)
         for _ in range(_ROUNDS):

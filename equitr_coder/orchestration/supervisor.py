@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 from equitr_coder.domain.claims import beyond
 from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
-from equitr_coder.domain.errors import BudgetRefused, EquitrError, ModelError, RunStopped, StopReason, UserError
+from equitr_coder.domain.errors import (
+    BudgetRefused,
+    EquitrError,
+    ModelError,
+    RunStopped,
+    StopReason,
+    UserError,
+    disk_error,
+)
 from equitr_coder.domain.events import BudgetReached, TaskChanged
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.money import ZERO
@@ -126,6 +134,10 @@ class Supervisor:
             else:
                 self._stop(stop)
         except Exception as bug:  # a bug in one worker must not cost the others their work
+            if (full := disk_error(bug)) is not None:  # no bug, and no attempt of the task is spent on it
+                self._parked.add(task.id)
+                self._halt = full
+                return
             _log.exception("task %s failed with an internal error", task.id)
             await self._events.record(
                 TaskChanged(

@@ -7,6 +7,7 @@ from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.overlaps import overlaps
 from equitr_coder.domain.queries import ConflictAnswer
 from equitr_coder.domain.run_view import ConflictView, RunView
+from equitr_coder.presentation.sharing import RESOLVED
 from equitr_coder.presentation.text import Line, Tone, prose, visible
 
 _WORDS = {
@@ -28,21 +29,29 @@ def conflicts_lines(view: RunView | None) -> list[Line]:
     lines = [Line(f"{view.epic or view.run}:", Tone.STRONG)]
     lines += [Line(f"! {_what(one)} - {_waits_for(view, one)}", Tone.WARN) for one in _open(view)]
     settled = [one for one in view.conflicts.values() if one.resolved is not None]
-    return lines + [Line(f"  {_what(one)} - resolved ({_how(one)})", Tone.DIM) for one in settled]
+    return lines + [Line(f"  {_what(one)} - {_how(one)}", Tone.DIM) for one in settled]
 
 
 def conflict_page(view: RunView, found: ConflictView, answer: ConflictAnswer) -> list[Line]:
     conflict = found.conflict
-    state = f"resolved ({_how(found)})" if found.resolved is not None else _waits_for(view, found)
+    state = _how(found) if found.resolved is not None else _waits_for(view, found)
     lines = [Line(_what(found), Tone.STRONG), Line(f"State: {state}")]
+    mine, *others = conflict.tasks
+    is_foreseen = conflict.stage is ConflictStage.FORECAST
     for task in conflict.tasks:
         title = view.plan.task(task).title if view.plan is not None else ""
-        lines.append(Line(f"  {task} {prose(title)}"))
-    if found.detail:
+        part = "at work" if is_foreseen else "handed in (theirs)" if task == mine else "has landed (ours)"
+        lines.append(Line(f"  {task} {prose(title)} - {part}"))
+    if conflict.detail:
+        lines.append(Line(prose(conflict.detail)))
+    if found.detail and found.state is not ConflictState.ESCALATED:  # else the state above says the same
         lines.append(Line(prose(found.detail)))
+    if found.state is ConflictState.ESCALATED and found.resolved is None:
+        lines += _ways(found)
+    landed = ", ".join(others)
     for head, text in (
-        ("What has landed:", answer.ours),
-        ("What was handed in:", answer.theirs),
+        (f"What has landed ({landed}):" if landed else "What has landed:", answer.ours),
+        (f"What was handed in ({mine}):", answer.theirs),
         ("The proposed merge:" if found.state is ConflictState.PROPOSED else "The merge:", answer.merged),
     ):
         if text.strip():
@@ -51,7 +60,7 @@ def conflict_page(view: RunView, found: ConflictView, answer: ConflictAnswer) ->
 
 
 def settled_lines(view: RunView, found: ConflictView) -> list[Line]:
-    lines = [Line(f"{found.conflict.id} is settled ({_how(found)}).", Tone.GOOD)]
+    lines = [Line(f"{found.conflict.id}: {_how(found)}.", Tone.GOOD)]
     return [*lines, Line(f"Next: {view.hint}")] if view.hint else lines
 
 
@@ -93,7 +102,20 @@ def _what(found: ConflictView) -> str:
 
 
 def _how(found: ConflictView) -> str:
-    return found.resolved.how if found.resolved is not None else "open"
+    return RESOLVED[found.resolved.how] if found.resolved is not None else "open"
+
+
+def _ways(found: ConflictView) -> list[Line]:
+    number = found.conflict.id
+    ways = [(f"conflict resolve {number}", "takes the files as you have edited them")]
+    if found.conflict.stage is ConflictStage.MERGE:
+        ways += [
+            (f"conflict resolve {number} --ours", "takes what has landed"),
+            (f"conflict resolve {number} --theirs", "takes what was handed in"),
+        ]
+    ways.append((f"conflict abort {number}", "lets the worker do it again on what has landed"))
+    longest = max(len(command) for command, _ in ways)
+    return [Line(f"  equitrcoder {command:<{longest}}  {words}") for command, words in ways]
 
 
 def _waits_for(view: RunView, found: ConflictView) -> str:

@@ -230,6 +230,8 @@ def _approval(event: e.ApprovalRequested | e.ApprovalResolved) -> list[Line]:
         case e.ApprovalRequested():
             asked = event.approval
             who = f"{asked.agent} {asked.task}" if asked.task else asked.agent
+            if asked.tool == "merge":
+                return [Line(f"? {who} proposes a merge and asks for your yes", Tone.WARN)]
             return [Line(f"? {who} asks for permission ({asked.tool}): {first_line(visible(asked.what))}", Tone.WARN)]
         case e.ApprovalResolved():
             answer = event.answer

@@ -45,6 +45,17 @@ def sharing_lines(event: Sharing) -> list[Line]:
             assert_never(unreachable)
 
 
+RESOLVED = {
+    "structure": "merged by structure: what both sides add is kept",
+    "proposal": "resolved: the supervisor's merge was accepted",
+    "user": "resolved by you",
+    "worker": "resolved by its worker on what had landed",
+    "passed": "has passed: both landed",
+    "aborted": "given back to its worker",
+}
+"""How a conflict ended."""
+
+
 def conflict_lines(event: Clash) -> list[Line]:
     match event:
         case e.ConflictFound():
@@ -60,6 +71,6 @@ def conflict_lines(event: Clash) -> list[Line]:
             waits = " and waits for you" if event.state is ConflictState.ESCALATED else ""
             return [Line(f"  ! {event.conflict} {event.state.value}{waits}: {prose(event.detail)}", Tone.WARN)]
         case e.ConflictResolved():
-            return [Line(f"  {event.conflict} resolved ({event.how})", Tone.DIM)]
+            return [Line(f"  {event.conflict} {RESOLVED[event.how]}", Tone.DIM)]
         case _ as unreachable:
             assert_never(unreachable)

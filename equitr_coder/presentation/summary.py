@@ -173,7 +173,10 @@ def _ending(view: RunView) -> list[Line]:
         return _pause(view)
     reason = f" ({view.reason.value})" if view.reason else ""
     tone = {RunState.COMPLETED: Tone.DIM, RunState.FAILED: Tone.BAD}.get(view.state, Tone.WARN)
-    return [Line(f"Run {view.run}: {view.state.value}{reason}", tone)]
+    lines = [Line(f"Run {view.run}: {view.state.value}{reason}", tone)]
+    if view.can_be_tried_again:
+        lines.append(Line(f"Try again what failed with: equitrcoder resume {view.epic or view.run}"))
+    return lines
 
 
 def _pause(view: RunView) -> list[Line]:

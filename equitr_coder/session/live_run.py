@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
-from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, StopReason, UserError
+from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, StopReason, UserError, disk_error
 from equitr_coder.domain.events import BudgetReached, Event, RunFinished, RunPaused
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.runs import RunKind, RunState
@@ -167,6 +167,9 @@ class LiveRun:
                 await self.hub.record(RunPaused(reason=StopReason.BLOCKED, detail=str(stop), hint=hint))
 
     async def _end_by_bug(self, bug: BaseException) -> None:
+        if (full := disk_error(bug)) is not None:
+            await self._pause(full)
+            return
         _log.error("the run ended with an internal error", exc_info=bug)
         view = self.hub.view
         await self.hub.record(

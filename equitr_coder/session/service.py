@@ -27,7 +27,7 @@ from equitr_coder.domain.events import (
 from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.metrics import measure
 from equitr_coder.domain.run_view import RunView, fold
-from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions, RunState
+from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
 from equitr_coder.domain.strengths import Candidate
 from equitr_coder.ports import Clock, EventStore, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
@@ -448,7 +448,9 @@ class LocalRunApi:
         if name is None:
             waiting = [view for view in views if not view.state.is_final]
             if not waiting:
-                raise UserError("there is no unfinished run here", hint="equitrcoder runs lists them all")
+                failed = next((view for view in views[:1] if view.can_be_tried_again), None)
+                again = f"equitrcoder resume {failed.epic or failed.run} tries again what failed; " if failed else ""
+                raise UserError("there is no unfinished run here", hint=f"{again}equitrcoder runs lists them all")
             return waiting[0]
         for view in views:
             if name in (view.run, view.epic):
@@ -461,7 +463,7 @@ class LocalRunApi:
 
 def _failed_again(view: RunView) -> list[Event]:
     """What lets the failed tasks of an ended epic be tried once more; nothing when there are none."""
-    if view.state is not RunState.FAILED or not view.is_approved:
+    if not view.can_be_tried_again:
         return []
     events: list[Event] = []
     for task in view.tasks.values():

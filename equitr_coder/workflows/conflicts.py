@@ -119,9 +119,7 @@ def _waiting(view: RunView, number: RequestId) -> ConflictView:
     found = _known(view, number)
     name = view.epic or view.run
     if found.resolved is not None:
-        raise UserError(
-            f"{number} is resolved already ({found.resolved.how})", hint=f"equitrcoder resume {name} goes on"
-        )
+        raise UserError(f"{number} is settled already", hint=f"equitrcoder resume {name} goes on")
     if view.state.is_final:
         raise UserError(f"{name} has ended ({view.state.value})", hint="equitrcoder runs lists what can be resumed")
     if found.conflict.stage is ConflictStage.FORECAST:

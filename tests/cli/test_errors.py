@@ -151,7 +151,7 @@ def test_bug_is_reported_when_the_home_cannot_be_written(
         (["chat", "  "], "there is no text to work on", "usage: equitrcoder chat [OPTIONS] [TEXT]..."),
         (["loop"], "missing argument 'GOAL'", "usage: equitrcoder loop [OPTIONS] GOAL"),
         (["loop", " "], "there is no goal to work on", "usage: equitrcoder loop [OPTIONS] GOAL"),
-        (["epic"], "missing command", "usage: equitrcoder epic [OPTIONS] COMMAND [ARGS]..."),
+        (["epic"], "missing command", "usage: equitrcoder epic create|run|status|assign|list ..."),
         (["epic", "run"], "missing argument 'EPIC'", "usage: equitrcoder epic run [OPTIONS] EPIC"),
         (
             ["chat", "hi", "--plan", "maybe"],

@@ -19,6 +19,7 @@ from tests.e2e.scenes import (
     held,
     plan_of,
     plans,
+    rewrites,
     task,
     worker,
     writes,
@@ -257,3 +258,24 @@ def test_an_impatient_person_is_let_go_without_noise(stage: OpenStage, times: in
     ended = user.run("resume")
     assert ended.code == 0, ended.brief
     assert "Done." in ended.out
+
+
+def test_whoever_has_failed_tasks_is_told_the_command_that_tries_them_again(stage: OpenStage) -> None:
+    user = stage(
+        [
+            plans(task("T1")),
+            worker("T1", says("", writes("t1.txt", "wrong\n"), hands_in()), times=1),
+            worker("T1", says("", *rewrites("t1.txt", "T1-built\n"), hands_in())),
+        ],
+        config={"orchestrator": {"max_attempts": 1}},
+    )
+
+    failed = user.run(*PLANNED, "build words")
+
+    assert failed.code == 1, failed.brief
+    assert "equitrcoder resume epic-001" in failed.out
+    for command in (("resume",), ("epic", "run", "epic-001")):
+        refused = user.run(*command)
+        assert refused.code == 2, refused.brief
+        assert "equitrcoder resume epic-001" in refused.err
+    assert user.run("resume", "epic-001", "--yes").code == 0

@@ -152,7 +152,8 @@ def test_a_person_at_a_terminal_accepts_the_proposed_merge(stage: OpenStage) -> 
         code = terminal.wait(timeout=60)
 
     assert code == 0, terminal.screen
-    assert "a merge is proposed" in terminal.screen
+    assert "proposes a merge and asks for your yes" in terminal.screen
+    assert "once   take this merge" in terminal.screen
     assert user.read("list.txt") == BOTH
 
 
@@ -177,7 +178,14 @@ def test_in_manual_mode_nothing_merges_until_the_user_resolves(stage: OpenStage)
     paused = only(ended, "run_paused")
     assert paused["reason"] == "conflict_open"
     assert "equitrcoder conflict list" in paused["hint"]
-    assert "<<<<<<< " in (files / "list.txt").read_text()
+    [escalated] = clashes(ended)
+    second, landed = escalated["tasks"]
+    assert f"<<<<<<< landed: {landed}\n" in (files / "list.txt").read_text()
+    assert f">>>>>>> handed in: {second}\n" in (files / "list.txt").read_text()
+    page = user.run("conflict", "show", "c1").out
+    assert f"What has landed ({landed}):" in page
+    assert "equitrcoder conflict resolve C1 --theirs" in page
+    assert page.count(str(files)) == 1
     assert "T1 and T2" in user.run("conflict", "list").out or "T2 and T1" in user.run("conflict", "list").out
     assert "waits for you" in user.run("epic", "status", "epic-001").out
     status = json.loads(user.run("epic", "status", "epic-001", "--output", "json").out)

@@ -6,6 +6,7 @@ import pytest
 
 from equitr_coder.testing.script import always, says
 from tests.e2e.conftest import Ended, OpenStage, Stage
+from tests.e2e.scenes import builds, plans, task
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="makes disks that stop root too")
 
@@ -69,3 +70,23 @@ def test_a_plain_folder_on_a_read_only_disk_costs_no_plan(stage: OpenStage) -> N
     )
 
     assert_two_lines(user, ended, "cannot be written", str(user.repo))
+
+
+def test_a_disk_that_fills_while_workers_work_fails_no_task(stage: OpenStage) -> None:
+    user = stage([plans(task("T1"), task("T2", needs=("T1",))), builds("T1"), builds("T2")])
+    worktrees = user.equitr_home / "worktrees"
+    worktrees.mkdir()
+
+    ended = run_among(
+        user,
+        ["--size", "4096", "--tmpfs", str(worktrees)],
+        f"cd {user.repo}",
+        *("chat", "-M", "--plan", "always", "--yes", "hello"),
+    )
+
+    assert ended.code == 2, ended.brief
+    assert "full" in ended.err or "No space" in ended.err, ended.brief
+    assert "internal_error" not in ended.text, ended.brief
+    resumed = user.run("resume", "--yes", "--output", "json")
+    assert resumed.code == 0, resumed.brief
+    assert [resumed.task(name)["attempts"] for name in ("T1", "T2")] == [1, 1]

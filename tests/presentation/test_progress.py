@@ -188,7 +188,7 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
     ),
     e.ConflictResolved: (
         e.ConflictResolved(conflict=RequestId("C1"), how="structure"),
-        ["  C1 resolved (structure)"],
+        ["  C1 merged by structure: what both sides add is kept"],
     ),
     e.AttemptMeasured: (e.AttemptMeasured(task=T1, attempt=1, git_ms=20, git_commands=3), []),
     e.BudgetWarned: (

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ _BROKEN = re.compile(
 )
 _IN_THE_WAY = re.compile(r"'refs/heads/(?P<there>[^']+)' exists; cannot create 'refs/heads/(?P<wanted>[^']+)'")
 
+_NO_ROOM = 200_000
+
 
 def failure(arguments: Sequence[str], code: int, stderr: bytes, where: Path) -> UserError | GitError:
     """The error for a git command that ended with `code`; raise it."""
@@ -38,7 +41,7 @@ def failure(arguments: Sequence[str], code: int, stderr: bytes, where: Path) -> 
             f"git does not trust {where}: the folder belongs to another user.",
             hint=f"If it is yours, run: git config --global --add safe.directory {shlex.quote(str(where))}",
         )
-    if "No space left on device" in text or "Disk quota exceeded" in text:
+    if "No space left on device" in text or "Disk quota exceeded" in text or _is_unwritten(text, where):
         return UserError("The disk is full.", hint=f"Free some space on the disk that holds {where}.")
     if locked := _LOCKED.search(text):
         return UserError(
@@ -64,6 +67,14 @@ def failure(arguments: Sequence[str], code: int, stderr: bytes, where: Path) -> 
             f"git cannot convert a file in {where}: {said}", hint="Correct `working-tree-encoding` in .gitattributes."
         )
     return GitError(arguments, code, text)
+
+
+def _is_unwritten(text: str, where: Path) -> bool:
+    """`read-tree` names the file it could not write and not the reason; a disk without room is the likely one."""
+    try:
+        return "unable to write" in text and shutil.disk_usage(where).free < _NO_ROOM
+    except OSError:
+        return False
 
 
 def broken_repository(where: Path, said: str) -> UserError:
