@@ -41,7 +41,7 @@ _SAMPLE = (
     Point("repository.commit_tree", "after", 2),
     Point("append.merge_queued", "after", 1),
     Point("repository.forecast", "after", 1),
-    Point("executor.run", "after", 1),
+    Point("executor.run", "after", 3),
     Point("store.put_blob", "after", 1),
     Point("store.write_journal", "after", 2),
     Point("git.update-ref", "during", 6),

@@ -21,7 +21,8 @@ from tests.faults.victim import Play, Victim
 
 AFTER_A_STEP = Point("append.tool_returned", "after", 9)
 IN_A_GATE = Point("executor.run", "after", 2)
-IN_SHORT_GATE = Point("executor.run", "after", 1)
+IN_SHORT_GATE = Point("executor.run", "after", 3)
+"""After the two of planning, which look whether the checks pass already."""
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 slow = pytest.mark.slow
