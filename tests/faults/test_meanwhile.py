@@ -20,7 +20,7 @@ from tests.faults.points import Point
 from tests.faults.victim import Play, Victim
 
 AFTER_A_STEP = Point("append.tool_returned", "after", 9)
-IN_A_GATE = Point("executor.run", "after", 2)
+IN_A_GATE = Point("executor.run", "after", 4)
 IN_SHORT_GATE = Point("executor.run", "after", 3)
 """After the two of planning, which look whether the checks pass already."""
 
