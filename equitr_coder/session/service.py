@@ -5,7 +5,7 @@ import logging
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, assert_never
@@ -245,10 +245,9 @@ class LocalRunApi:
         if live is not None and not await live.has_stopped():
             await live.tell(*await settled(live.hub.view, self._repository, command))
             return
-        known = await self.view(command.run)  # says so when there is no such run
-        async with self._store.lock_run(command.run):
-            view = fold(await self._store.read(command.run), RunView(run=command.run)) if live is None else known
-            hub = Hub(run=command.run, store=self._store, clock=self._clock, view=view) if live is None else live.hub
+        await self.view(command.run)  # says so when there is no such run
+        async with self._at_rest(command.run) as hub:
+            view = hub.view
             events = await settled(view, self._repository, command)
             resumed = RunResumed(
                 options=view.options, supervisor_model=view.supervisor_model, worker_model=view.worker_model
@@ -267,12 +266,20 @@ class LocalRunApi:
         live = self._live.get(run)
         if live is not None and live.is_running:
             raise UserError(f"{command.run} is at work here", hint="interrupt it first; `resume` goes on")
-        async with self._store.lock_run(run):
-            view = live.hub.view if live is not None else fold(await self._store.read(run), RunView(run=run))
-            hub = live.hub if live is not None else Hub(run=run, store=self._store, clock=self._clock, view=view)
+        async with self._at_rest(run) as hub:
             strengths = await measured(self._store, str(self._checkout))
-            await hub.record(*assign(view, self._workers(), strengths, task=command.task, to=command.to))
+            await hub.record(*assign(hub.view, self._workers(), strengths, task=command.task, to=command.to))
         return run
+
+    @asynccontextmanager
+    async def _at_rest(self, run: RunId) -> AsyncIterator[Hub]:
+        """Own a run that nobody drives, as its log stands now: since it ended here, another process may have gone on
+        with it.
+        """
+        async with self._store.lock_run(run):
+            view = fold(await self._store.read(run), RunView(run=run))
+            yield Hub(run=run, store=self._store, clock=self._clock, view=view)
+            self._live.pop(run, None)
 
     async def _go(self, run: RunId, opening: Callable[[RunView], Sequence[Event]], *, message: str | None) -> None:
         """Own the run, then decide by its log as it stands now how it starts or goes on. `message` is what the user

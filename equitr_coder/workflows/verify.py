@@ -1,5 +1,6 @@
 """Runs the checks of stored receipts again, each on a clean checkout of its own tree. Asks no model."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,8 @@ from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.worktree_pool import WorktreePool
 from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
 from equitr_coder.ports import RunKit
+
+_OUR_REF = re.compile(r"git show '?(refs/equitr/[^\s:']+):")
 
 
 class Verification:
@@ -37,7 +40,7 @@ class Verification:
         )
 
     async def _again(self, gate: Gate, receipt: Receipt, was: CheckResult) -> CheckedAgain:
-        gone = await self._why_gone(receipt)
+        gone = await self._why_gone(receipt) or await self._what_is_gone(was.command)
         if gone:
             return CheckedAgain(
                 task=receipt.task, command=was.command, commit=receipt.commit, was=was.exit_code, differs=(gone,)
@@ -62,6 +65,13 @@ class Verification:
         except UserError:
             return f"git no longer has commit {receipt.commit[:12]}: what kept it was deleted"
         return "" if tree == receipt.tree else f"commit {receipt.commit[:12]} has another tree than the receipt says"
+
+    async def _what_is_gone(self, command: str) -> str:
+        """Tests of a contract are read from a ref of ours, which `prune` deletes."""
+        for ref in _OUR_REF.findall(command):
+            if await self._kit.repository.resolve(ref) is None:
+                return f"git no longer has {ref}: what kept these tests was deleted"
+        return ""
 
     @asynccontextmanager
     async def _gate(self) -> AsyncIterator[Gate]:

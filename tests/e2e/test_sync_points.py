@@ -438,6 +438,12 @@ def test_a_test_module_as_a_contract_is_run_on_the_merged_tree_and_stands_in_the
     assert "python3 -m unittest test_contract_S1" in contract["command"]
     assert (contract["exit_code"], contract["tree"]) == (0, receipt["tree"])
     assert "test_contract" not in user.git("ls-tree", "-r", "--name-only", "main")
+    green = user.run("verify", "epic-001", "--task", "T1")
+    assert green.code == 0, green.brief
+    user.run("prune", "--yes")
+    gone = user.run("verify", "epic-001", "--task", "T1")
+    assert gone.code == 1, gone.brief
+    assert "git no longer has refs/equitr/epic-001/contracts/S1.1-" in gone.out
 
 
 def test_test_modules_as_contracts_are_kept_apart_whatever_they_and_their_files_are_called(stage: OpenStage) -> None:

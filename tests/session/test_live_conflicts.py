@@ -1,13 +1,15 @@
 import asyncio
 
+import pytest
+
 from equitr_coder.app.door import open_api
 from equitr_coder.app.overrides import Overrides
-from equitr_coder.domain.commands import ResolveConflict, StartRun
+from equitr_coder.domain.commands import AssignTasks, ResolveConflict, StartRun
 from equitr_coder.domain.conflicts import ConflictState
 from equitr_coder.domain.epic import TaskState
-from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import ConflictChanged, ModelCallFailed, RunFinished, RunPaused, TaskChanged
-from equitr_coder.domain.ids import TaskId
+from equitr_coder.domain.ids import RequestId, TaskId
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.testing.script import ScriptedError, ScriptedReply, call
 from tests.e2e.conftest import OpenStage, Stage
@@ -96,3 +98,29 @@ async def test_a_conflict_does_not_cover_what_has_stopped_the_run(stage: OpenSta
 
     assert view.conflicts
     assert view.tasks[TaskId("T4")].state is TaskState.WAITING
+
+
+async def test_a_word_on_a_conflict_reads_what_another_process_has_done_since(stage: OpenStage) -> None:
+    user = stage(
+        [
+            plans(*(task(name, files=[], check="grep built list.txt") for name in NAMES)),
+            *(edits(name, "list.txt", "4", word_of(name)) for name in NAMES),
+        ],
+        config=MANUAL,
+    )
+    user.commit({"list.txt": LIST})
+
+    async with asyncio.timeout(60), open_api(overrides(user)) as api:
+        run = await api.submit(START)
+        async for _ in api.events(run):
+            pass
+        view = await api.view(run)
+        known, waiting = view.seq, view.conflicts[RequestId("C1")].conflict.tasks[0]
+        other = await asyncio.to_thread(user.run, "conflict", "resolve", "C1", "--theirs")
+
+        with pytest.raises(UserError, match="resolved already"):
+            await api.submit(ResolveConflict(run=run, conflict=RequestId("C1"), take="ours"))
+        await api.submit(AssignTasks(run=run, task=waiting, to="worker"))
+        assert (await api.view(run)).seq > known + 1
+
+    assert other.code == 0, other.brief

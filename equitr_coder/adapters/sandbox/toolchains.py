@@ -231,7 +231,7 @@ class _Search:
         for entry in entries:
             if entry.is_symlink():
                 self._follow(entry.path)
-            elif reads_scripts:
+            elif reads_scripts and entry.is_file():  # a pipe would be waited for
                 interpreter = _interpreter_of_script(entry.path)
                 if interpreter is not None:
                     self._follow(interpreter)

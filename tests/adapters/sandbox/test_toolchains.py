@@ -1,5 +1,6 @@
 """Programs of the caller's PATH work inside, wherever they are installed."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -99,6 +100,14 @@ async def test_programs_of_an_installation_under_home_find_their_library(demo: M
 
     assert await demo.says("npm") == "npm from v20"
     assert await demo.says("ls ~/.nvm") == "versions"
+
+
+async def test_a_pipe_in_a_folder_on_path_holds_nobody_up(demo: Machine) -> None:
+    executable(demo.home / "tools" / "hello", "#!/bin/sh\necho hello\n")
+    os.mkfifo(demo.home / "tools" / "pipe")
+    demo.environ["PATH"] = f"{demo.home / 'tools'}:{SYSTEM}"
+
+    assert await asyncio.wait_for(demo.says("hello"), 30) == "hello"
 
 
 async def test_a_folder_on_path_that_is_a_link_works(demo: Machine) -> None:
