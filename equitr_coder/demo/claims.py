@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.presentation.figures import dollars, limit
 from equitr_coder.presentation.states import is_proven
@@ -40,10 +41,12 @@ def claims(seen: Seen) -> list[Claim]:
     again = [task.id for task in proven if task.attempt > 1]
     asked = [question.task for question, answer in view.escalations if answer is not None and not question.automatic]
     approved = [review.task for review in view.reviews.values() if review.approved]
+    early = [str(task) for task in _began_on_a_contract(view)]
     workers = plural(seen.peak, "worker")
     return [
         Claim(f"{plural(len(proven), 'task')} done, each with the receipt of its check", len(proven) == len(tasks) > 0),
         Claim(f"{workers} at the same time, each in its own worktree", seen.peak == view.options.max_workers),
+        Claim(f"began on a published contract, before its producer was done: {_named(early)}", bool(early)),
         Claim(f"sent back with the reason, then done: {_named(again)}", bool(again)),
         Claim(f"asked the supervisor: {_named(asked)}", bool(asked)),
         Claim(f"reviewed by the supervisor before its merge: {_named(approved)}", bool(approved)),
@@ -60,6 +63,19 @@ def claim_lines(claimed: list[Claim]) -> list[Line]:
         Line(f"  + {claim.text}", Tone.GOOD) if claim.holds else Line(f"  x NOT SO: {claim.text}", Tone.BAD)
         for claim in claimed
     ]
+
+
+def _began_on_a_contract(view: RunView) -> list[TaskId]:
+    """Consumers of a sync point that were at work while its producer still was."""
+    points = view.plan.sync_points if view.plan is not None else ()
+    found: list[TaskId] = []
+    for point in points:
+        ended = view.tasks[point.producer].ended
+        for name in point.consumers:
+            started = view.tasks[name].started
+            if started is not None and ended is not None and started < ended:
+                found.append(name)
+    return found
 
 
 def _is_landed(seen: Seen) -> bool:

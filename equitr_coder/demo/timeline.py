@@ -37,7 +37,7 @@ class Timeline:
         first, last = min(times), max(times)
         scale = _COLUMNS / max((last - first).total_seconds(), 0.001)
         bars = []
-        for task, changes in self._changes.items():
+        for task, changes in sorted(self._changes.items(), key=lambda item: _began(item[1])):
             cells = [" "] * (_COLUMNS + 1)
             for (at, state), (until, _) in pairwise(changes):
                 start, end = (int((moment - first).total_seconds() * scale) for moment in (at, until))
@@ -46,3 +46,7 @@ class Timeline:
             cells[int((ended - first).total_seconds() * scale)] = "+" if state is TaskState.DONE else "x"
             bars.append(f"  {task:<4}{''.join(cells).rstrip()}")
         return [*bars, f"  {'':<4}0 s{(last - first).total_seconds():>{_COLUMNS - 4}.1f} s"]
+
+
+def _began(changes: list[tuple[datetime, TaskState]]) -> datetime:
+    return next((at for at, state in changes if state is TaskState.WORKING), changes[-1][0])
