@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from equitr_coder.domain.epic import Plan, Task, agent_names
 from equitr_coder.domain.footprint import claim_of
 from equitr_coder.domain.forecasts import Forecast
-from equitr_coder.domain.task_graph import serial_advice
+from equitr_coder.domain.task_graph import serial_advice, unordered_collisions
 from equitr_coder.presentation.cost_forecast import forecast_lines
 from equitr_coder.presentation.footprint import unsaid_lines
 from equitr_coder.presentation.tables import table
 from equitr_coder.presentation.text import Line, Tone, plural, prose
+
+_TURNS = 8
+"""Pairs of tasks that are named."""
 
 
 def plan_lines(
@@ -33,6 +36,10 @@ def plan_lines(
         consumers = ", ".join(point.consumers) or "nobody"
         words = f": {prose(point.description)}" if point.description else ""
         lines.append(Line(f"  sync {point.id} ({point.type.value}) {point.producer} -> {consumers}{words}"))
+    lines += [
+        Line(f"  {one} and {other} take turns: both claim {prose(what)}")
+        for (one, other), what in list(unordered_collisions(plan).items())[:_TURNS]
+    ]
     lines += unsaid_lines(plan)
     if advice := serial_advice(plan):
         lines.append(Line(f"{advice[0].upper()}{advice[1:]}"))
