@@ -118,7 +118,7 @@ async def test_a_word_on_a_conflict_reads_what_another_process_has_done_since(st
         known, waiting = view.seq, view.conflicts[RequestId("C1")].conflict.tasks[0]
         other = await asyncio.to_thread(user.run, "conflict", "resolve", "C1", "--theirs")
 
-        with pytest.raises(UserError, match="resolved already"):
+        with pytest.raises(UserError, match="C1 is settled already"):
             await api.submit(ResolveConflict(run=run, conflict=RequestId("C1"), take="ours"))
         await api.submit(AssignTasks(run=run, task=waiting, to="worker"))
         assert (await api.view(run)).seq > known + 1
