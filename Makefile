@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
-WORKERS ?= auto
+# Tests wait for disks and processes more than half of their time.
+WORKERS ?= $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) )))
 STAMP = $(VENV)/.done-$(1)
 
 .PHONY: demo test check format lint types imports unit test-all test-faults test-redteam test-money eval bench bench-parallel lock clean help

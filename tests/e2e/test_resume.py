@@ -115,16 +115,21 @@ def assert_nothing_was_repeated(user: Stage, before: Sequence[str], after: Ended
 @pytest.mark.parametrize(
     ("kind", "count"),
     [
-        ("run_started", 1),
-        ("model_call_reserved", 1),
-        ("plan_submitted", 1),
-        ("plan_approved", 1),
-        ("tool_called", 7),
         ("tool_returned", 12),
-        ("model_call_settled", 10),
-        ("merge_queued", 2),
         ("merge_landed", 3),
-        ("receipt_stored", 5),
+        *(
+            pytest.param(kind, count, marks=pytest.mark.slow)  # `tests/faults` kills at every kind of event
+            for kind, count in (
+                ("run_started", 1),
+                ("model_call_reserved", 1),
+                ("plan_submitted", 1),
+                ("plan_approved", 1),
+                ("tool_called", 7),
+                ("model_call_settled", 10),
+                ("merge_queued", 2),
+                ("receipt_stored", 5),
+            )
+        ),
     ],
 )
 def test_a_run_killed_at_any_event_ends_the_same(stage: OpenStage, kind: str, count: int) -> None:
@@ -181,13 +186,12 @@ def wrap_git(user: Stage, folder: Path, *, command: str, count: int, moment: str
 @pytest.mark.parametrize(
     ("command", "count"),
     [
-        ("refs/heads/equitr/epic-001 ", 1),  # the documents come onto their branch
-        ("commit-tree", 8),  # a worker's result
-        ("refs/heads/equitr/epic-001 ", 4),  # a task is merged
-        ("checkout-index", 1),  # the landing: files
-        ("refs/heads/main ", 1),  # the landing: the user's branch
+        pytest.param("refs/heads/equitr/epic-001 ", 1, id="documents come onto their branch", marks=pytest.mark.slow),
+        pytest.param("commit-tree", 8, id="a worker's result", marks=pytest.mark.slow),
+        pytest.param("refs/heads/equitr/epic-001 ", 4, id="a task is merged"),
+        pytest.param("checkout-index", 1, id="landing, files", marks=pytest.mark.slow),
+        pytest.param("refs/heads/main ", 1, id="landing, the user's branch", marks=pytest.mark.slow),
     ],
-    ids=["documents", "commit", "merge", "files", "branch"],
 )
 def test_a_run_killed_at_any_git_command_ends_the_same(
     stage: OpenStage, tmp_path: Path, command: str, count: int, moment: str
