@@ -231,7 +231,7 @@ class ServerInThread:
     def peak(self) -> Counter[str]:
         return self._server.peak
 
-    def reached(self, count: int, *, timeout: float = 20.0) -> None:
+    def reached(self, count: int, *, timeout: float = 60.0) -> None:
         """Wait until `count` chat requests have come. Raises TimeoutError."""
         asyncio.run_coroutine_threadsafe(self._server.reached(count), self._loop).result(timeout)
 
