@@ -70,9 +70,9 @@ def failure(arguments: Sequence[str], code: int, stderr: bytes, where: Path) -> 
 
 
 def _is_unwritten(text: str, where: Path) -> bool:
-    """`read-tree` names the file it could not write and not the reason; a disk without room is the likely one."""
+    """Git names the file it could not write and often not the reason; a disk without room is the likely one."""
     try:
-        return "unable to write" in text and shutil.disk_usage(where).free < _NO_ROOM
+        return ("unable to write" in text or "couldn't write" in text) and shutil.disk_usage(where).free < _NO_ROOM
     except OSError:
         return False
 
