@@ -5,6 +5,7 @@ One thread of its own holds the only connection; everything else awaits it. Noth
 
 import asyncio
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from equitr_coder.ports import RunRow
 
 _T = TypeVar("_T")
 _BUSY_SECONDS = 10.0
+_LOG_GROWTH = 64_000  # bytes: the files beside the store begin with 32 KiB
 _TRANSCRIPT_TYPES = ("message_added", "tool_called", "tool_returned")
 
 
@@ -182,7 +184,8 @@ class SqliteStore:
 
     def _explain(self, error: sqlite3.Error) -> Exception:
         text = str(error)
-        if "full" in text:
+        # the shared memory file of WAL cannot grow on a full disk, and SQLite calls that an I/O error
+        if "full" in text or ("I/O" in text and shutil.disk_usage(self._home).free < _LOG_GROWTH):
             return UserError(f"the disk of {self._home} is full", hint="free some space; everything before is kept")
         if "readonly" in text or "unable to open" in text:
             return UserError(
@@ -193,6 +196,8 @@ class SqliteStore:
                 f"{self._path} is damaged: {text}",
                 hint="move it away to start a new store; branches and worktrees are not touched by that",
             )
+        if "I/O" in text:
+            return UserError(f"cannot read or write {self._path}: {text}", hint="check the disk it is on, then go on")
         if "locked" in text:
             return UserError(f"{self._path} is busy", hint="another EQUITR Coder is writing; try again")
         return error
