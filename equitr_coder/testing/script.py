@@ -77,7 +77,7 @@ class Barrier(Value):
 
     name: str
     parties: int = Field(ge=1)
-    timeout: float = 20.0
+    timeout: float = 60.0
     """Seconds after which the waiting request is answered with status 500."""
 
 

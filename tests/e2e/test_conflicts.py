@@ -95,7 +95,7 @@ def test_a_run_killed_while_the_supervisor_merges_goes_on_where_it_was(stage: Op
     user = stage(
         clash(
             gate("dying"),
-            rule(*replies[:step], dying, model="strong", offers="hand_in", times=1),
+            rule(*replies[:step], dying, model="strong", offers="hand_in", times=step + 1),
             rule(*replies, model="strong", offers="hand_in"),
             reviews("approve"),
         )

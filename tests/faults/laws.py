@@ -172,6 +172,8 @@ def _is_made_anew(victim: Victim, commit: str) -> bool:
         return f"{epic}/{found[1]}.{found[2]}" in {name.removeprefix("equitr/") for name in kept}
     if found := re.search(r"^(T\d+): start of attempt (\d+)$", message, re.MULTILINE):
         return any(name.endswith(f"{found[1]}.{int(found[2]) - 1}-left") for name in kept)
+    if re.fullmatch(r"T\d+: so far", message.strip()):
+        return True  # a question of the forecast, about a step whose own tree has a ref
     is_plan = f"{epic}: planning documents" in message
     return is_plan and victim.git("rev-parse", f"{commit}^") != victim.view.base_commit
 

@@ -40,3 +40,18 @@ DIRECT = Play(
     ("loop", "--check", "test -e t1.txt", "Write the word T1-built."),
 )
 CHAT = Play(tuple(scenes.chat()), ("chat", "--yes", "Write a note."))
+
+
+def _clashing(path: str, mode: str) -> Play:
+    return Play(
+        tuple(scenes.clashing(path)),
+        PLANNED,
+        _words("T1", "T2"),
+        config={"collaboration": {"conflict_resolution": {"mode": mode}}},
+        base=scenes.SHARED,
+    )
+
+
+STRUCTURAL = _clashing("names.py", "auto_merge")
+PROPOSED = _clashing("line.txt", "merge_review")
+BY_HAND = _clashing("line.txt", "manual")

@@ -185,3 +185,35 @@ def promised() -> list[Rule]:
             says("", _hands_in("T2")),
         ),
     ]
+
+
+SHARED = {"names.py": "NAMES = [\n    'first',\n]\n", "line.txt": "words:\n"}
+
+
+def clashing(path: str) -> list[Rule]:
+    """Two tasks change the same place of `path` at the same time; the supervisor merges what structure cannot."""
+
+    def builds(name: str, **reply: Any) -> Rule:
+        word = f"{name}-built"
+        old, new = ("]", f"    '{word}',\n]") if path.endswith(".py") else ("words:", f"words: {word}")
+        edit = call("edit_file", path=path, old_text=old, new_text=new)
+        look = call("read_file", path=path)
+        return _works(name, says("", look, edit, _writes(name, word)), ScriptedReply(calls=(_hands_in(name),), **reply))
+
+    checks = {name: f"grep {name}-built {name.lower()}.txt && grep {name}-built {path}" for name in ("T1", "T2")}
+    return [
+        _plan(*(_task(name, files=[], check=check) for name, check in checks.items())),
+        always(says("", call("review", verdict="approve", reasons=[])), model="strong", offers="review"),
+        rule(
+            says("", call("read_file", path=path)),
+            says("", call("write_file", path=path, content=BOTH)),
+            says("", call("hand_in", summary="kept both words")),
+            model="strong",
+            offers="hand_in",
+        ),
+        builds("T1", delay=1),
+        builds("T2"),
+    ]
+
+
+BOTH = "words: T1-built T2-built\n"

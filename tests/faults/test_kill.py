@@ -60,7 +60,7 @@ _NEVER_PASSED = {
     "append.artifact_produced": "is recorded with the message that tells of it",
     "append.budget_reached": "needs a limit: tests/e2e/test_limits.py",
     "append.budget_warned": "is recorded with the settlement",
-    "append.conflict_changed": "needs a conflict that somebody decides",
+    "append.conflict_changed": "needs a conflict that somebody decides: tests/faults/test_clashes.py",
     "append.escalation_skipped": "needs a cap on questions: tests/e2e/test_escalation.py",
     "append.file_changed": "is recorded with the result of the tool",
     "append.model_call_delayed": "needs a rate limit: tests/e2e/test_limiter.py",
@@ -70,7 +70,7 @@ _NEVER_PASSED = {
     "append.receipt_stored": "is recorded with the end of the task",
     "append.task_assigned": "needs profiles of workers: tests/e2e/test_assignment.py",
     "git.init": "needs a plain folder",
-    "repository.mixed": "needs a conflict that structure resolves",
+    "repository.mixed": "needs a conflict that structure resolves: tests/faults/test_clashes.py",
     "repository.restore_files": "undo, which a person asks for",
 }
 """Why no play of ours passes them."""

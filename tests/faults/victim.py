@@ -42,6 +42,8 @@ class Play:
     is_green: Callable[[Mapping[str, str]], bool] = lambda _: True
     """What else has to hold for the files of a branch."""
     config: Mapping[str, Any] = field(default_factory=dict)
+    base: Mapping[str, str] = field(default_factory=dict)
+    """What lies in the repository beside its README."""
     go_on: tuple[str, ...] = _RESUME
     """How a person goes on with what is unfinished."""
     pauses: bool = False
@@ -116,7 +118,8 @@ class Victim:
         self.git("init", "-q", "-b", "main")
         self.git("config", "user.name", "A User")
         self.git("config", "user.email", "user@example.invalid")
-        (self.repo / "README.md").write_text("# Words\n")
+        for name, text in {"README.md": "# Words\n", **self.play.base}.items():
+            (self.repo / name).write_text(text)
         self.git("add", "-A")
         self.git("commit", "-qm", "start")
 
