@@ -627,11 +627,16 @@ class Repository(Protocol):
 
     async def remove_worktree(self, path: Path) -> None: ...
 
-    async def snapshot(self, root: Path) -> TreeId:
-        """The content of a worktree (or of the checkout) as a tree: tracked and untracked, not ignored.
+    async def snapshot(self, root: Path, *, also: Collection[str] = ()) -> TreeId:
+        """The content of a worktree (or of the checkout) as a tree: tracked and untracked, not ignored, except those
+        files of `also` that exist.
 
         Touches neither its index nor any ref; repeated calls cost a stat per file.
         """
+        ...
+
+    async def ignored(self, root: Path, paths: Collection[str]) -> Collection[str]:
+        """Those of `paths` that are untracked and ignored there."""
         ...
 
     async def restore(self, root: Path, tree: TreeId) -> None:

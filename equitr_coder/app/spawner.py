@@ -144,7 +144,15 @@ class Spawner:
         tree = None
         if order.tree is not None:
             ref = kept_ref(self._hub.view.run, order.session)
-            tree = TreeWatch(self._repository, order.root, ref=ref, current=order.tree)
+            known = self._hub.view.sessions.get(order.session)
+            tree = TreeWatch(
+                self._repository,
+                order.root,
+                ref=ref,
+                current=order.tree,
+                keeps_all=order.in_place,
+                written=known.changed if known is not None and order.in_place else (),
+            )
         dispatcher = Dispatcher(
             desk=Desk(
                 session=order.session,

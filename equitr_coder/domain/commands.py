@@ -114,10 +114,26 @@ class CloseRun(Value):
 
 
 class UndoChange(Value):
-    """Take back what the last turn of a chat run wrote in the user's checkout."""
+    """Take back what the last turn of a chat run wrote in the user's checkout; once more, the turn before it."""
 
     type: Literal["undo_change"] = "undo_change"
     run: RunId
+
+
+class RedoChange(Value):
+    """Bring back what the last undo or rewind took."""
+
+    type: Literal["redo_change"] = "redo_change"
+    run: RunId
+
+
+class RewindChange(Value):
+    """Bring the files that a chat run wrote to what they were at a state of its history, earlier or later."""
+
+    type: Literal["rewind_change"] = "rewind_change"
+    run: RunId
+    state: int
+    """As numbered in `SessionView.history`; 0 is before the first turn."""
 
 
 class ResolveConflict(Value):
@@ -168,6 +184,8 @@ Command = Annotated[
     | Interrupt
     | CloseRun
     | UndoChange
+    | RedoChange
+    | RewindChange
     | ResolveConflict
     | AbortConflict
     | AssignTasks,

@@ -219,12 +219,16 @@ class ModelCallDelayed(AgentEvent):
 
 
 class CheckpointTaken(AgentEvent):
-    """The user's checkout as it stood before a turn of a chat (or as an undo left it); kept in git objects."""
+    """The user's checkout as it stood before a turn of a chat, or as going back left it; kept in git objects."""
 
     type: Literal["checkpoint_taken"] = "checkpoint_taken"
     tree: TreeId
+    state: int | None = None
+    """After an undo, a redo or a rewind: the number of the state that the files were brought to."""
     left: tuple[str, ...] = ()
-    """After an undo: files that were changed since and therefore left alone."""
+    """Then also: files that were changed since and therefore left alone."""
+    covers: tuple[str, ...] = ()
+    """Within a turn: ignored files that the next call writes, now a part of the tree."""
 
 
 class MessageAdded(AgentEvent):

@@ -64,6 +64,8 @@ class DiffQuery(Value):
 
     type: Literal["diff"] = "diff"
     run: RunId
+    state: int | None = None
+    """Of a chat: only what the step that led to this state changed."""
 
 
 class ConflictQuery(Value):

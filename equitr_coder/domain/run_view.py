@@ -11,10 +11,20 @@ from equitr_coder.domain.artifacts import Artifact, ContractVerdict, SyncState
 from equitr_coder.domain.conflicts import Conflict, ConflictState
 from equitr_coder.domain.epic import Plan, SyncPoint, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
+from equitr_coder.domain.file_history import FileHistory
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
-from equitr_coder.domain.models import AssistantMessage, Message, Purpose, StopCause, SystemMessage, Tier, ToolMessage
+from equitr_coder.domain.models import (
+    AssistantMessage,
+    Message,
+    Purpose,
+    StopCause,
+    SystemMessage,
+    Tier,
+    ToolMessage,
+    UserMessage,
+)
 from equitr_coder.domain.money import UNPRICED, ZERO, Price, Usage
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
@@ -124,6 +134,16 @@ class SessionView:
     last_stop: StopCause = StopCause.END
     checkpoints: list[tuple[int, TreeId]] = field(default_factory=list)
     """Number of messages before a turn, and the checkout's tree then."""
+    history: FileHistory = field(default_factory=FileHistory)
+    """Of the files, for sessions in the user's checkout."""
+    changed: dict[str, None] = field(default_factory=dict)
+    """Every path that the session changed."""
+    covered: list[tuple[TreeId, tuple[str, ...]]] = field(default_factory=list)
+    """Ignored files as they were before the session first wrote them."""
+    taken_back: dict[str, None] = field(default_factory=dict)
+    """Paths that an undo, a redo or a rewind changed since the user's last message."""
+    pending: list[str] = field(default_factory=list)
+    """Paths of `file_changed` whose step is not recorded yet."""
     files: list[int] = field(default_factory=list)
     """For each tool result in `messages`, in order: a fingerprint of the files after it (their tree, and what was read
     or written). Equal numbers mean equal files; good within one process."""
@@ -356,9 +376,7 @@ def apply(view: RunView, event: e.Event) -> None:
         case e.ModelCallFailed():
             _close_row(view, event)
         case e.CheckpointTaken():
-            session = _session(view, event)
-            session.tree = event.tree
-            session.checkpoints.append((len(session.messages), event.tree))
+            _checkpoint(_session(view, event), event)
         case e.MessageAdded():
             session = _session(view, event)
             view.delivered.update(dict.fromkeys(event.delivers, event.session))
@@ -367,6 +385,8 @@ def apply(view: RunView, event: e.Event) -> None:
             else:
                 session.messages.append(event.message)
                 session.end = None
+                if isinstance(event.message, UserMessage):
+                    session.taken_back.clear()
         case e.ToolCalled():
             _session(view, event).running_tools[event.call] = event
         case e.ToolReturned():
@@ -378,11 +398,17 @@ def apply(view: RunView, event: e.Event) -> None:
             session.seen.update(event.seen)
             session.end = event.ends or session.end
             if event.tree is not None:
+                if session.tree is not None and session.tree != event.tree:
+                    session.history.step(session.tree, event.tree, event.name, session.pending)
+                session.pending.clear()
                 session.tree = event.tree
                 if (task := _worked_on(view, event)) is not None:
                     task.tree = event.tree
             session.files.append(hash((session.tree, frozenset(session.seen.items()))))
         case e.FileChanged():
+            session = _session(view, event)
+            session.changed[event.path] = None
+            session.pending.append(event.path)
             if (task := _worked_on(view, event)) is not None:
                 task.files[event.path] = event.change
         case e.ApprovalRequested():
@@ -451,6 +477,19 @@ def _take_plan(view: RunView, plan: Plan) -> None:
         if task.id in before:
             task.assigned = before[task.id].assigned
     view.sync_points = {point.id: SyncPointView(point) for point in plan.sync_points}
+
+
+def _checkpoint(session: SessionView, event: e.CheckpointTaken) -> None:
+    session.tree = event.tree
+    if event.state is not None:
+        session.history.move(event.state)
+        session.taken_back.update(dict.fromkeys(session.pending))
+        session.pending.clear()
+    elif event.covers:
+        session.covered.append((event.tree, event.covers))
+    else:
+        session.checkpoints.append((len(session.messages), event.tree))
+        session.history.begin_turn(event.tree)
 
 
 def _worked_on(view: RunView, event: e.AgentEvent) -> TaskView | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Touches, Verdict
 from equitr_coder.domain.errors import ToolFailure
-from equitr_coder.domain.events import FileChanged, ToolCalled, ToolReturned
+from equitr_coder.domain.events import CheckpointTaken, FileChanged, ToolCalled, ToolReturned
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TaskId
 from equitr_coder.domain.models import ToolCall
@@ -97,8 +97,9 @@ class Dispatcher:
                 )
             await self._permit(call, tool.spec.name, touches)
             if not announced:
+                covering = await self._cover(touches)
                 # From here on the call may have had an effect; before, it certainly had none.
-                await self._events.record(self._announcement(call))
+                await self._events.record(*covering, self._announcement(call))
                 announced = True
             context = ToolContext(
                 session=self._desk.session,
@@ -117,6 +118,13 @@ class Dispatcher:
 
     def _announcement(self, call: ToolCall) -> ToolCalled:
         return ToolCalled(**self._who(), call=call.id, name=call.name, arguments=call.arguments)
+
+    async def _cover(self, touches: Touches) -> list[CheckpointTaken]:
+        """What must be known of files that git ignores before the call writes them."""
+        covered = await self._tree.cover(touches.writes) if self._tree is not None else ()
+        if self._tree is None or not covered:
+            return []
+        return [CheckpointTaken(**self._who(), tree=self._tree.current, covers=covered)]
 
     def _decode(self, call: ToolCall) -> tuple[Tool, Any]:
         session = self._events.view.sessions[self._desk.session]
@@ -170,7 +178,7 @@ class Dispatcher:
     ) -> None:
         changes: list[FileChanged] = []
         if self._tree is not None and announced and _may_write(touches):
-            step = await self._tree.look()
+            step = await self._tree.look(touches.writes)
             if step.changes and (touches.command is not None or touches.unknown):
                 step, words = await self._hold(self._tree, step, call, touches.command or call.name)
                 result = _with_words(result, words)

@@ -2,7 +2,7 @@
 newest tree, so that no garbage collection takes what only the log names.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from equitr_coder.domain.errors import UserError
@@ -24,15 +24,49 @@ class FileStep:
 class TreeWatch:
     """The tree of the session's files after each step that may have written."""
 
-    def __init__(self, repository: Repository, root: Path, *, ref: str, current: TreeId) -> None:
-        """`ref` keeps the newest tree; `current` is the one the session starts from, which something keeps already."""
+    def __init__(
+        self,
+        repository: Repository,
+        root: Path,
+        *,
+        ref: str,
+        current: TreeId,
+        keeps_all: bool = False,
+        written: Iterable[str] = (),
+    ) -> None:
+        """`ref` keeps the newest tree; `current` is the one the session starts from, which something keeps already.
+
+        With `keeps_all` every tree is kept, and files that git ignores are part of it when the session writes them:
+        a person may want to go back to any step. `written` are the paths it wrote before.
+        """
         self._repository = repository
         self._root = root
         self._ref = ref
+        self._keeps_all = keeps_all
+        self._written = set(written)
+        self._asked: set[str] = set()
         self.current = current
 
-    async def look(self) -> FileStep:
-        return await self._step(self.current, await self._repository.snapshot(self._root))
+    async def cover(self, paths: Collection[str]) -> tuple[str, ...]:
+        """Before files are written: those of them that exist and are ignored become a part of the tree."""
+        asked = self._written | self._asked
+        new = [path for path in paths if path not in asked and (self._root / path).is_file()]
+        if not self._keeps_all or not new:
+            return ()
+        self._asked.update(new)
+        ignored = await self._repository.ignored(self._root, new)
+        if not ignored:
+            return ()
+        self._written.update(ignored)
+        self.current = await self._repository.snapshot(self._root, also=self._written)
+        await self._keep()
+        return tuple(sorted(ignored))
+
+    async def look(self, paths: Collection[str] = ()) -> FileStep:
+        """What changed; `paths` are known to have been written."""
+        if self._keeps_all:
+            self._written.update(paths)
+        return await self._step(self.current, await self._repository.snapshot(self._root, also=self._written))
 
     async def put_back(self, step: FileStep, paths: Collection[str]) -> FileStep:
         """The step without what it did to `paths`."""
@@ -41,8 +75,12 @@ class TreeWatch:
     async def finish(self, step: FileStep) -> None:
         """The step stands: its tree is kept and is the current one."""
         if step.before != step.after:
-            await self._repository.keep(self._ref, step.after)
             self.current = step.after
+            await self._keep()
+
+    async def _keep(self) -> None:
+        ref = f"{self._ref}.{self.current[:12]}" if self._keeps_all else self._ref
+        await self._repository.keep(ref, self.current)
 
     async def _step(self, before: TreeId, after: TreeId) -> FileStep:
         changes = await self._repository.file_changes(before, after) if before != after else {}

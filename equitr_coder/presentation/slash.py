@@ -30,8 +30,10 @@ SLASH_COMMANDS = (
     SlashCommand("/multi-agent", "switch between one agent and supervisor with workers", "[on|off]"),
     SlashCommand("/plan", "plan with the supervisor before anything is built", "[TEXT]"),
     SlashCommand("/run", "approve the plan that waits, or go on with a stopped run", "[EPIC]"),
-    SlashCommand("/diff", "what the conversation or the last run changed"),
-    SlashCommand("/undo", "take back what the last turn wrote"),
+    SlashCommand("/diff", "what the conversation or the last run changed, or one step of it", "[N]"),
+    SlashCommand("/undo", "take back what the last turn wrote; again, the turn before"),
+    SlashCommand("/redo", "bring back what /undo or /rewind took"),
+    SlashCommand("/rewind", "list the steps that changed files, or go to one of them", "[N]"),
     SlashCommand("/clear", "start a new conversation"),
     SlashCommand("/quit", "leave; an unfinished run can be resumed"),
 )

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 
+from equitr_coder.domain import commands as c
 from equitr_coder.domain import queries as q
 from equitr_coder.domain.errors import UserError
 from equitr_coder.ports import RunApi
 from equitr_coder.presentation.cost import cost_lines
 from equitr_coder.presentation.diff import diff_lines
 from equitr_coder.presentation.figures import dollars, limit
+from equitr_coder.presentation.history import history_lines
 from equitr_coder.presentation.listings import models_lines
 from equitr_coder.presentation.slash import read_slash, slash_help_lines
 from equitr_coder.presentation.text import Line, Tone, plural
@@ -40,6 +42,8 @@ class Commands:
             "/run": self._run,
             "/diff": self._diff,
             "/undo": self._undo,
+            "/redo": self._redo,
+            "/rewind": self._rewind,
             "/clear": self._clear,
             "/quit": self._quit,
         }
@@ -102,14 +106,29 @@ class Commands:
     async def _run(self, rest: str) -> Next:
         return await self._turns.resume(rest)
 
-    async def _diff(self, _rest: str) -> None:
-        answer = await self._api.query(q.DiffQuery(run=self._turns.current))
+    async def _diff(self, rest: str) -> None:
+        state = _number(rest) if rest else None
+        answer = await self._api.query(q.DiffQuery(run=self._turns.current, state=state))
         assert isinstance(answer, q.DiffAnswer)
         self._screen.show(diff_lines(answer.text) if answer.text.strip() else [Line("nothing was changed")])
 
     async def _undo(self, _rest: str) -> None:
-        restored, left = await self._turns.undo()
-        self._screen.say(f"taken back: {', '.join(restored) or 'nothing'}")
+        await self._move("taken back", c.UndoChange(run=self._turns.chat_with_files))
+
+    async def _redo(self, _rest: str) -> None:
+        await self._move("brought back", c.RedoChange(run=self._turns.chat_with_files))
+
+    async def _rewind(self, rest: str) -> None:
+        chat = self._turns.chat_with_files
+        if rest:
+            await self._move("changed", c.RewindChange(run=chat, state=_number(rest)))
+            return
+        view = await self._api.view(chat)
+        self._screen.show(history_lines(view, width=self._screen.width))
+
+    async def _move(self, what: str, command: c.UndoChange | c.RedoChange | c.RewindChange) -> None:
+        moved, left = await self._turns.move(command)
+        self._screen.say(f"{what}: {', '.join(moved) or 'nothing'}")
         if left:
             self._screen.say(f"left alone, because they were changed since: {', '.join(left)}", Tone.WARN)
 
@@ -120,3 +139,10 @@ class Commands:
 
     async def _quit(self, _rest: str) -> Next:
         return Next.LEAVE
+
+
+def _number(text: str) -> int:
+    """Raises UserError when it is none."""
+    if not text.isdecimal():
+        raise UserError(f"{text} is no step", hint="/rewind lists the steps by number")
+    return int(text)

@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 
-from equitr_coder.domain.commands import ResumeRun, SendMessage, StartRun, UndoChange
+from equitr_coder.domain.commands import RedoChange, ResumeRun, RewindChange, SendMessage, StartRun, UndoChange
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.events import CheckpointTaken, FileChanged
 from equitr_coder.domain.ids import RunId
@@ -94,20 +94,29 @@ class Turns:
         run = await self._api.submit(ResumeRun(run=view.run, approve=approves))
         return await self._follow(run, after=seen)
 
-    async def undo(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Take back the last turn of the chat: the files taken back, and those left alone.
+    @property
+    def chat_with_files(self) -> RunId:
+        """The conversation whose changes can be taken back.
 
         Raises:
-            UserError: there is nothing to take back.
+            UserError: there is none.
         """
         if self.chat is None:
             raise UserError("there is nothing to undo", hint="only turns of a single-agent conversation can be undone")
-        seen = (await self._api.view(self.chat)).seq
-        await self._api.submit(UndoChange(run=self.chat))
-        events = [item async for item in self._api.events(self.chat, after=seen)]
-        restored = {event.path for event in events if isinstance(event, FileChanged)}
+        return self.chat
+
+    async def move(self, command: UndoChange | RedoChange | RewindChange) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Go back or forth in the files of a chat: the files that changed by it, and those left alone.
+
+        Raises:
+            UserError: there is nothing to go to.
+        """
+        seen = (await self._api.view(command.run)).seq
+        await self._api.submit(command)
+        events = [item async for item in self._api.events(command.run, after=seen)]
+        moved = {event.path for event in events if isinstance(event, FileChanged)}
         left = {path for event in events if isinstance(event, CheckpointTaken) for path in event.left}
-        return tuple(sorted(restored)), tuple(sorted(left))
+        return tuple(sorted(moved)), tuple(sorted(left))
 
     def forget(self) -> RunId | None:
         """The next request begins a new conversation; returns the old one when there was one."""

@@ -14,6 +14,7 @@ from equitr_coder.domain.run_view import LedgerRow, RunView
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.ports import Repository, RunRow
 from equitr_coder.workflows.chat import SESSION
+from equitr_coder.workflows.rewinding import state_of
 
 _BEGIN = datetime.min.replace(tzinfo=UTC)
 _DEAREST = 3
@@ -93,14 +94,27 @@ def find_run(name: str, rows: Sequence[RunRow]) -> RunId:
     return begun[0]
 
 
-async def diff_answer(view: RunView, repository: Repository, checkout: Path) -> DiffAnswer:
-    """For a chat: from before its first turn to the checkout as it is. Otherwise base commit to integration branch."""
+async def diff_answer(view: RunView, repository: Repository, checkout: Path, *, state: int | None = None) -> DiffAnswer:
+    """For a chat: from before its first turn to the checkout as it is, or what the step of one `state` changed.
+    Otherwise base commit to integration branch.
+
+    Raises:
+        UserError: there is no such state, or nothing was built.
+    """
     if view.kind is RunKind.CHAT:
         session = view.sessions.get(SESSION)
+        if state is not None:
+            found = state_of(session, state)
+            return DiffAnswer(text=await repository.diff(found.before, found.after))
         if session is None or not session.checkpoints:
             return DiffAnswer(text="")
         before = session.checkpoints[0][1]
-        return DiffAnswer(text=await repository.diff(before, await repository.snapshot(checkout)))
+        for tree, paths in session.covered:
+            before = await repository.mixed(before, tree, paths)
+        now = await repository.snapshot(checkout, also=session.changed)
+        return DiffAnswer(text=await repository.diff(before, now))
+    if state is not None:
+        raise UserError("only a chat has numbered states", hint="/diff alone shows what the run changed")
     if view.base_commit is None or view.tip is None:
         raise UserError("nothing has been built yet", hint="approve the plan first")
     return DiffAnswer(text=await repository.diff(view.base_commit, view.tip))

@@ -36,6 +36,7 @@ from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
 from equitr_coder.workflows.assignment import assign, measured
 from equitr_coder.workflows.chat import ChatRun, next_message
+from equitr_coder.workflows.rewinding import Rewinding
 
 _log = logging.getLogger(__name__)
 
@@ -123,8 +124,8 @@ class LocalRunApi:
                 live = self._live.get(command.run)
                 if live is not None:
                     await live.interrupt()
-            case c.UndoChange():
-                await self._undo(command)
+            case c.UndoChange() | c.RedoChange() | c.RewindChange():
+                await self._rewind(command)
             case c.ResolveConflict() | c.AbortConflict():
                 await self._settle(command)
             case c.AssignTasks():
@@ -228,14 +229,14 @@ class LocalRunApi:
         await self._go(command.run, opening, message=command.text)
         return command.run
 
-    async def _undo(self, command: c.UndoChange) -> None:
+    async def _rewind(self, command: c.UndoChange | c.RedoChange | c.RewindChange) -> None:
         live = self._live.get(command.run)
         if live is None:
             raise UserError(f"{command.run} is not open here", hint="undo works in the session that made the change")
         if not await live.has_stopped():
             raise UserError("the agent is still working", hint="interrupt it first")
         async with self._store.lock_run(command.run):
-            await ChatRun(live.kit).undo()
+            await Rewinding(live.kit).follow(command)
 
     async def _settle(self, command: c.ResolveConflict | c.AbortConflict) -> None:
         """A person's word on a conflict: to the run that works here, or into the log of one that waits."""
@@ -382,7 +383,9 @@ class LocalRunApi:
             case q.EscalationsQuery():
                 return await self._escalations(query.run)
             case q.DiffQuery():
-                return await answers.diff_answer(await self.view(query.run), self._repository, self._checkout)
+                return await answers.diff_answer(
+                    await self.view(query.run), self._repository, self._checkout, state=query.state
+                )
             case q.VerifyQuery():
                 return await self._verify(query)
             case q.PruneQuery():

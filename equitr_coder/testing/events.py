@@ -45,6 +45,10 @@ def _answered(event: e.Event) -> str | None:
             return None
 
 
+_AT_REST = (e.RunResumed, e.TaskAssigned, e.FileChanged, e.CheckpointTaken)
+"""What may follow the end or a pause: a person goes on, assigns a task, or goes back in what a chat did."""
+
+
 class _Reader:
     def __init__(self) -> None:
         self.open_calls: set[CallId] = set()
@@ -72,7 +76,7 @@ class _Reader:
             return f"run is {event.run}, before it was {last.run}"
         if last is not None and last.at is not None and event.at < last.at:
             return "it is earlier than the event before it"
-        if self._has_ended and not isinstance(event, e.RunResumed | e.TaskAssigned):
+        if self._has_ended and not isinstance(event, _AT_REST):
             return "only run_resumed, or what a person decides meanwhile, may follow the end or a pause"
         return None
 

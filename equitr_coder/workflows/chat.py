@@ -3,12 +3,10 @@
 from typing import Any
 
 from equitr_coder.domain.approvals import ApprovalAnswer
-from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.events import (
     ApprovalResolved,
     CheckpointTaken,
     Event,
-    FileChanged,
     MessageAdded,
     RunFinished,
     ToolCalled,
@@ -24,6 +22,10 @@ from equitr_coder.ports import AgentOrder, RunKit
 _NOT_RUN = "This call was not run: the user interrupted you before it and wrote the message that follows."
 _CUT_OFF = (
     "This call was interrupted by the user and may have taken effect in part. Look at the state before you go on."
+)
+_TAKEN_BACK = (
+    "(Since your last turn the user has undone or redone changes of yours. These files are not as you left them; read "
+    "them before you go on: {paths})"
 )
 SESSION = SessionId("chat")
 AGENT = AgentName("assistant")
@@ -70,34 +72,6 @@ class ChatRun:
         is_saved = said == 0 or (bool(session.checkpoints) and session.checkpoints[-1][0] > said)
         return is_saved and session.tree is not None and await is_readable(self._kit.repository, session.tree)
 
-    async def undo(self) -> tuple[str, ...]:
-        """Take back what the last turn wrote; files that somebody changed since are left alone, returned and recorded.
-
-        Raises:
-            UserError: there is nothing to take back.
-        """
-        session = self._kit.events.view.sessions.get(SESSION)
-        if session is None or not session.checkpoints or session.tree in (None, session.checkpoints[-1][1]):
-            raise UserError("there is nothing to undo", hint="only changes of this chat's turns can be taken back")
-        before, after = session.checkpoints[-1][1], session.tree
-        assert after is not None
-        for tree in (before, after):
-            if not await is_readable(self._kit.repository, tree):
-                raise UserError(
-                    "git no longer has the files of the last turn, so it cannot be undone",
-                    hint="compare with the last commit: git diff HEAD",
-                )
-        kinds = await self._kit.repository.changed(after, before)
-        left = await self._kit.repository.restore_files(after, before, self._kit.checkout)
-        events: list[Event] = [
-            FileChanged(session=SESSION, agent=AGENT, path=path, change=kind)
-            for path, kind in sorted(kinds.items())
-            if path not in left
-        ]
-        checkpoint = CheckpointTaken(session=SESSION, agent=AGENT, tree=before, left=tuple(left))
-        await self._kit.events.record(*events, checkpoint)
-        return tuple(left)
-
     async def forget(self) -> None:
         """The last turn has ended and nobody can undo it any more: git may have its steps."""
         if self._kit.events.view.state.is_final:
@@ -126,6 +100,8 @@ def next_message(view: RunView, text: str) -> list[Event]:
     for call in last.calls if last is not None else ():
         if call.id in open_calls:
             events += _closed(view, call, has_run=call.id in session.running_tools)
+    if session.taken_back:
+        text = f"{text}\n\n{_TAKEN_BACK.format(paths=', '.join(sorted(session.taken_back)))}"
     return [*events, MessageAdded(session=SESSION, agent=AGENT, message=UserMessage(text=text))]
 
 

@@ -4,7 +4,10 @@ from equitr_coder.testing.script import ScriptedReply, always, call, calls, rule
 from tests.e2e.conftest import OpenStage
 from tests.e2e.scenes import builds, documents, first_message, plan_of, task, tool_results
 
-COMMANDS = ("/help", "/status", "/cost", "/model", "/multi-agent", "/plan", "/run", "/diff", "/undo", "/clear", "/quit")
+COMMANDS = (
+    "/help", "/status", "/cost", "/model", "/multi-agent", "/plan", "/run", "/diff", "/undo", "/redo", "/rewind",
+    "/clear", "/quit",
+)  # fmt: skip
 
 
 def test_the_session_shows_and_changes_its_state(stage: OpenStage) -> None:
@@ -69,6 +72,18 @@ def test_undo_takes_back_the_last_turn(stage: OpenStage) -> None:
         terminal.expect("stub/weak")
         terminal.answer("/undo")
         terminal.expect("README.md")
+        assert user.read("README.md") == "# Shop, unsaved\n"
+        terminal.answer("/redo")
+        terminal.expect("brought back: README.md, new.txt")
+        assert user.read("README.md") == "# Store, unsaved\n"
+        terminal.answer("/rewind")
+        terminal.expect("* 2  write_file new.txt")
+        terminal.answer("/rewind 1")
+        terminal.expect("changed: new.txt")
+        assert user.read("README.md") == "# Store, unsaved\n"
+        assert not (user.repo / "new.txt").exists()
+        terminal.answer("/rewind 0")
+        terminal.expect("changed: README.md")
         terminal.answer("/quit")
         assert terminal.wait() == 0, terminal.screen
 

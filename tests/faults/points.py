@@ -20,7 +20,7 @@ STORE_QUESTIONS = frozenset({"read", "runs", "get_blob", "open_journals", "lock_
 REPOSITORY_QUESTIONS = frozenset(
     {
         "inspect", "resolve", "tree_of", "refs", "changed", "diff", "file_changes", "show_file", "list_tree",
-        "status_text", "read_blob", "kept_by_alone", "size_kept_by_alone", "measured",
+        "status_text", "ignored", "read_blob", "kept_by_alone", "size_kept_by_alone", "measured",
     }
 )  # fmt: skip
 EXECUTOR_QUESTIONS = frozenset({"confinement", "interpreter", "environment_hash", "leads_back"})

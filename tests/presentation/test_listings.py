@@ -123,7 +123,8 @@ def test_slash_commands_are_found_by_name_or_beginning() -> None:
     assert [command.name for command in find_slash("/quit")] == ["/quit"]
     assert find_slash("/nothing") == ()
     assert {command.name for command in SLASH_COMMANDS} == {
-        "/help", "/status", "/cost", "/model", "/multi-agent", "/plan", "/run", "/diff", "/undo", "/clear", "/quit",
+        "/help", "/status", "/cost", "/model", "/multi-agent", "/plan", "/run", "/diff", "/undo", "/redo",
+        "/rewind", "/clear", "/quit",
     }  # fmt: skip
 
 

@@ -123,7 +123,7 @@ class PlayedApi:
             case c.Interrupt():
                 run = command.run
                 self._interrupted[run].set()
-            case c.UndoChange():
+            case c.UndoChange() | c.RedoChange() | c.RewindChange():
                 run = command.run
                 for step in self._turns.pop(0):
                     assert isinstance(step, e.EventBase)

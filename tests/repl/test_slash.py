@@ -44,5 +44,19 @@ def test_an_unclear_command_is_refused_with_what_was_meant(text: str, guess: str
 def test_help_has_one_line_for_each_command() -> None:
     assert len(slash_help_lines()) == len(SLASH_COMMANDS)
     assert [command.name for command in SLASH_COMMANDS] == (
-        ["/help", "/status", "/cost", "/model", "/multi-agent", "/plan", "/run", "/diff", "/undo", "/clear", "/quit"]
+        [
+            "/help",
+            "/status",
+            "/cost",
+            "/model",
+            "/multi-agent",
+            "/plan",
+            "/run",
+            "/diff",
+            "/undo",
+            "/redo",
+            "/rewind",
+            "/clear",
+            "/quit",
+        ]
     )

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
-from equitr_coder.adapters.git.entries import SUBMODULE
+from equitr_coder.adapters.git.entries import SUBMODULE, nul_separated
 from equitr_coder.adapters.git.identity import find_identity
 from equitr_coder.adapters.git.preconditions import path_in_status
 from equitr_coder.adapters.git.process import GitProcess
@@ -74,6 +75,18 @@ async def check_version(process: GitProcess, where: Path) -> None:
 async def status_text(git: Git) -> str:
     said = await git.run("status", "--short", "--branch", "--ignore-submodules=all")
     return said.stdout.decode("utf-8", "replace")
+
+
+async def ignored(git: Git, paths: Collection[str]) -> set[str]:
+    """Those of `paths` that no index holds and some ignore rule names."""
+    if not paths:
+        return set()
+    said = await git.run(
+        "check-ignore", "-z", "--stdin",
+        # `./` because this command alone cannot be told to take names literally.
+        stdin=nul_separated(f"./{path}" for path in paths), env={"GIT_LITERAL_PATHSPECS": "0"}, accept=(0, 1),
+    )  # fmt: skip
+    return {record.removeprefix("./") for record in said.records}
 
 
 async def _status(git: Git, hidden: Path) -> _Status:

@@ -127,9 +127,13 @@ class GitRepository:
     async def remove_worktree(self, path: Path) -> None:
         await self._worktrees.remove(await self._open_real(), path)
 
-    async def snapshot(self, root: Path) -> TreeId:
+    async def snapshot(self, root: Path, *, also: Collection[str] = ()) -> TreeId:
         git, is_ours = await self._at(root)
-        return await self._snapshots.take(git, is_ours=is_ours)
+        return await self._snapshots.take(git, is_ours=is_ours, also=also)
+
+    async def ignored(self, root: Path, paths: Collection[str]) -> Collection[str]:
+        git, _ = await self._at(root)
+        return await inspection.ignored(git, paths)
 
     async def restore(self, root: Path, tree: TreeId) -> None:
         await self._snapshots.restore(await self._at_ours(root), tree)

@@ -16,7 +16,7 @@ async def take_back(
     root = git.checkout.root
     changes = await changes_between(git, from_tree, to_tree)
     expected = stamps(root, changes)
-    now = await snapshots.take(git, is_ours=is_ours)
+    now = await snapshots.take(git, is_ours=is_ours, also=changes)
     since = await changes_between(git, from_tree, now)
     going = {path for path, change in changes.items() if change.new is None and path not in since}
     wanted: dict[str, Entry | None] = {}

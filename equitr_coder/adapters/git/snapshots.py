@@ -8,7 +8,7 @@ repository that an agent made inside its worktree.
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -49,8 +49,8 @@ class Snapshots:
     def folder(self, git: Git) -> Path:
         return self._home / "git" / git.checkout.key
 
-    async def take(self, git: Git, *, is_ours: bool) -> TreeId:
-        """Tree of all tracked and all untracked, not ignored files.
+    async def take(self, git: Git, *, is_ours: bool, also: Collection[str] = ()) -> TreeId:
+        """Tree of all tracked and all untracked, not ignored files, and of those files of `also` that are ignored.
 
         A repository inside a worktree of ours (`is_ours`) is taken as the plain files it holds; inside the user's
         checkout it is somebody else's history and stays out, and so do huge untracked files.
@@ -58,7 +58,7 @@ class Snapshots:
         async with self._index(git) as (index, held):
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
-                    changed = await self._stage(held, index, is_ours=is_ours, is_retry=attempt > 1)
+                    changed = await self._stage(held, index, is_ours=is_ours, also=also, is_retry=attempt > 1)
                     return await self._tree_of_index(held, index, is_unchanged=not changed)
                 except (GitError, UserError):
                     # A file that vanished or grew while git read it, or an index that names pruned objects.
@@ -102,7 +102,7 @@ class Snapshots:
             _seed(git, index)
             yield index, git.holding(descriptor)
 
-    async def _stage(self, git: Git, index: Path, *, is_ours: bool, is_retry: bool) -> bool:
+    async def _stage(self, git: Git, index: Path, *, is_ours: bool, also: Collection[str], is_retry: bool) -> bool:
         """Put every difference into the index; False when there was none."""
         listing = await self._differences(git, index)
         unmerged = await unmerged_paths(git, index) if is_retry else ()
@@ -111,6 +111,8 @@ class Snapshots:
             for nested in listing.nested:
                 others += await _files_of_nested(git, nested)
         changed = tuple(dict.fromkeys((*listing.changed, *unmerged)))
+        listed = {*others, *changed}
+        others += [path for path in also if path not in listed and _can_be_added(git.checkout.root, path)]
         fed, gone = await _sort_out(git, index, changed=changed, others=others)
         if fed or gone:
             index.with_name("tree").unlink(missing_ok=True)
@@ -256,6 +258,10 @@ def _mode(path: Path) -> int | None:
         return path.lstat().st_mode
     except OSError:
         return None
+
+
+def _can_be_added(root: Path, path: str) -> bool:
+    return _is_plain(root / path) and not _is_beyond_link(root, path) and not _is_large(root / path)
 
 
 def _is_plain(path: Path) -> bool:
