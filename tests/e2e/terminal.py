@@ -41,7 +41,7 @@ class Terminal:
         """Everything shown so far, without escape sequences."""
         return _ESCAPES.sub("", self._raw.decode(errors="replace"))
 
-    def expect(self, text: str, *, timeout: float = 20.0) -> str:
+    def expect(self, text: str, *, timeout: float = 60.0) -> str:
         """Wait for `text` after the last match; what was shown up to it. Case does not count."""
         ends = time.monotonic() + timeout
         while True:
@@ -63,7 +63,7 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
-    def wait(self, *, timeout: float = 20.0) -> int:
+    def wait(self, *, timeout: float = 60.0) -> int:
         """Read to the end; the exit code."""
         ends = time.monotonic() + timeout
         while self._pump(max(0.0, ends - time.monotonic())):
