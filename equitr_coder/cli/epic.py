@@ -118,15 +118,18 @@ async def _run(invocation: Invocation, name: str, yes: bool, output: str) -> int
 
 async def _status(invocation: Invocation, name: str | None, output: str) -> int:
     from equitr_coder.cli.door import console
-    from equitr_coder.presentation.listings import epic_lines
+    from equitr_coder.domain.queries import RunsAnswer, RunsQuery
+    from equitr_coder.presentation.listings import broken_off_lines, epic_lines
     from equitr_coder.presentation.outcome import epic_status
 
     async with connect(invocation) as api:
         view = await _find(api, name)
+        answer = await api.query(RunsQuery())
+        assert isinstance(answer, RunsAnswer)
     if output == "json":
         console(invocation).data(epic_status(view))
     else:
-        console(invocation).say(epic_lines(view))
+        console(invocation).say([*epic_lines(view), *broken_off_lines(answer.runs, view)])
     return 0
 
 

@@ -7,15 +7,17 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _INTERRUPTED = 130
 
 
 class Interrupts:
-    def __init__(self, announce: Callable[[], None]) -> None:
+    def __init__(self, announce: Callable[[], None], watching: "asyncio.Task[Any] | None") -> None:
+        """`watching` is the task that leaves when it is asked twice."""
         self._announce = announce
+        self._watching = watching
         self._asked = asyncio.Event()
         self.are_urgent = False
         """Asked for twice: the process is leaving."""
@@ -33,7 +35,11 @@ class Interrupts:
             _end_now()  # it waited in the loop's queue behind the second
         if self._asked.is_set():
             self._hurry()
-            raise KeyboardInterrupt
+            # Not raised out of the loop: that would cancel every task, the start of a process among them, which asyncio
+            # then waits for without end.
+            if self._watching is not None:
+                self._watching.cancel()
+            return
         self._asked.set()
         self._announce()
 
@@ -48,14 +54,22 @@ class Interrupts:
 
 @contextmanager
 def interrupts(announce: Callable[[], None]) -> Iterator[Interrupts]:
-    """Catch both signals inside the context; what handled them before handles them after it."""
-    asked = Interrupts(announce)
+    """Catch both signals inside the context; what handled them before handles them after it.
+
+    Raises:
+        KeyboardInterrupt: they came twice.
+    """
+    asked = Interrupts(announce, asyncio.current_task())
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in _SIGNALS:
         loop.add_signal_handler(number, asked.ask)
     try:
         yield asked
+    except asyncio.CancelledError:
+        if asked.are_urgent:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         for number, handler in () if asked.are_urgent else before.items():
             loop.remove_signal_handler(number)

@@ -221,6 +221,11 @@ class RunSummary(Value):
     alive: bool
     """Whether a process owns it now."""
 
+    @property
+    def is_broken_off(self) -> bool:
+        """Its process is gone, and had no time to end or pause it."""
+        return not (self.alive or self.state.is_final or self.state is RunState.PAUSED)
+
 
 class RunsAnswer(Value):
     type: Literal["runs"] = "runs"

@@ -57,7 +57,7 @@ def runs_lines(
         (
             run.run,
             run.epic or "-",
-            run_state(run.state, run.phase) + (" (alive)" if run.alive else ""),
+            _state_now(run),
             f"{run.done}/{run.tasks}" if run.tasks else "-",
             f"{dollars(run.usd)} of {limit(run.budget)}",
             since(now - run.last),
@@ -71,6 +71,12 @@ def runs_lines(
         *(Line(text, run_tone(run.state)) for text, run in zip(body, runs, strict=True)),
         *unreadable_lines(unreadable),
     ]
+
+
+def _state_now(run: RunSummary) -> str:
+    if run.is_broken_off:
+        return f"! broken off, {run.phase}"
+    return run_state(run.state, run.phase) + (" (alive)" if run.alive else "")
 
 
 def epics_lines(views: Sequence[RunView], *, width: int | None = None) -> list[Line]:
@@ -88,6 +94,14 @@ def epics_lines(views: Sequence[RunView], *, width: int | None = None) -> list[L
     ]
     head, *body = table(rows, header=("epic", "state", "tasks", "cost", "title"), width=width, spare=(3, 2))
     return [Line(head, Tone.DIM), *(Line(text) for text in body)]
+
+
+def broken_off_lines(runs: Sequence[RunSummary], view: RunView) -> list[Line]:
+    """What to do about a run whose process is gone; nothing otherwise."""
+    if not any(run.run == view.run and run.is_broken_off for run in runs):
+        return []
+    name = view.epic or view.run
+    return [Line(f"! its process is gone; everything is kept: equitrcoder resume {name} goes on", Tone.WARN)]
 
 
 def epic_lines(view: RunView) -> list[Line]:

@@ -187,7 +187,8 @@ def _assert_epic_is_whole(victim: Victim) -> None:
     there = {path for folder in (victim.home / "worktrees").glob("*/*") for path in folder.iterdir()}
     assert there == pool, "worktrees are left behind beside those that wait for their next use"
     known = {Path(line.split()[0]) for line in victim.git("worktree", "list").splitlines()}
-    assert known == {victim.repo} | pool
+    odd = sorted(str(path) for path in known ^ ({victim.repo} | pool))
+    assert not odd, f"git and the disk disagree about worktrees: {odd}"
     for task in view.tasks.values():
         assert task.receipt is not None
         assert victim.git("rev-parse", f"{task.commit}^{{tree}}") == task.receipt.tree

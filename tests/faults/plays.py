@@ -30,7 +30,7 @@ APPROVED = Play(
     tuple(scenes.short_epic()),
     ("epic", "create", scenes.REQUEST),
     _words("T1", "T2"),
-    go_on=("epic", "run", "epic-001", "--yes"),
+    go_on=("epic", "run", "EPIC", "--yes"),
     pauses=True,
 )
 """The plan waits for its approval, in one process, and is approved in another."""

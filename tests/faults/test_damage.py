@@ -134,18 +134,31 @@ def test_a_torn_object_of_git_begins_the_attempt_anew_and_says_so(
     assert any(isinstance(e, TaskChanged) and "begins anew" in e.detail for e in killed.log)
 
 
-@pytest.mark.parametrize("ref", ["refs/heads/equitr/epic-001", pytest.param("refs/heads/main", marks=slow)])
-def test_a_torn_ref_is_named_before_anything_is_paid(victim: OpenVictim, ref: str) -> None:
+def test_a_torn_ref_of_ours_is_named_before_anything_is_paid(victim: OpenVictim) -> None:
     killed = victim(SHORT)
     assert killed.kill(Point("append.tool_called", "after", 4))
     asked = len(killed.requests)
-    _tear(killed.repo / ".git" / ref, keep=0)
+    _tear(killed.repo / ".git" / "refs/heads/equitr/epic-001", keep=0)
 
     stopped = killed.run("resume", "--yes")
 
     assert stopped.code in (1, 2), stopped.brief
     assert stopped.trouble
     assert len(killed.requests) == asked
+
+
+@slow
+def test_when_the_users_own_ref_is_torn_the_work_is_done_beside_it(victim: OpenVictim) -> None:
+    killed = victim(SHORT)
+    assert killed.kill(Point("append.tool_called", "after", 4))
+    _tear(killed.repo / ".git" / "refs/heads/main", keep=0)
+
+    ended = killed.run("resume", "--yes")
+
+    assert ended.code == 0, ended.brief
+    assert "Not landed: `main` names no commit any more: its ref is lost or damaged." in ended.out
+    assert killed.git("show", "equitr/epic-001:t2.txt") == "T2-built"
+    assert (killed.repo / ".git" / "refs/heads/main").read_bytes() == b"", "not ours to mend"
 
 
 # ---------------------------------------------------------------- full disks

@@ -57,7 +57,9 @@ def _interrupt(victim: Victim, point: Point, signals: tuple[int, ...]) -> None:
         *(pytest.param(point, _ONCE, marks=pytest.mark.slow) for point in _POINTS[::2]),
         (_POINTS[1], _TERM),
         (_POINTS[3], _TWICE),
-        *(pytest.param(point, how, marks=pytest.mark.slow) for point in _POINTS[::2] for how in (_TERM, _TWICE)),
+        (_POINTS[4], _TWICE),  # while a process starts
+        *(pytest.param(point, how, marks=pytest.mark.slow) for point in _POINTS[:3:2] for how in (_TERM, _TWICE)),
+        pytest.param(_POINTS[4], _TERM, marks=pytest.mark.slow),
     ],
     ids=str,
 )

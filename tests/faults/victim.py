@@ -45,7 +45,7 @@ class Play:
     base: Mapping[str, str] = field(default_factory=dict)
     """What lies in the repository beside its README."""
     go_on: tuple[str, ...] = _RESUME
-    """How a person goes on with what is unfinished."""
+    """How a person goes on with what is unfinished; `EPIC` stands for its name."""
     pauses: bool = False
     """The command itself stops short of the end: a plan to be approved."""
 
@@ -151,8 +151,9 @@ class Victim:
     def next_command(self) -> tuple[str, ...] | None:
         """What the person types now; None when everything is done."""
         logs = self.logs()
-        if any(not fold(log).state.is_final for log in logs):
-            return self.play.go_on
+        for view in map(fold, logs):
+            if not view.state.is_final:
+                return tuple(word.replace("EPIC", view.epic or "EPIC") for word in self.play.go_on)
         return None if logs else self.play.command
 
     def count(self) -> dict[str, int]:

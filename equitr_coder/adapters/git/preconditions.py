@@ -51,10 +51,17 @@ async def read_head(git: Git) -> Head | None:
     return Head(ref=named.line, commit=said.line)
 
 
+async def _named_by_head(git: Git) -> str:
+    """The branch that HEAD names, which has no commit; empty when git cannot read its ref."""
+    return (await git.run("symbolic-ref", "--quiet", "HEAD", accept=(0, 1, 128))).line
+
+
 async def check_place(git: Git, move: Move) -> None:
     """The user is on the branch, at the commit the run started from, with nothing unfinished."""
     short = move.branch.removeprefix("refs/heads/")
     head = await read_head(git)
+    if head is None and await _named_by_head(git) in (move.branch, ""):
+        raise RefusalError(f"`{short}` names no commit any more: its ref is lost or damaged.")
     if head is None or head.ref == "HEAD":
         raise RefusalError(f"No branch is checked out, `{short}` should be.")
     if head.ref != move.branch:

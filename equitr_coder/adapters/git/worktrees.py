@@ -9,8 +9,10 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
+from typing import Any
 
 from equitr_coder.adapters.git.checkout import Checkout, find_linked, folder_key
 from equitr_coder.adapters.git.entries import SUBMODULE, index_entries
@@ -77,9 +79,7 @@ class Worktrees:
         async with self._bookkeeping(git):
             linked = find_linked(git.checkout.common_dir, path)
             self._refuse_foreign(git, path, linked)
-            await asyncio.to_thread(remove_folder, path)
-            if linked:
-                _forget(linked)
+            await _unbroken(asyncio.to_thread(_take_away, path, linked))
         shutil.rmtree(self._home / "git" / folder_key(path), ignore_errors=True)
 
     async def _register(self, git: Git, path: Path, commit: str) -> Checkout:
@@ -177,6 +177,25 @@ def _stands(linked: Checkout) -> bool:
 
 def _stands_in_the_way(path: Path) -> bool:
     return os.path.lexists(path)
+
+
+def _take_away(path: Path, linked: Checkout | None) -> None:
+    remove_folder(path)
+    if linked:
+        _forget(linked)
+
+
+async def _unbroken(work: Coroutine[Any, Any, None]) -> None:
+    """To its end, also when the caller is cancelled meanwhile: half of it would be seen by nobody again."""
+    task, cancelled = asyncio.create_task(work), None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 def _clear(path: Path) -> None:
