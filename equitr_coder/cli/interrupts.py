@@ -34,14 +34,19 @@ class Interrupts:
         if self.are_urgent:
             _end_now()  # it waited in the loop's queue behind the second
         if self._asked.is_set():
+            if self._watching is None:
+                return  # it waited in the loop's queue, and what it should have ended has ended
             self._hurry()
             # Not raised out of the loop: that would cancel every task, the start of a process among them, which asyncio
             # then waits for without end.
-            if self._watching is not None:
-                self._watching.cancel()
+            self._watching.cancel()
             return
         self._asked.set()
         self._announce()
+
+    def leave(self) -> None:
+        """Nothing is watched any more."""
+        self._watching = None
 
     def _hurry(self) -> None:
         """Everything is in the log already; from here on a signal ends the process without another word."""
@@ -71,6 +76,7 @@ def interrupts(announce: Callable[[], None]) -> Iterator[Interrupts]:
             raise KeyboardInterrupt from None
         raise
     finally:
+        asked.leave()
         for number, handler in () if asked.are_urgent else before.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)

@@ -300,8 +300,23 @@ def test_signal_stops_cleanly_says_what_is_done_and_how_to_go_on(
 
 
 def test_second_signal_leaves_at_once(command: "Command", logs: "Logs") -> None:
-    def interrupt(event: e.Event) -> None:
+    def interrupt_twice(event: e.Event) -> None:
         if isinstance(event, e.RunStarted):  # a third signal would end this very process
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    steps: list[Step] = [logs.started(RunKind.CHAT), logs.until(lambda _: None)]
+    api = logs.api(steps, on_event=interrupt_twice)
+
+    result = command("chat", "x", api=api)
+
+    assert result.code == 130
+    assert result.err.endswith("error: interrupted\nhint: `equitrcoder runs` shows what can be resumed\n")
+
+
+def test_a_second_signal_that_comes_when_the_run_has_stopped_changes_nothing(command: "Command", logs: "Logs") -> None:
+    def interrupt(event: e.Event) -> None:
+        if isinstance(event, e.RunStarted):
             os.kill(os.getpid(), signal.SIGINT)
 
     def interrupt_again(submitted: c.Command) -> None:
@@ -314,7 +329,8 @@ def test_second_signal_leaves_at_once(command: "Command", logs: "Logs") -> None:
     result = command("chat", "x", api=api)
 
     assert result.code == 130
-    assert result.err.endswith("error: interrupted\nhint: `equitrcoder runs` shows what can be resumed\n")
+    assert "Paused (interrupted); everything is kept" in result.out
+    assert result.err == "\nStopping cleanly; Ctrl-C again leaves at once.\n"
 
 
 @pytest.mark.parametrize(

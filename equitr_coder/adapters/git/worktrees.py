@@ -9,10 +9,10 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Coroutine
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from equitr_coder.adapters.git.checkout import Checkout, find_linked, folder_key
 from equitr_coder.adapters.git.entries import SUBMODULE, index_entries
@@ -79,7 +79,7 @@ class Worktrees:
         async with self._bookkeeping(git):
             linked = find_linked(git.checkout.common_dir, path)
             self._refuse_foreign(git, path, linked)
-            await _unbroken(asyncio.to_thread(_take_away, path, linked))
+            await _unbroken(partial(_take_away, path, linked))
         shutil.rmtree(self._home / "git" / folder_key(path), ignore_errors=True)
 
     async def _register(self, git: Git, path: Path, commit: str) -> Checkout:
@@ -185,15 +185,15 @@ def _take_away(path: Path, linked: Checkout | None) -> None:
         _forget(linked)
 
 
-async def _unbroken(work: Coroutine[Any, Any, None]) -> None:
-    """To its end, also when the caller is cancelled meanwhile: half of it would be seen by nobody again."""
-    task, cancelled = asyncio.create_task(work), None
-    while not task.done():
+async def _unbroken(work: Callable[[], None]) -> None:
+    """In a thread, to its end, also when the caller is cancelled meanwhile: half of it would be seen by nobody again."""
+    running, cancelled = asyncio.get_running_loop().run_in_executor(None, work), None
+    while not running.done():
         try:
-            await asyncio.wait([task])
+            await asyncio.wait([running])
         except asyncio.CancelledError as error:
             cancelled = error
-    task.result()
+    running.result()
     if cancelled is not None:
         raise cancelled
 
