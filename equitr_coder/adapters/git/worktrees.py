@@ -186,7 +186,7 @@ def _take_away(path: Path, linked: Checkout | None) -> None:
 
 
 async def _unbroken(work: Callable[[], None]) -> None:
-    """In a thread, to its end, also when the caller is cancelled meanwhile: half of it would be seen by nobody again."""
+    """In a thread and to its end, also when the caller is cancelled: half of it would be seen by nobody again."""
     running, cancelled = asyncio.get_running_loop().run_in_executor(None, work), None
     while not running.done():
         try:
