@@ -123,6 +123,14 @@ class ModelCatalog(Protocol):
         ...
 
 
+class ContextWindows(Protocol):
+    async def window(self, spec: ModelSpec) -> int | None:
+        """Tokens that the model reads and writes in one call; None when nobody says. Never raises for a provider that
+        cannot be asked.
+        """
+        ...
+
+
 class PriceBook(Protocol):
     def price(self, model: str) -> Price | None:
         """None means unknown, which is never 0."""
@@ -884,6 +892,28 @@ class Outputs(Protocol):
         ...
 
     async def open(self, output: str) -> str | None: ...
+
+
+@frozen
+class Excerpt:
+    """A piece of a conversation. `title` says of what; `output` is the id under which the whole message is kept."""
+
+    title: str
+    text: str
+    output: str
+
+
+class Memory(Protocol):
+    """What a session's model was sent and is no longer."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was left out so far."""
+        ...
+
+    async def find(self, query: str) -> Sequence[Excerpt]:
+        """Pieces that share words with the query, best first; the same query finds the same."""
+        ...
 
 
 # ---------------------------------------------------------------- agents

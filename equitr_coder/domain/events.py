@@ -263,6 +263,37 @@ class ToolReturned(AgentEvent):
     duration_ms: int = 0
 
 
+class ContextElided(AgentEvent):
+    """Old tool results of the session are no longer sent as they came, from here on. The log still has them."""
+
+    type: Literal["context_elided"] = "context_elided"
+    results: dict[CallId, str]
+    """Call -> what the model reads in place of its result; it names the `output:ID` that opens the whole."""
+    tokens_before: int
+    """Estimated size of the next request without this, and with it."""
+    tokens_after: int
+
+
+class ContextCompacted(AgentEvent):
+    """The middle of the transcript is no longer sent, from here on: the first message is followed by `text`, then by
+    the messages from number `upto` on (the system prompt not counted, the first message is 0). The log still has them.
+    """
+
+    type: Literal["context_compacted"] = "context_compacted"
+    upto: int
+    text: str
+    """What is sent in place of what was dropped: the records, and the summary."""
+    summary: str = ""
+    """What a model wrote of it; empty when it gave nothing that could be used, `detail` then says why."""
+    why: Literal["window", "refused"]
+    """The request came near the window, or the provider refused it as too long."""
+    limit: int
+    """Tokens that the next request had to fit in."""
+    tokens_before: int
+    tokens_after: int
+    detail: str = ""
+
+
 class FileChanged(AgentEvent):
     type: Literal["file_changed"] = "file_changed"
     path: str
@@ -530,6 +561,8 @@ Event = Annotated[
     | MessageAdded
     | ToolCalled
     | ToolReturned
+    | ContextElided
+    | ContextCompacted
     | FileChanged
     | ApprovalRequested
     | ApprovalResolved

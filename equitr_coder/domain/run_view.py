@@ -105,6 +105,16 @@ class ConflictView:
         return self.resolved is None
 
 
+@frozen
+class Measure:
+    """How many input tokens the provider counted for the first `messages` of a transcript, as they were sent then."""
+
+    tokens: int
+    messages: int
+    cuts: int
+    """`SessionView.cuts` then."""
+
+
 @dataclass
 class SessionView:
     """One transcript, ready to be sent again."""
@@ -127,6 +137,19 @@ class SessionView:
     files: list[int] = field(default_factory=list)
     """For each tool result in `messages`, in order: a fingerprint of the files after it (their tree, and what was read
     or written). Equal numbers mean equal files; good within one process."""
+    elided: dict[CallId, str] = field(default_factory=dict)
+    """Tool call -> what is sent in place of its result."""
+    compacted: list[e.ContextCompacted] = field(default_factory=list)
+    """The last one says what is sent."""
+    measured: Measure | None = None
+    """Of the last answered call; None when its usage was an estimate."""
+    changed: dict[str, str] = field(default_factory=dict)
+    """Path -> what the session last did to it: created, modified or deleted."""
+
+    @property
+    def cuts(self) -> int:
+        """Rises whenever something is no longer sent as it came."""
+        return len(self.elided) + len(self.compacted)
 
     @property
     def unanswered(self) -> tuple[CallId, ...]:
@@ -351,8 +374,12 @@ def apply(view: RunView, event: e.Event) -> None:
             )
         case e.ModelCallSettled():
             _close_row(view, event)
-            _session(view, event).calls_made += 1
-            _session(view, event).last_stop = event.stop
+            session = _session(view, event)
+            session.calls_made += 1
+            session.last_stop = event.stop
+            is_known = event.usage.total_input > 0 and not event.usage.estimated
+            sent = len(session.messages) - 1  # its answer is the last
+            session.measured = Measure(event.usage.total_input, sent, session.cuts) if is_known else None
         case e.ModelCallFailed():
             _close_row(view, event)
         case e.CheckpointTaken():
@@ -382,7 +409,12 @@ def apply(view: RunView, event: e.Event) -> None:
                 if (task := _worked_on(view, event)) is not None:
                     task.tree = event.tree
             session.files.append(hash((session.tree, frozenset(session.seen.items()))))
+        case e.ContextElided():
+            _session(view, event).elided.update(event.results)
+        case e.ContextCompacted():
+            _session(view, event).compacted.append(event)
         case e.FileChanged():
+            _session(view, event).changed[event.path] = event.change
             if (task := _worked_on(view, event)) is not None:
                 task.files[event.path] = event.change
         case e.ApprovalRequested():

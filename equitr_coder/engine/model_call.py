@@ -168,7 +168,7 @@ class ModelCalls:
             slot.has_begun()
             if isinstance(item, Reply):
                 reply = item
-            elif isinstance(item, TextDelta):
+            elif isinstance(item, TextDelta) and self._caller.purpose is not Purpose.COMPACTION:
                 self._events.show(self._caller.session, self._caller.agent, self._caller.task, item.text)
         if reply is None:
             raise ModelError(
