@@ -209,7 +209,8 @@ async def bench(tmp_path: Path) -> AsyncIterator[OpenBench]:
     async def open_bench(
         *script: Rule | ScriptedReply, budget: str | None = "1", options: RunOptions | None = None
     ) -> Bench:
-        store = SqliteStore(tmp_path)
+        home = tmp_path / f"home{len(stores)}" if stores else tmp_path
+        store = SqliteStore(home)
         stores.append(store)
         clock = ManualClock()
         hub = Hub(run=RUN, store=store, clock=clock)
@@ -225,7 +226,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[OpenBench]:
             outages=Outages(clock),
             name_of=lambda _: "scripted",
         )
-        return Bench(tmp_path, store, hub, clock, model, Note(), ledger, ApprovalDesk(hub), providers)
+        return Bench(home, store, hub, clock, model, Note(), ledger, ApprovalDesk(hub), providers)
 
     yield open_bench
     for store in stores:
