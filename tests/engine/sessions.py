@@ -3,6 +3,7 @@ lot. Twenty facts are planted in each; what surrounds them is drawn from the sam
 """
 
 import random
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,13 +19,18 @@ from tests.engine.conftest import SESSION
 Kind = Literal["constraint", "decision", "identifier", "value"]
 EACH = 5
 
-_THINGS = (
+_THINGS = re.findall(
+    r"\w+",
     "invoice order payment refund customer basket voucher shipment warehouse parcel tariff ledger receipt session "
     "token webhook retry queue cache index migration report export import schema locale currency discount tax rounding "
-    "audit alert quota tenant profile avatar password backup archive thumbnail search ranking feed digest reminder"
-).split()
-_QUALITIES = "late early nested partial stale legacy signed pending hidden bulk nightly regional primary spare".split()
-_VERBS = "reads writes checks skips merges splits counts sorts drops keeps locks renames parses formats loads".split()
+    "audit alert quota tenant profile avatar password backup archive thumbnail search ranking feed digest reminder",
+)
+_QUALITIES = re.findall(
+    r"\w+", "late early nested partial stale legacy signed pending hidden bulk nightly regional primary spare"
+)
+_VERBS = re.findall(
+    r"\w+", "reads writes checks skips merges splits counts sorts drops keeps locks renames parses loads"
+)
 
 
 @dataclass(frozen=True)
@@ -118,10 +124,11 @@ def _fact(kind: Kind, topic: str, chance: random.Random) -> tuple[Fact, str]:
 
 
 def _prose(chance: random.Random, sentences: int) -> str:
-    return " ".join(
-        f"The {chance.choice(_QUALITIES)} {chance.choice(_THINGS)} {chance.choice(_VERBS)} the {chance.choice(_THINGS)}."
-        for _ in range(sentences)
-    )
+    said = []
+    for _ in range(sentences):
+        quality, thing, verb, other = map(chance.choice, (_QUALITIES, _THINGS, _VERBS, _THINGS))
+        said.append(f"The {quality} {thing} {verb} the {other}.")
+    return " ".join(said)
 
 
 def _output(chance: random.Random) -> Iterator[str]:

@@ -149,7 +149,7 @@ async def test_another_process_sends_the_same_bytes(bench: OpenBench) -> None:
 
 async def test_a_refusal_makes_room_where_nobody_knows_the_window(bench: OpenBench) -> None:
     session, rules = steps(30, said="looking on " * 60)
-    script = Script(rules=tuple([summaries(GOOD), *rules]), models=(OfferedModel(id="m", context_window=6_000),))
+    script = Script(rules=(summaries(GOOD), *rules), models=(OfferedModel(id="m", context_window=6_000),))
     b = await bench(*rules, budget=None, options=RICH)
     b.model.backend.script = script
 
@@ -215,18 +215,17 @@ def session_of(messages: list[Message]) -> SessionView:
 
 
 def compacted(session: SessionView, upto: int) -> None:
-    session.compacted.append(
-        ContextCompacted(
-            session=SESSION,
-            agent=AgentName("a"),
-            upto=upto,
-            text="...",
-            why="window",
-            limit=1,
-            tokens_before=1,
-            tokens_after=1,
-        )  # fmt: skip
+    done = ContextCompacted(
+        session=SESSION,
+        agent=AgentName("a"),
+        upto=upto,
+        text="...",
+        why="window",
+        limit=1,
+        tokens_before=1,
+        tokens_after=1,
     )
+    session.compacted.append(done)
 
 
 @given(messages=transcripts(), tails=st.lists(st.integers(0, 20_000), max_size=3))
