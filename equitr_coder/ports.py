@@ -273,6 +273,14 @@ class EventSink(Protocol):
         ...
 
 
+class EventGate(EventSink, Protocol):
+    """A sink where what is recorded may depend on what has been recorded until that very moment."""
+
+    async def record_made(self, make: Callable[[RunView], Sequence[Event]]) -> bool:
+        """Record what `make` says of the view as it is when nobody else records; False when that is nothing."""
+        ...
+
+
 @frozen
 class RunRow:
     """Index entry of a run."""
@@ -1100,7 +1108,7 @@ class RunTerms:
 class RunKit:
     """Everything one run needs from outside, put together in `app`. Workflows hand each part to who needs it."""
 
-    events: EventSink
+    events: EventGate
     store: EventStore
     clock: Clock
     prices: PriceBook

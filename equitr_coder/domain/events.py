@@ -3,8 +3,9 @@
 Order that every log keeps (asserted by `testing.assert_well_formed`): `run_started` is first; a
 `model_call_reserved` precedes its `model_call_settled` or `model_call_failed`, of which there is exactly one; a
 `tool_called` precedes its `tool_returned`; a `question_asked` or `approval_requested` precedes its answer; after
-`run_finished` or `run_paused` comes nothing but `run_resumed`, and before it the `task_assigned` that a person gives
-meanwhile. `seq` counts from 1 within a run, without gaps.
+`run_finished` or `run_paused` comes nothing but `run_resumed`, and before it what a person decides meanwhile
+(`task_assigned`, `message_cancelled`); a message of the user is delivered once, and never after it was cancelled. `seq`
+counts from 1 within a run, without gaps.
 """
 
 from datetime import datetime
@@ -430,16 +431,24 @@ class MessageSent(EventBase):
 
     type: Literal["message_sent"] = "message_sent"
     id: RequestId
-    """`m1`, `m2`, ... within a run; of an escalation, that one's id behind `m:`."""
+    """`m1`, `m2`, ... within a run, `u1`, `u2`, ... of the user; of an escalation, that one's id behind `m:`."""
     sender: str
     """A task id, `supervisor`, `user`, or `host`."""
     to: str
-    """A task id, or `supervisor`."""
-    kind: Literal["task_assignment", "finding", "question", "response", "escalation"] = "finding"
+    """A task id, `supervisor`, or `chat`."""
+    kind: Literal["task_assignment", "finding", "question", "response", "escalation", "queue", "steer"] = "finding"
+    """The user's own are `queue` (a turn of its own, after this one) and `steer` (before the next model call)."""
     topic: str = ""
     """What the host's own messages are about: `artifact_produced`, `artifact_updated`, `contract_failed`,
     `conflict_forecast`; empty for words of agents."""
     content: str
+
+
+class MessageCancelled(EventBase):
+    """The user has taken back what no agent has got yet."""
+
+    type: Literal["message_cancelled"] = "message_cancelled"
+    message: RequestId
 
 
 class ConflictFound(EventBase):
@@ -579,6 +588,7 @@ Event = Annotated[
     | ArtifactConsumed
     | ContractChecked
     | MessageSent
+    | MessageCancelled
     | ConflictFound
     | ConflictChanged
     | ConflictResolved

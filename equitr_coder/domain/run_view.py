@@ -260,6 +260,8 @@ class RunView:
     messages: list[e.MessageSent] = field(default_factory=list)
     delivered: dict[RequestId, SessionId] = field(default_factory=dict)
     """Message -> the session that got it."""
+    cancelled: set[RequestId] = field(default_factory=set)
+    """Messages that the user took back."""
     conflicts: dict[RequestId, ConflictView] = field(default_factory=dict)
     ledger: dict[CallId, LedgerRow] = field(default_factory=dict)
     warned: set[str] = field(default_factory=set)
@@ -301,6 +303,11 @@ class RunView:
         that is made.
         """
         return max((row.ended for row in self.ledger.values() if row.session == session and row.ended), default=None)
+
+    def waiting_for(self, to: str) -> list[e.MessageSent]:
+        """What was sent to a task, or to the chat, and has been neither delivered nor taken back; in order."""
+        gone = self.delivered.keys() | self.cancelled
+        return [sent for sent in self.messages if sent.to == to and sent.id not in gone]
 
     def count(self, state: TaskState) -> int:
         return sum(task.state is state for task in self.tasks.values())
@@ -460,6 +467,8 @@ def apply(view: RunView, event: e.Event) -> None:
                 promised.checked = event
         case e.MessageSent():
             view.messages.append(event)
+        case e.MessageCancelled():
+            view.cancelled.add(event.message)
         case e.ConflictFound():
             view.conflicts[event.conflict.id] = ConflictView(event.conflict)
         case e.ConflictChanged():

@@ -14,7 +14,7 @@ from equitr_coder.engine.compaction import Compaction
 from equitr_coder.engine.dispatch import Dispatcher
 from equitr_coder.engine.inbox import Inbox
 from equitr_coder.engine.model_call import Caller, ModelCalls
-from equitr_coder.ports import AgentOutcome, Coach, EventSink, Guard
+from equitr_coder.ports import AgentOutcome, Coach, EventGate, Guard
 
 
 @frozen
@@ -37,7 +37,7 @@ class AgentLoop:
         compaction: Compaction,
         calls: ModelCalls,
         dispatcher: Dispatcher,
-        events: EventSink,
+        events: EventGate,
         guards: Sequence[Guard],
         coach: Coach | None = None,
     ) -> None:
@@ -56,7 +56,8 @@ class AgentLoop:
         while True:
             end = await self._finish_tools()
             session = self._session
-            if end is not None or self._has_spoken(session):
+            is_done = end is not None or self._has_spoken(session)
+            if is_done and not (end is None and await self._inbox.deliver_steers()):
                 return AgentOutcome(text=_last_text(session), end=end, iterations=session.calls_made)
             await self._inbox.deliver()
             for guard in self._guards:

@@ -5,7 +5,7 @@ from typing import assert_never
 from equitr_coder.domain import events as e
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.ids import TaskId, is_summary
-from equitr_coder.domain.models import AssistantMessage, Tier
+from equitr_coder.domain.models import AssistantMessage, Tier, UserMessage
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind
@@ -41,7 +41,14 @@ def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -
             lines = _supervision(event)
         case e.MergeLanded() | e.MergeRejected() | e.ReceiptStored():
             lines = _merge(event, view)
-        case e.TaskAssigned() | e.ArtifactProduced() | e.ArtifactConsumed() | e.ContractChecked() | e.MessageSent():
+        case (
+            e.TaskAssigned()
+            | e.ArtifactProduced()
+            | e.ArtifactConsumed()
+            | e.ContractChecked()
+            | e.MessageSent()
+            | e.MessageCancelled()
+        ):
             lines = sharing_lines(event)
         case e.ConflictFound() | e.ConflictChanged() | e.ConflictResolved():
             lines = conflict_lines(event)
@@ -212,6 +219,8 @@ def _conversation(event: e.MessageAdded | e.ToolReturned, view: RunView) -> list
     if view.kind is not RunKind.CHAT:
         return []
     match event:
+        case e.MessageAdded(message=UserMessage() as said) if event.delivers:
+            return [Line(f"> {first_line(prose(said.text))}", Tone.DIM)]
         case e.MessageAdded():
             is_said = isinstance(event.message, AssistantMessage) and not is_summary(event.session)
             text = event.message.text if is_said else ""

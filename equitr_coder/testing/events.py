@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from equitr_coder.domain import events as e
-from equitr_coder.domain.ids import CallId, SessionId
+from equitr_coder.domain.ids import CallId, RequestId, SessionId
+
+_MEANWHILE = e.RunResumed | e.TaskAssigned | e.MessageCancelled
 
 
 def assert_well_formed(events: Iterable[e.Event]) -> None:
@@ -52,6 +54,8 @@ class _Reader:
         self._tools: dict[tuple[SessionId, CallId], bool] = {}
         self._asked: dict[str, bool] = {}
         self._warned: set[str] = set()
+        self._said: dict[RequestId, str] = {}
+        """Messages of the user: waiting, delivered or cancelled."""
         self._has_ended = False
         self._last: e.Event | None = None
 
@@ -72,7 +76,7 @@ class _Reader:
             return f"run is {event.run}, before it was {last.run}"
         if last is not None and last.at is not None and event.at < last.at:
             return "it is earlier than the event before it"
-        if self._has_ended and not isinstance(event, e.RunResumed | e.TaskAssigned):
+        if self._has_ended and not isinstance(event, _MEANWHILE):
             return "only run_resumed, or what a person decides meanwhile, may follow the end or a pause"
         return None
 
@@ -97,6 +101,26 @@ class _Reader:
                 return self._tool_returned(event)
             case e.BudgetWarned():
                 return self._warn(event)
+            case e.MessageSent() | e.MessageCancelled() | e.MessageAdded():
+                return self._message(event)
+        return None
+
+    def _message(self, event: e.MessageSent | e.MessageCancelled | e.MessageAdded) -> str | None:
+        match event:
+            case e.MessageSent():
+                if event.sender == "user":
+                    self._said[event.id] = "waiting"
+                return None
+            case e.MessageCancelled():
+                return self._move([event.message], "cancelled")
+            case e.MessageAdded():
+                return self._move([one for one in event.delivers if one in self._said], "delivered")
+
+    def _move(self, messages: Iterable[RequestId], state: str) -> str | None:
+        for message in messages:
+            if self._said.get(message) != "waiting":
+                return f"message {message} cannot be {state}: it is {self._said.get(message, 'unknown')}"
+            self._said[message] = state
         return None
 
     def _warn(self, event: e.BudgetWarned) -> str | None:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ LAST: dict[str, tuple[ScriptedCall, ...]] = {
     "planner": (*documents(), plan_of(task("T1"))),
     "chat": (),
 }
-CONDITIONS = {
+CONDITIONS: dict[str, dict[str, Any]] = {
     "worker": {"model": "weak", "first": word_of("T1")},
     "planner": {"model": "strong", "system": "submit_plan"},
     "chat": {"model": "weak"},

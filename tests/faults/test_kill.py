@@ -63,6 +63,7 @@ _NEVER_PASSED = {
     "append.conflict_changed": "needs a conflict that somebody decides",
     "append.escalation_skipped": "needs a cap on questions: tests/e2e/test_escalation.py",
     "append.file_changed": "is recorded with the result of the tool",
+    "append.message_cancelled": "needs a person",
     "append.model_call_delayed": "needs a rate limit: tests/e2e/test_limiter.py",
     "append.model_call_failed": "needs a provider that fails: tests/e2e/test_budget.py",
     "append.question_answered": "needs a person",

@@ -190,6 +190,7 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
         e.MessageSent(id=RequestId("m1"), sender="host", to=T1, content="S1 has changed\nmore"),
         ["  host -> T1: S1 has changed"],
     ),
+    e.MessageCancelled: (e.MessageCancelled(message=RequestId("u1")), ["  u1 is taken back"]),
     e.ConflictFound: (
         e.ConflictFound(conflict=CONFLICT),
         ["  ! C1: T1 and T2 clash in a.py"],
