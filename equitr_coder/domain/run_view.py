@@ -309,6 +309,12 @@ class RunView:
         gone = self.delivered.keys() | self.cancelled
         return [sent for sent in self.messages if sent.to == to and sent.id not in gone]
 
+    @property
+    def users_waiting(self) -> list[e.MessageSent]:
+        """What the user has said to agents at work and none has got yet, in order."""
+        gone = self.delivered.keys() | self.cancelled
+        return [sent for sent in self.messages if sent.sender == "user" and sent.id not in gone]
+
     def count(self, state: TaskState) -> int:
         return sum(task.state is state for task in self.tasks.values())
 
