@@ -13,7 +13,7 @@ from equitr_coder.domain.approvals import ApprovalAnswer
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import RequestId, RunId
 from equitr_coder.domain.run_view import fold
-from equitr_coder.domain.runs import RunState
+from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.ports import RunApi
 from equitr_coder.testing.events import assert_well_formed
 from equitr_coder.testing.script import Rule, always, calls, says
@@ -222,3 +222,28 @@ async def test_nobody_can_be_reached_where_nobody_is(user: OpenUser) -> None:
                 await api.submit(command)
         await go_on(api, run, asked)
         await ended(api, run)
+
+
+async def test_the_worker_of_a_task_is_steered_before_its_next_step(user: OpenUser) -> None:
+    someone = user(
+        always(calls("hand_in", summary="as steered"), last="steered"),
+        always(WAITS, offers="hand_in", last="first"),
+    )
+    async with someone.door() as api:
+        run = await api.submit(
+            c.StartRun(kind=RunKind.EPIC, request="first", plan=PlanMode.NEVER, multi_agent=False, rounds=1)
+        )
+        asked = await wait_for_approval(api, run)
+        with pytest.raises(UserError, match="each with a task of its own") as caught:
+            await api.submit(c.QueueMessage(run=run, text="queued", to="T1"))
+        assert "T1" in caught.value.hint
+        with pytest.raises(UserError, match="no open task 'T9'"):
+            await api.submit(c.QueueMessage(run=run, text="steered", to="T9", steer=True))
+        await api.submit(c.QueueMessage(run=run, text="steered", to="t1", steer=True))
+        await go_on(api, run, asked)
+        log = await ended(api, run)
+
+    [delivered] = [event for event in log if isinstance(event, e.MessageAdded) and event.delivers]
+    assert (delivered.session, delivered.delivers) == ("T1.1", ("u1",))
+    assert someone.server.requests[-1].body["messages"][-1] == {"role": "user", "content": "steered"}
+    assert_well_formed(log)
