@@ -29,7 +29,7 @@ _LEAST_RECORDS = 1_500
 _BYTES_PER_TOKEN = 3.0
 """Until an answer tells; code has about 3.5, so this guesses rather too many tokens."""
 _PLAUSIBLE = (1.5, 6.0)
-_ASKED_ABOVE = 4_000
+_ASKED_ABOVE = 6_000
 """Tokens below which no model's window matters, so that nobody has to be asked for it."""
 _SMALLER = 0.8
 """How much smaller a refused request has to become when the refusal names no figure."""

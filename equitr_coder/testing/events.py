@@ -56,6 +56,8 @@ class _Reader:
         self._warned: set[str] = set()
         self._said: dict[RequestId, str] = {}
         """Messages of the user: waiting, delivered or cancelled."""
+        self._elided: set[tuple[SessionId, CallId]] = set()
+        self._upto: dict[SessionId, int] = {}
         self._has_ended = False
         self._last: e.Event | None = None
 
@@ -103,6 +105,8 @@ class _Reader:
                 return self._warn(event)
             case e.MessageSent() | e.MessageCancelled() | e.MessageAdded():
                 return self._message(event)
+            case e.ContextElided() | e.ContextCompacted():
+                return self._cut(event)
         return None
 
     def _message(self, event: e.MessageSent | e.MessageCancelled | e.MessageAdded) -> str | None:
@@ -115,6 +119,19 @@ class _Reader:
                 return self._move([event.message], "cancelled")
             case e.MessageAdded():
                 return self._move([one for one in event.delivers if one in self._said], "delivered")
+
+    def _cut(self, event: e.ContextElided | e.ContextCompacted) -> str | None:
+        match event:
+            case e.ContextCompacted():
+                if event.upto <= self._upto.get(event.session, 1):
+                    return f"nothing before message {event.upto} is left to be dropped"
+                self._upto[event.session] = event.upto
+            case e.ContextElided():
+                for call in event.results:
+                    if not self._tools.get((event.session, call)) or (event.session, call) in self._elided:
+                        return f"tool call {call} has no result that could be left out"
+                    self._elided.add((event.session, call))
+        return None
 
     def _move(self, messages: Iterable[RequestId], state: str) -> str | None:
         for message in messages:
