@@ -97,10 +97,8 @@ class _Reader:
                 return self._reserved(event)
             case e.ModelCallSettled() | e.ModelCallFailed():
                 return self._closed(event)
-            case e.ToolCalled():
-                return self._tool_called(event)
-            case e.ToolReturned():
-                return self._tool_returned(event)
+            case e.ToolCalled() | e.ToolReturned():
+                return self._tool_called(event) if isinstance(event, e.ToolCalled) else self._tool_returned(event)
             case e.BudgetWarned():
                 return self._warn(event)
             case e.MessageSent() | e.MessageCancelled() | e.MessageAdded():
