@@ -13,7 +13,7 @@ from equitr_coder.domain.run_view import SessionView
 
 _PER_MESSAGE = 24
 """Bytes allowed for role and separators of one message."""
-_WORTH = 600
+_WORTH = 1_000
 """Bytes of a result below which its stand-in saves next to nothing."""
 _KEPT_STEPS = 3
 """Last answers whose results are never left out as long as older ones will do."""
