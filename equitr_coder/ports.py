@@ -123,6 +123,14 @@ class ModelCatalog(Protocol):
         ...
 
 
+class ContextWindows(Protocol):
+    async def window(self, spec: ModelSpec) -> int | None:
+        """Tokens that the model reads and writes in one call; None when nobody says. Never raises for a provider that
+        cannot be asked.
+        """
+        ...
+
+
 class PriceBook(Protocol):
     def price(self, model: str) -> Price | None:
         """None means unknown, which is never 0."""
@@ -262,6 +270,14 @@ class EventSink(Protocol):
     @property
     def view(self) -> RunView:
         """The fold of everything recorded so far. Read only."""
+        ...
+
+
+class EventGate(EventSink, Protocol):
+    """A sink where what is recorded may depend on what has been recorded until that very moment."""
+
+    async def record_made(self, make: Callable[[RunView], Sequence[Event]]) -> bool:
+        """Record what `make` says of the view as it is when nobody else records; False when that is nothing."""
         ...
 
 
@@ -891,6 +907,28 @@ class Outputs(Protocol):
     async def open(self, output: str) -> str | None: ...
 
 
+@frozen
+class Excerpt:
+    """A piece of a conversation. `title` says of what; `output` is the id under which the whole message is kept."""
+
+    title: str
+    text: str
+    output: str
+
+
+class Memory(Protocol):
+    """What a session's model was sent and is no longer."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was left out so far."""
+        ...
+
+    async def find(self, query: str) -> Sequence[Excerpt]:
+        """Pieces that share words with the query, best first; the same query finds the same."""
+        ...
+
+
 # ---------------------------------------------------------------- agents
 
 
@@ -1075,7 +1113,7 @@ class RunTerms:
 class RunKit:
     """Everything one run needs from outside, put together in `app`. Workflows hand each part to who needs it."""
 
-    events: EventSink
+    events: EventGate
     store: EventStore
     clock: Clock
     prices: PriceBook

@@ -11,19 +11,23 @@ from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.engine.coaching import Coach
+from equitr_coder.engine.compaction import Compaction
 from equitr_coder.engine.dispatch import Desk, Dispatcher
 from equitr_coder.engine.guards import NoDeadline, NoProgress, StepLimit
 from equitr_coder.engine.loop import AgentLoop, Opening
+from equitr_coder.engine.memory import TranscriptMemory
 from equitr_coder.engine.model_call import Caller, ModelCalls, Providers
 from equitr_coder.engine.permission import Rules, SessionPolicy
 from equitr_coder.engine.prompts import system_prompt
 from equitr_coder.engine.step_trees import TreeWatch, kept_ref
+from equitr_coder.engine.summary import Summarizer
 from equitr_coder.ports import (
     Agent,
     AgentOrder,
     Approvals,
     Artifacts,
     Clock,
+    ContextWindows,
     Deadline,
     Drafts,
     EventStore,
@@ -49,6 +53,7 @@ from equitr_coder.tools.list_files import ListFiles
 from equitr_coder.tools.publish_artifact import PublishArtifact
 from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.read_file import ReadFile
+from equitr_coder.tools.recall import Recall
 from equitr_coder.tools.review import Review
 from equitr_coder.tools.run_command import RunCommand
 from equitr_coder.tools.search import Search
@@ -75,6 +80,7 @@ TOOL_NAMES = frozenset(
                 ReadArtifact,
                 AskSupervisor,
                 AskUser,
+                Recall,
             )
         ),
         "write_document",
@@ -98,6 +104,7 @@ class Spawner:
         repository: Repository,
         checkout: Path,
         providers: Providers,
+        windows: ContextWindows,
         clock: Clock,
         model_for: Callable[[Tier, RunView], ModelSpec],
         hub: Hub,
@@ -113,6 +120,7 @@ class Spawner:
         self._repository = repository
         self._checkout = checkout
         self._providers = providers
+        self._windows = windows
         self._clock = clock
         self._model_for = model_for
         self._hub = hub
@@ -170,27 +178,29 @@ class Spawner:
             tree=tree,
             watcher=watcher,
         )
-        calls = ModelCalls(
-            caller=caller,
-            providers=self._providers,
-            budget=self._budget,
-            events=self._hub,
-            clock=self._clock,
-            deadline=deadline,
-            retries=self._settings.llm.retries,
-        )
         opening = Opening(
-            system=self._system(profile, order),
-            first_message=order.first_message,
+            system=self._system(profile, order), first_message=order.first_message, delivers=order.delivers
+        )
+        compaction = Compaction(
+            events=self._hub,
+            caller=caller,
             model=spec,
             tools=tools.specs,
-            delivers=order.delivers,
+            windows=self._windows,
+            outputs=outputs,
+            summarizer=Summarizer(
+                events=self._hub,
+                caller=caller,
+                model=self._model_for(Tier.WEAK, self._hub.view),
+                calls_of=lambda other: self._calls(other, deadline, retries=min(1, self._settings.llm.retries)),
+            ),
         )
         limit = min(order.max_iterations, profile.max_iterations or order.max_iterations)
         return AgentLoop(
             caller=caller,
             opening=opening,
-            calls=calls,
+            compaction=compaction,
+            calls=self._calls(caller, deadline, retries=self._settings.llm.retries),
             dispatcher=dispatcher,
             events=self._hub,
             guards=[
@@ -199,6 +209,17 @@ class Spawner:
                 *_guards_of(drafts),
             ],
             coach=Coach(self._hub, order.session, advisor if order.has_supervisor else None),
+        )
+
+    def _calls(self, caller: Caller, deadline: Deadline, *, retries: int) -> ModelCalls:
+        return ModelCalls(
+            caller=caller,
+            providers=self._providers,
+            budget=self._budget,
+            events=self._hub,
+            clock=self._clock,
+            deadline=deadline,
+            retries=retries,
         )
 
     def _system(self, profile: Profile, order: AgentOrder) -> str:
@@ -262,6 +283,7 @@ class Spawner:
             RunCommand(self._executor, place, outputs),
             HandIn(advisor if order.has_supervisor and profile.auto_escalate_on_uncertainty else None),
             Review(),
+            Recall(TranscriptMemory(self._hub, order.session, outputs)),
         ]
         plan = self._hub.view.plan
         if order.task is not None and plan is not None and plan.task(order.task).todos:

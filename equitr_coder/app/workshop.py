@@ -10,6 +10,7 @@ from equitr_coder.adapters.local.leases import LocalLeases
 from equitr_coder.adapters.local.preparation import PreparationPlan, WorktreePreparation
 from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.adapters.models.router import ModelRouter
+from equitr_coder.adapters.models.windows import Windows
 from equitr_coder.adapters.prices import DataFilePrices
 from equitr_coder.adapters.sandbox.choice import choose_executor
 from equitr_coder.adapters.tokens import ByteTokenCounter
@@ -78,6 +79,7 @@ class Workshop:
             timeout=self.settings.llm.timeout,
             prices=self.prices,
         )
+        self.windows = Windows(self.router.discover, self.prices)
         self.client = overrides.wrap_client(self.router)
         self.providers = Providers(
             client=self.client,
@@ -230,6 +232,7 @@ class Workshop:
             repository=self.repository,
             checkout=self.checkout,
             providers=self.providers,
+            windows=self.windows,
             clock=self.clock,
             model_for=self.model_for,
             hub=hub,
@@ -324,6 +327,7 @@ class Workshop:
             api_key_env=llm.api_key_env,
             temperature=llm.temperature,
             max_tokens=llm.max_tokens,
+            context_window=llm.context_window,
             adapter="scripted" if name.startswith("scripted/") else llm.adapter,
         )
 

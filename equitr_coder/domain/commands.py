@@ -51,6 +51,36 @@ class SendMessage(Value):
     text: str
 
 
+class QueueMessage(Value):
+    """What the user says while an agent works. Durable when accepted; its `message_sent` is of the sender `user`.
+
+    To a chat: a turn of its own when this one has ended, or with `steer` part of this one, before the next model call.
+    When nothing runs any more it is the next message, as `SendMessage` is. To a task of an epic: always `steer`.
+
+    Raises:
+        UserError: there is nobody whom it could reach.
+    """
+
+    type: Literal["queue_message"] = "queue_message"
+    run: RunId
+    text: str
+    to: str | None = None
+    """A task of an epic; None for a chat."""
+    steer: bool = False
+
+
+class CancelMessage(Value):
+    """Take back a queued message.
+
+    Raises:
+        UserError: there is none of that name, or it is delivered.
+    """
+
+    type: Literal["cancel_message"] = "cancel_message"
+    run: RunId
+    message: RequestId
+
+
 class AnswerQuestion(Value):
     type: Literal["answer_question"] = "answer_question"
     run: RunId
@@ -175,6 +205,8 @@ Command = Annotated[
     StartRun
     | ResumeRun
     | SendMessage
+    | QueueMessage
+    | CancelMessage
     | AnswerQuestion
     | ResolveApproval
     | ApprovePlan

@@ -3,8 +3,9 @@
 Order that every log keeps (asserted by `testing.assert_well_formed`): `run_started` is first; a
 `model_call_reserved` precedes its `model_call_settled` or `model_call_failed`, of which there is exactly one; a
 `tool_called` precedes its `tool_returned`; a `question_asked` or `approval_requested` precedes its answer; after
-`run_finished` or `run_paused` comes nothing but `run_resumed`, and before it the `task_assigned` that a person gives
-meanwhile. `seq` counts from 1 within a run, without gaps.
+`run_finished` or `run_paused` comes nothing but `run_resumed`, and before it what a person decides meanwhile
+(`task_assigned`, `message_cancelled`); a message of the user is delivered once, and never after it was cancelled. `seq`
+counts from 1 within a run, without gaps.
 """
 
 from datetime import datetime
@@ -267,6 +268,37 @@ class ToolReturned(AgentEvent):
     duration_ms: int = 0
 
 
+class ContextElided(AgentEvent):
+    """Old tool results of the session are no longer sent as they came, from here on. The log still has them."""
+
+    type: Literal["context_elided"] = "context_elided"
+    results: dict[CallId, str]
+    """Call -> what the model reads in place of its result; it names the `output:ID` that opens the whole."""
+    tokens_before: int
+    """Estimated size of the next request without this, and with it."""
+    tokens_after: int
+
+
+class ContextCompacted(AgentEvent):
+    """The middle of the transcript is no longer sent, from here on: the first message is followed by `text`, then by
+    the messages from number `upto` on (the system prompt not counted, the first message is 0). The log still has them.
+    """
+
+    type: Literal["context_compacted"] = "context_compacted"
+    upto: int
+    text: str
+    """What is sent in place of what was dropped: the records, and the summary."""
+    summary: str = ""
+    """What a model wrote of it; empty when it gave nothing that could be used, `detail` then says why."""
+    why: Literal["window", "refused"]
+    """The request came near the window, or the provider refused it as too long."""
+    limit: int
+    """Tokens that the next request had to fit in."""
+    tokens_before: int
+    tokens_after: int
+    detail: str = ""
+
+
 class FileChanged(AgentEvent):
     type: Literal["file_changed"] = "file_changed"
     path: str
@@ -403,16 +435,24 @@ class MessageSent(EventBase):
 
     type: Literal["message_sent"] = "message_sent"
     id: RequestId
-    """`m1`, `m2`, ... within a run; of an escalation, that one's id behind `m:`."""
+    """`m1`, `m2`, ... within a run, `u1`, `u2`, ... of the user; of an escalation, that one's id behind `m:`."""
     sender: str
     """A task id, `supervisor`, `user`, or `host`."""
     to: str
-    """A task id, or `supervisor`."""
-    kind: Literal["task_assignment", "finding", "question", "response", "escalation"] = "finding"
+    """A task id, `supervisor`, or `chat`."""
+    kind: Literal["task_assignment", "finding", "question", "response", "escalation", "queue", "steer"] = "finding"
+    """The user's own are `queue` (a turn of its own, after this one) and `steer` (before the next model call)."""
     topic: str = ""
     """What the host's own messages are about: `artifact_produced`, `artifact_updated`, `contract_failed`,
     `conflict_forecast`; empty for words of agents."""
     content: str
+
+
+class MessageCancelled(EventBase):
+    """The user has taken back what no agent has got yet."""
+
+    type: Literal["message_cancelled"] = "message_cancelled"
+    message: RequestId
 
 
 class ConflictFound(EventBase):
@@ -534,6 +574,8 @@ Event = Annotated[
     | MessageAdded
     | ToolCalled
     | ToolReturned
+    | ContextElided
+    | ContextCompacted
     | FileChanged
     | ApprovalRequested
     | ApprovalResolved
@@ -550,6 +592,7 @@ Event = Annotated[
     | ArtifactConsumed
     | ContractChecked
     | MessageSent
+    | MessageCancelled
     | ConflictFound
     | ConflictChanged
     | ConflictResolved

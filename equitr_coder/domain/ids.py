@@ -7,7 +7,7 @@ RunId = NewType("RunId", str)
 EpicId = NewType("EpicId", str)
 TaskId = NewType("TaskId", str)
 SessionId = NewType("SessionId", str)
-"""One agent's transcript inside a run: `planner`, `T2.1` (task.attempt), `ask.3`, `review.T2.1`."""
+"""One agent's transcript inside a run: `planner`, `T2.1` (task.attempt), `ask.3`, `review.T2.1`, `summary.T2.1.40`."""
 AgentName = NewType("AgentName", str)
 CallId = NewType("CallId", str)
 RequestId = NewType("RequestId", str)
@@ -26,3 +26,18 @@ def new_id(prefix: str) -> str:
 def epic_id(number: int) -> EpicId:
     """`epic-001` style; numbers count per workspace."""
     return EpicId(f"epic-{number:03d}")
+
+
+def summary_session(session: SessionId, upto: int) -> SessionId:
+    """Where the messages of a session before number `upto` are summarised."""
+    return SessionId(f"summary.{session}.{upto}")
+
+
+def summarised(session: SessionId, of: SessionId) -> int | None:
+    """The number in the name of a session that summarises `of`; None when it is no such session."""
+    number = session.removeprefix(f"summary.{of}.")
+    return int(number) if number != session and number.isdecimal() else None
+
+
+def is_summary(session: SessionId) -> bool:
+    return session.startswith("summary.")

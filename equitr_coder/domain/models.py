@@ -42,6 +42,8 @@ class ModelSpec(Value):
     adapter: Literal["auto", "direct", "litellm", "scripted"] = "auto"
     tools: Literal["auto", "native", "text"] = "auto"
     """How tools are offered: natively, or written into the prompt (the text protocol); `auto` by capability."""
+    context_window: int | None = None
+    """Tokens that it reads and writes in one call, when the person says so; None: as its provider does."""
     fallbacks: tuple["ModelSpec", ...] = ()
     """Who takes over, in this order, while this model's provider is down."""
 

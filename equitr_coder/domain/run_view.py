@@ -115,6 +115,16 @@ class ConflictView:
         return self.resolved is None
 
 
+@frozen
+class Measure:
+    """How many input tokens the provider counted for the first `messages` of a transcript, as they were sent then."""
+
+    tokens: int
+    messages: int
+    cuts: int
+    """`SessionView.cuts` then."""
+
+
 @dataclass
 class SessionView:
     """One transcript, ready to be sent again."""
@@ -136,8 +146,6 @@ class SessionView:
     """Number of messages before a turn, and the checkout's tree then."""
     history: FileHistory = field(default_factory=FileHistory)
     """Of the files, for sessions in the user's checkout."""
-    changed: dict[str, None] = field(default_factory=dict)
-    """Every path that the session changed."""
     covered: list[tuple[TreeId, tuple[str, ...]]] = field(default_factory=list)
     """Ignored files as they were before the session first wrote them."""
     taken_back: dict[str, None] = field(default_factory=dict)
@@ -147,6 +155,19 @@ class SessionView:
     files: list[int] = field(default_factory=list)
     """For each tool result in `messages`, in order: a fingerprint of the files after it (their tree, and what was read
     or written). Equal numbers mean equal files; good within one process."""
+    elided: dict[CallId, str] = field(default_factory=dict)
+    """Tool call -> what is sent in place of its result."""
+    compacted: list[e.ContextCompacted] = field(default_factory=list)
+    """The last one says what is sent."""
+    measured: Measure | None = None
+    """Of the last answered call; None when its usage was an estimate."""
+    changed: dict[str, str] = field(default_factory=dict)
+    """Path -> what the session last did to it: created, modified or deleted."""
+
+    @property
+    def cuts(self) -> int:
+        """Rises whenever something is no longer sent as it came."""
+        return len(self.elided) + len(self.compacted)
 
     @property
     def unanswered(self) -> tuple[CallId, ...]:
@@ -257,6 +278,8 @@ class RunView:
     messages: list[e.MessageSent] = field(default_factory=list)
     delivered: dict[RequestId, SessionId] = field(default_factory=dict)
     """Message -> the session that got it."""
+    cancelled: set[RequestId] = field(default_factory=set)
+    """Messages that the user took back."""
     conflicts: dict[RequestId, ConflictView] = field(default_factory=dict)
     ledger: dict[CallId, LedgerRow] = field(default_factory=dict)
     warned: set[str] = field(default_factory=set)
@@ -298,6 +321,17 @@ class RunView:
         that is made.
         """
         return max((row.ended for row in self.ledger.values() if row.session == session and row.ended), default=None)
+
+    def waiting_for(self, to: str) -> list[e.MessageSent]:
+        """What was sent to a task, or to the chat, and has been neither delivered nor taken back; in order."""
+        gone = self.delivered.keys() | self.cancelled
+        return [sent for sent in self.messages if sent.to == to and sent.id not in gone]
+
+    @property
+    def users_waiting(self) -> list[e.MessageSent]:
+        """What the user has said to agents at work and none has got yet, in order."""
+        gone = self.delivered.keys() | self.cancelled
+        return [sent for sent in self.messages if sent.sender == "user" and sent.id not in gone]
 
     def count(self, state: TaskState) -> int:
         return sum(task.state is state for task in self.tasks.values())
@@ -371,8 +405,12 @@ def apply(view: RunView, event: e.Event) -> None:
             )
         case e.ModelCallSettled():
             _close_row(view, event)
-            _session(view, event).calls_made += 1
-            _session(view, event).last_stop = event.stop
+            session = _session(view, event)
+            session.calls_made += 1
+            session.last_stop = event.stop
+            is_known = event.usage.total_input > 0 and not event.usage.estimated
+            sent = len(session.messages) - 1  # its answer is the last
+            session.measured = Measure(event.usage.total_input, sent, session.cuts) if is_known else None
         case e.ModelCallFailed():
             _close_row(view, event)
         case e.CheckpointTaken():
@@ -405,9 +443,13 @@ def apply(view: RunView, event: e.Event) -> None:
                 if (task := _worked_on(view, event)) is not None:
                     task.tree = event.tree
             session.files.append(hash((session.tree, frozenset(session.seen.items()))))
+        case e.ContextElided():
+            _session(view, event).elided.update(event.results)
+        case e.ContextCompacted():
+            _session(view, event).compacted.append(event)
         case e.FileChanged():
             session = _session(view, event)
-            session.changed[event.path] = None
+            session.changed[event.path] = event.change
             session.pending.append(event.path)
             if (task := _worked_on(view, event)) is not None:
                 task.files[event.path] = event.change
@@ -454,6 +496,8 @@ def apply(view: RunView, event: e.Event) -> None:
                 promised.checked = event
         case e.MessageSent():
             view.messages.append(event)
+        case e.MessageCancelled():
+            view.cancelled.add(event.message)
         case e.ConflictFound():
             view.conflicts[event.conflict.id] = ConflictView(event.conflict)
         case e.ConflictChanged():

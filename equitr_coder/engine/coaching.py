@@ -10,13 +10,15 @@ from equitr_coder.domain.run_view import SessionView
 from equitr_coder.engine.boundary import PUT_BACK_OPENING
 from equitr_coder.engine.guards import said
 from equitr_coder.engine.permission import LEAVES_FOOTPRINT
-from equitr_coder.engine.progress import Circle, circle, steps_since
+from equitr_coder.engine.progress import Circle, circle, standstill, steps_since
 from equitr_coder.ports import EventSink, Overseer
 
 _SAME_CALL = 3
 """Times that one call is the same before a word is said."""
 _SAME_ROUND = 6
 """Steps that a longer circle takes before a word is said."""
+_NO_NEWS = 10
+"""Steps without anything new, in whatever order, before a word is said."""
 _PATIENCE = 3
 """Steps that a session gets to heed the evidence before the supervisor is asked."""
 _REFUSALS = 2
@@ -41,6 +43,9 @@ class Coach:
         session = self._events.view.sessions[self._session]
         found = circle(session)
         if found is not None and found.length >= (_SAME_CALL if len(found.round) == 1 else _SAME_ROUND):
+            return await self._unstick(session, found)
+        found = standstill(session)
+        if found is not None and found.length >= _NO_NEWS:
             return await self._unstick(session, found)
         refused = footprint_refusals(session)
         if len(refused) >= _REFUSALS and steps_since(session, FOOTPRINT_ADVICE) is None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from equitr_coder.domain.errors import ModelErrorKind, RunStopped, StopReason
 from equitr_coder.domain.ids import SessionId
-from equitr_coder.engine.progress import Circle, circle
+from equitr_coder.engine.progress import Circle, circle, standstill
 from equitr_coder.ports import EventSink
 
 ATTEMPT_STOPS = frozenset(
@@ -39,23 +39,34 @@ class StepLimit:
 
 
 class NoProgress:
-    """Stops a session that went round in a circle for `limit` steps: each costs money and changes nothing."""
+    """Stops a session that went round in a circle for `limit` steps, or for `no_news` steps in no order that brought
+    nothing new: each costs money and changes nothing.
+    """
 
-    def __init__(self, events: EventSink, session: SessionId, *, limit: int = 12) -> None:
+    def __init__(self, events: EventSink, session: SessionId, *, limit: int = 12, no_news: int = 24) -> None:
         self._events = events
         self._session = session
         self._limit = limit
+        self._no_news = no_news
 
     def check(self, iterations: int) -> None:
         session = self._events.view.sessions.get(self._session)
-        found = circle(session) if session is not None and iterations >= self._limit else None
-        if found is not None and found.length >= self._limit:
+        if session is None or iterations < self._limit:
+            return
+        found = circle(session)
+        is_stuck = found is not None and found.length >= self._limit
+        if not is_stuck:
+            found = standstill(session)
+            is_stuck = found is not None and found.length >= self._no_news
+        if found is not None and is_stuck:
             raise RunStopped(StopReason.NO_PROGRESS, said(found), hint="say more in the request, or try another model")
 
 
 def said(found: Circle) -> str:
     """A circle in words."""
     names = ", ".join(found.tools)
+    if not found.is_exact:
+        return f"the last {found.length} steps ({names}) brought nothing that had not been seen before"
     if len(found.round) == 1:
         return f"the same call of {names} gave the same result {found.rounds} times in a row"
     return f"the same {len(found.round)} calls ({names}) gave the same results {found.rounds} times in a row"

@@ -3,24 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+from equitr_coder.domain.errors import ModelError, ModelErrorKind
 from equitr_coder.domain.events import MessageAdded
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RequestId
-from equitr_coder.domain.models import (
-    AssistantMessage,
-    Message,
-    ModelRequest,
-    ModelSpec,
-    SystemMessage,
-    ToolSpec,
-    UserMessage,
-)
+from equitr_coder.domain.models import AssistantMessage, SystemMessage, UserMessage
 from equitr_coder.domain.run_view import SessionView
 from equitr_coder.domain.tools import ToolEnd
+from equitr_coder.engine.compaction import Compaction
 from equitr_coder.engine.dispatch import Dispatcher
 from equitr_coder.engine.inbox import Inbox
 from equitr_coder.engine.model_call import Caller, ModelCalls
-from equitr_coder.ports import AgentOutcome, Coach, EventSink, Guard
+from equitr_coder.ports import AgentOutcome, Coach, EventGate, Guard
 
 
 @frozen
@@ -29,8 +23,6 @@ class Opening:
 
     system: str
     first_message: str
-    model: ModelSpec
-    tools: tuple[ToolSpec, ...]
     delivers: tuple[RequestId, ...] = ()
 
 
@@ -42,14 +34,16 @@ class AgentLoop:
         *,
         caller: Caller,
         opening: Opening,
+        compaction: Compaction,
         calls: ModelCalls,
         dispatcher: Dispatcher,
-        events: EventSink,
+        events: EventGate,
         guards: Sequence[Guard],
         coach: Coach | None = None,
     ) -> None:
         self._caller = caller
         self._opening = opening
+        self._compaction = compaction
         self._calls = calls
         self._dispatcher = dispatcher
         self._events = events
@@ -62,13 +56,26 @@ class AgentLoop:
         while True:
             end = await self._finish_tools()
             session = self._session
-            if end is not None or self._has_spoken(session):
+            is_done = end is not None or self._has_spoken(session)
+            if is_done and not (end is None and await self._inbox.deliver_steers()):
                 return AgentOutcome(text=_last_text(session), end=end, iterations=session.calls_made)
             await self._inbox.deliver()
             for guard in self._guards:
                 guard.check(session.calls_made)
             await self._hear_coach()
-            await self._calls.call(self._request(session))
+            await self._call()
+
+    async def _call(self) -> None:
+        await self._compaction.make_room()
+        while True:
+            try:
+                await self._calls.call(self._compaction.request())
+            except ModelError as error:
+                if error.kind is not ModelErrorKind.CONTEXT_OVERFLOW:
+                    raise
+                await self._compaction.make_room_after(error)
+            else:
+                return
 
     @property
     def _session(self) -> SessionView:
@@ -114,23 +121,6 @@ class AgentLoop:
         """Whether the last message is an answer without tool calls: the turn is over."""
         last = session.messages[-1]
         return isinstance(last, AssistantMessage) and not last.calls
-
-    def _request(self, session: SessionView) -> ModelRequest:
-        return ModelRequest(
-            model=self._opening.model,
-            system=session.system,
-            messages=tuple(_sendable(message) for message in session.messages),
-            tools=self._opening.tools,
-            max_tokens=self._opening.model.max_tokens,
-            session=session.id,
-        )
-
-
-def _sendable(message: Message) -> Message:
-    """Providers refuse an empty answer in the history; the log keeps it as it came."""
-    if isinstance(message, AssistantMessage) and not message.calls and not message.text.strip():
-        return AssistantMessage(text="(no answer)")
-    return message
 
 
 def _last_answer(session: SessionView) -> AssistantMessage | None:

@@ -4,8 +4,9 @@ No money is held while a provider's limits are waited for. Nothing is sent befor
 and its settlement become durable together.
 """
 
+import hashlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,8 +21,16 @@ from equitr_coder.domain.events import (
     ModelCallSettled,
 )
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.ids import AgentName, SessionId, TaskId
-from equitr_coder.domain.models import ModelRequest, ModelSpec, Purpose, Reply, TextDelta
+from equitr_coder.domain.ids import AgentName, CallId, SessionId, TaskId
+from equitr_coder.domain.models import (
+    AssistantMessage,
+    ModelRequest,
+    ModelSpec,
+    Purpose,
+    Reply,
+    TextDelta,
+    ToolCall,
+)
 from equitr_coder.domain.money import UNPRICED, ZERO
 from equitr_coder.engine.budget_note import with_budget_note
 from equitr_coder.engine.outages import Outages, is_outage
@@ -141,7 +150,7 @@ class ModelCalls:
             started = self._clock.monotonic()
             try:
                 sent = request.model_copy(update={"max_tokens": reservation.max_tokens})
-                reply = _storable(await self._stream(sent, slot))
+                reply = _storable(await self._stream(sent, slot), taken=self._known_calls)
             except ModelError as error:
                 slot.refused(error)
                 again = tries.after(error)
@@ -162,13 +171,19 @@ class ModelCalls:
             slot.answered(reply.limits)
         return reply
 
+    @property
+    def _known_calls(self) -> set[CallId]:
+        session = self._events.view.sessions.get(self._caller.session)
+        said = session.messages if session is not None else ()
+        return {call.id for message in said if isinstance(message, AssistantMessage) for call in message.calls}
+
     async def _stream(self, request: ModelRequest, slot: Slot) -> Reply:
         reply: Reply | None = None
         async for item in self._providers.client.stream(request):
             slot.has_begun()
             if isinstance(item, Reply):
                 reply = item
-            elif isinstance(item, TextDelta):
+            elif isinstance(item, TextDelta) and self._caller.purpose is not Purpose.COMPACTION:
                 self._events.show(self._caller.session, self._caller.agent, self._caller.task, item.text)
         if reply is None:
             raise ModelError(
@@ -319,16 +334,29 @@ def _backoff(count: int) -> float:
     return min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(count - 1, 10))
 
 
-def _storable(reply: Reply) -> Reply:
-    """As it can be stored and sent back: text without halves of surrogate pairs, and no call without a name."""
+def _storable(reply: Reply, *, taken: Collection[CallId]) -> Reply:
+    """As it can be stored and sent back: text without halves of surrogate pairs, no call without a name, and ids that
+    the session has never had. A provider that numbers calls by what it is sent begins again after a compaction.
+    """
     message = reply.message
-    calls = tuple(
-        call.model_copy(update={"name": _text(call.name) or "unknown", "arguments": _text(call.arguments)})
-        for call in message.calls
-    )
+    used = set(taken)
+    calls: list[ToolCall] = []
+    for call in message.calls:
+        name, free = _text(call.name) or "unknown", _free_id(call.id, used)
+        used.add(free)
+        calls.append(call.model_copy(update={"id": free, "name": name, "arguments": _text(call.arguments)}))
     return reply.model_copy(
-        update={"message": message.model_copy(update={"text": _text(message.text), "calls": calls})}
+        update={"message": message.model_copy(update={"text": _text(message.text), "calls": tuple(calls)})}
     )
+
+
+def _free_id(wanted: CallId, used: Collection[CallId]) -> CallId:
+    """Nine letters and digits suit every provider."""
+    free, number = wanted, 1
+    while free in used:
+        number += 1
+        free = CallId(hashlib.sha256(f"{wanted} {number}".encode()).hexdigest()[:9])
+    return free
 
 
 def _text(text: str) -> str:

@@ -4,8 +4,8 @@ from typing import assert_never
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain.epic import TaskState
-from equitr_coder.domain.ids import TaskId
-from equitr_coder.domain.models import AssistantMessage, Tier
+from equitr_coder.domain.ids import TaskId, is_summary
+from equitr_coder.domain.models import AssistantMessage, Tier, UserMessage
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind
@@ -41,14 +41,21 @@ def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -
             lines = _supervision(event)
         case e.MergeLanded() | e.MergeRejected() | e.ReceiptStored():
             lines = _merge(event, view)
-        case e.TaskAssigned() | e.ArtifactProduced() | e.ArtifactConsumed() | e.ContractChecked() | e.MessageSent():
+        case (
+            e.TaskAssigned()
+            | e.ArtifactProduced()
+            | e.ArtifactConsumed()
+            | e.ContractChecked()
+            | e.MessageSent()
+            | e.MessageCancelled()
+        ):
             lines = sharing_lines(event)
         case e.ConflictFound() | e.ConflictChanged() | e.ConflictResolved():
             lines = conflict_lines(event)
         case e.BudgetWarned() | e.BudgetReached() | e.ModelCallFailed() | e.ModelCallDelayed():
             lines = _money_and_models(event)
-        case e.ModelCallReserved():
-            lines = _takeover(event)
+        case e.ModelCallReserved() | e.ContextElided() | e.ContextCompacted():
+            lines = _next_request(event)
         case e.ModelCallSettled() | e.CheckpointTaken() | e.ToolCalled():
             lines = []
         case e.FileChanged() | e.MergeQueued() | e.AttemptMeasured() | e.RunPaused() | e.RunFinished():
@@ -212,8 +219,11 @@ def _conversation(event: e.MessageAdded | e.ToolReturned, view: RunView) -> list
     if view.kind is not RunKind.CHAT:
         return []
     match event:
+        case e.MessageAdded(message=UserMessage() as said) if event.delivers:
+            return [Line(f"> {first_line(prose(said.text))}", Tone.DIM)]
         case e.MessageAdded():
-            text = event.message.text if isinstance(event.message, AssistantMessage) else ""
+            is_said = isinstance(event.message, AssistantMessage) and not is_summary(event.session)
+            text = event.message.text if is_said else ""
             return [Line(line) for line in prose(text).strip().splitlines()]
         case e.ToolReturned():
             mark, tone = ("!", Tone.WARN) if event.is_error else ("-", Tone.DIM)
@@ -288,10 +298,22 @@ def _merge(event: e.MergeLanded | e.MergeRejected | e.ReceiptStored, view: RunVi
             assert_never(unreachable)
 
 
-def _takeover(event: e.ModelCallReserved) -> list[Line]:
-    if not event.instead_of:
-        return []
-    return [Line(f"~ {event.agent}: {event.model} takes over while {event.instead_of} is down", Tone.WARN)]
+def _next_request(event: e.ModelCallReserved | e.ContextElided | e.ContextCompacted) -> list[Line]:
+    """What is unusual about what a model is sent, or about who is sent it."""
+    match event:
+        case e.ModelCallReserved():
+            if not event.instead_of:
+                return []
+            return [Line(f"~ {event.agent}: {event.model} takes over while {event.instead_of} is down", Tone.WARN)]
+        case e.ContextElided():
+            what = f"{plural(len(event.results), 'old result')} left out of what the model is sent"
+        case e.ContextCompacted():
+            why = f" ({first_line(prose(event.detail))})" if event.detail else ""
+            what = f"the conversation is shortened to records{' and a summary' if event.summary else f' alone{why}'}"
+        case _ as unreachable:
+            assert_never(unreachable)
+    sizes = f"from about {event.tokens_before} tokens to {event.tokens_after}"
+    return [Line(f"~ {_who(event)}: {what}, {sizes}", Tone.DIM)]
 
 
 _WAITS = {

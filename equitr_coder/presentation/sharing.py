@@ -9,7 +9,9 @@ from equitr_coder.presentation.text import Line, Tone, first_line, prose, shorte
 
 _WIDTH = 160
 
-Sharing = e.TaskAssigned | e.ArtifactProduced | e.ArtifactConsumed | e.ContractChecked | e.MessageSent
+Sharing = (
+    e.TaskAssigned | e.ArtifactProduced | e.ArtifactConsumed | e.ContractChecked | e.MessageSent | e.MessageCancelled
+)
 Clash = e.ConflictFound | e.ConflictChanged | e.ConflictResolved
 
 
@@ -37,6 +39,12 @@ def sharing_lines(event: Sharing) -> list[Line]:
                     Tone.DIM if is_kept else Tone.WARN,
                 )
             ]
+        case e.MessageSent(sender="user"):
+            when = "is said before the next step" if event.kind == "steer" else "waits for the end of this turn"
+            whom = f" to {event.to}" if event.to != "chat" else ""
+            return [Line(f"  {event.id}{whom} {when}: {prose(shorten(first_line(event.content), _WIDTH))}", Tone.DIM)]
+        case e.MessageCancelled():
+            return [Line(f"  {event.message} is taken back", Tone.DIM)]
         case e.MessageSent():
             return [
                 Line(f"  {event.sender} -> {event.to}: {prose(shorten(first_line(event.content), _WIDTH))}", Tone.DIM)

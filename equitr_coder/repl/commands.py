@@ -22,7 +22,8 @@ _KEYS = (
     Line("Enter sends; Alt-Enter, Ctrl-J or a backslash before Enter begin a new line."),
     Line("@ and part of a name completes a file; arrow keys and Ctrl-R find what you asked before."),
     Line("Ctrl-C stops the agent, and once more leaves; Ctrl-D on an empty line leaves."),
-    Line("What you type while the agent works stands at the next prompt. TERM=dumb gives a prompt of plain lines."),
+    Line("While the agent of a chat works: Enter queues a line for the next turn, Alt-S says it before the next step,"),
+    Line("Alt-Up takes it back. Otherwise it stands at the next prompt. TERM=dumb gives a prompt of plain lines."),
 )
 
 

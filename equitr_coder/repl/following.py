@@ -18,6 +18,7 @@ from equitr_coder.presentation.text import Tone
 from equitr_coder.repl.guest import Guest
 from equitr_coder.repl.keyboard import Keyboard
 from equitr_coder.repl.narrator import Narrator
+from equitr_coder.repl.talk import Talk
 
 
 class Attendant(Protocol):
@@ -58,27 +59,30 @@ class Follower:
             EquitrError: the run cannot be read.
         """
         view, tally, guest = known or RunView(run=run), Tally(), Guest(self._keyboard)
-        stop = _Stop()
+        stop, talk = _Stop(), Talk(self._api, self._keyboard, view)
         failures: list[EquitrError] = []
         try:
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(self._watch(view, tally, guest, after=after, stop=stop))
+                watching = group.create_task(self._watch(view, tally, guest, after=after, stop=stop, talk=talk))
+                talking = group.create_task(talk.carry())
                 stopping = group.create_task(self._stop_when_asked(run, stop))
                 stop.hurries = (watching, stopping)
                 await asyncio.wait([watching])
+                talking.cancel()
                 if not stop.asked.is_set():
                     stopping.cancel()
         except* EquitrError as errors:
             failures += [error for error in errors.exceptions if isinstance(error, EquitrError)]
+        talk.give_back_rest()
         if failures:
             raise failures[0]
         return Followed(view, tally, stop.asked.is_set(), stop.was_hurried, guest.has_quit)
 
-    async def _watch(self, view: RunView, tally: Tally, guest: Guest, *, after: int, stop: "_Stop") -> None:
+    async def _watch(self, view: RunView, tally: Tally, guest: Guest, *, after: int, stop: "_Stop", talk: Talk) -> None:
         narrator = Narrator(self._keyboard.screen, view)
         attendants = self._attendants(self._api, guest)
         told_open = False
-        with self._keyboard.listening(lambda: self._press(stop)) as listening:
+        with self._keyboard.listening(lambda: self._press(stop), talk.hear) as listening:
             async for item in self._api.events(view.run, after=view.seq, deltas=True):
                 if isinstance(item, ShownDelta):
                     narrator.stream(item)

@@ -18,11 +18,11 @@ from prompt_toolkit.styles import Style
 
 from equitr_coder.repl.completion import FileNames, PromptCompleter
 from equitr_coder.repl.history import open_history
-from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Typed
+from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Said, Typed
 from equitr_coder.repl.keys import prompt_keys
 from equitr_coder.repl.screen import Screen
 from equitr_coder.repl.signals import catching
-from equitr_coder.repl.type_ahead import TypeAhead
+from equitr_coder.repl.type_ahead import Take, TypeAhead
 
 _PROMPT = "you> "
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse"})
@@ -79,16 +79,16 @@ class LineEditor:
         return answer.strip()
 
     @contextmanager
-    def listening(self, on_interrupt: Callable[[], None]) -> Iterator["_Listening"]:
-        def hear(keys: Iterable[KeyPress]) -> None:
-            for _ in range(self._ahead.press(keys)):
+    def listening(self, on_interrupt: Callable[[], None], on_said: Callable[[Said], bool]) -> Iterator["_Listening"]:
+        def hear(keys: Iterable[KeyPress], said: Take | None = None) -> None:
+            for _ in range(self._ahead.press(keys, said)):
                 on_interrupt()
 
         def hear_prompt() -> None:
             hear(get_typeahead(self._input))  # what came in one piece with the line that a prompt took
 
         def hear_keys() -> None:
-            hear(self._input.read_keys())
+            hear(self._input.read_keys(), on_said)
 
         with (
             catching(signal.SIGINT, on_interrupt) as take_signal,
@@ -102,6 +102,9 @@ class LineEditor:
             finally:
                 self._take_signal = None
         hear(self._input.flush_keys())
+
+    def give_back(self, text: str) -> None:
+        self._ahead.give_back(text)
 
     def offer(self, files: Sequence[str], words: Mapping[str, Sequence[str]]) -> None:
         self._completer.files = self._file_completer.files = FileNames(files)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Literal, TextIO
 
 from equitr_coder.presentation.text import Line, plural
-from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Typed
+from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Said, Typed
 from equitr_coder.repl.screen import Screen
 from equitr_coder.repl.signals import catching
 
@@ -55,7 +55,11 @@ class PlainLines:
         return line.strip() if isinstance(line, str) else None
 
     @contextmanager
-    def listening(self, on_interrupt: Callable[[], None]) -> Iterator["_Listening"]:
+    def listening(
+        self,
+        on_interrupt: Callable[[], None],
+        on_said: Callable[[Said], bool],  # noqa: ARG002 - lines are read when the next prompt is there
+    ) -> Iterator["_Listening"]:
         with catching(signal.SIGINT, on_interrupt) as take_signal:
             self._take_signal = take_signal
             try:
@@ -63,6 +67,9 @@ class PlainLines:
             finally:
                 self._take_signal = None
         self._set_aside()
+
+    def give_back(self, text: str) -> None:
+        self._held.insert(0, text)
 
     def offer(self, files: Sequence[str], words: Mapping[str, Sequence[str]]) -> None:
         """Nothing is completed here."""

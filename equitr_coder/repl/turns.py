@@ -9,7 +9,7 @@ from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.queries import FilesAnswer, FilesQuery, RunsAnswer, RunsQuery
 from equitr_coder.domain.run_view import RunView
-from equitr_coder.domain.runs import PlanMode, RunKind
+from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.ports import RunApi
 from equitr_coder.presentation.cost_forecast import with_what_is_left
 from equitr_coder.presentation.plan import plan_lines
@@ -142,9 +142,16 @@ class Turns:
         known = self._views.setdefault(run, RunView(run=run))
         spent = known.spent if after else ZERO
         followed = await self._follower.follow(run, known=known, after=after)
+        while not followed.was_stopped and await self._goes_on(run):
+            # What was queued in the moment in which the turn ended has begun the next one.
+            followed = await self._follower.follow(run, known=known, after=known.seq)
         say_ending(self._keyboard.screen, followed, spent_before=spent)
         await self.offer_files()
         return _next(followed)
+
+    async def _goes_on(self, run: RunId) -> bool:
+        view = await self._api.view(run)
+        return view.kind is RunKind.CHAT and view.state is RunState.RUNNING
 
     async def _waiting(self, name: str) -> RunView:
         view = self.view

@@ -4,7 +4,7 @@ text may be.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from equitr_coder.domain.events import Event, RunFinished, RunPaused
 from equitr_coder.domain.frozen import frozen
@@ -17,7 +17,7 @@ _DELTA_BACKLOG = 256
 
 
 class Hub:
-    """Implements `ports.EventSink` for one run of this process; any number of readers follow it."""
+    """Implements `ports.EventGate` for one run of this process; any number of readers follow it."""
 
     def __init__(self, *, run: RunId, store: EventStore, clock: Clock, view: RunView | None = None) -> None:
         self._run = run
@@ -33,21 +33,27 @@ class Hub:
 
     async def record(self, *events: Event) -> None:
         """As in the port; a cancelled caller is told so only after its events are in the log and in the fold."""
-        if not events:
-            return
+        if events:
+            await self.record_made(lambda _: events)
+
+    async def record_made(self, make: Callable[[RunView], Sequence[Event]]) -> bool:
         cancelled: asyncio.CancelledError | None = None
-        step = asyncio.get_running_loop().create_task(self._record(events))
+        step = asyncio.get_running_loop().create_task(self._record(make))
         while not step.done():
             try:
                 await asyncio.wait([step])
             except asyncio.CancelledError as again:
                 cancelled = again
-        step.result()
+        is_recorded = step.result()
         if cancelled is not None:
             raise cancelled
+        return is_recorded
 
-    async def _record(self, events: Sequence[Event]) -> None:
+    async def _record(self, make: Callable[[RunView], Sequence[Event]]) -> bool:
         async with self._order:
+            events = make(self._view)
+            if not events:
+                return False
             now = self._clock.now()
             stamped: list[Event] = [
                 event.model_copy(update={"seq": self._view.seq + offset, "at": now, "run": self._run})
@@ -59,6 +65,7 @@ class Hub:
                 self._apply(stamped)  # they are stored: a loop that ends cancels this very task as well
                 raise
             self._apply(stamped)
+            return True
 
     def _apply(self, stamped: Sequence[Event]) -> None:
         for event in stamped:

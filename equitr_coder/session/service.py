@@ -34,6 +34,7 @@ from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
+from equitr_coder.session.said import cancelled, queued
 from equitr_coder.workflows.assignment import assign, measured
 from equitr_coder.workflows.chat import ChatRun, next_message
 from equitr_coder.workflows.rewinding import Rewinding
@@ -112,8 +113,8 @@ class LocalRunApi:
                 return await self._start(command)
             case c.ResumeRun():
                 return await self._resume(command)
-            case c.SendMessage():
-                return await self._continue_chat(command)
+            case c.SendMessage() | c.QueueMessage() | c.CancelMessage():
+                return await self._hear(command)
             case c.AnswerQuestion():
                 await self._running(command.run).questions.answer(command.question, command.answer)
             case c.ResolveApproval():
@@ -133,6 +134,16 @@ class LocalRunApi:
             case _ as unreachable:
                 assert_never(unreachable)
         return command.run
+
+    async def _hear(self, command: c.SendMessage | c.QueueMessage | c.CancelMessage) -> RunId:
+        match command:
+            case c.SendMessage():
+                return await self._continue_chat(command)
+            case c.QueueMessage():
+                return await self._queue(command)
+            case c.CancelMessage():
+                await self._take_back(command)
+                return command.run
 
     def _running(self, run: RunId) -> LiveRun:
         live = self._live.get(run)
@@ -228,6 +239,30 @@ class LocalRunApi:
         await self.view(command.run)  # says so when there is no such run
         await self._go(command.run, opening, message=command.text)
         return command.run
+
+    async def _queue(self, command: c.QueueMessage) -> RunId:
+        if not command.text.strip():
+            raise UserError("there is nothing to say", hint="type the message first")
+        live = self._live.get(command.run)
+        if live is not None and await live.hub.record_made(lambda view: queued(view, command)):
+            return command.run
+        if command.to is not None:
+            raise UserError(
+                f"{command.to} is not at work in this process", hint=f"equitrcoder resume {command.run} goes on"
+            )
+        return await self._continue_chat(c.SendMessage(run=command.run, text=command.text))
+
+    async def _take_back(self, command: c.CancelMessage) -> None:
+        live = self._live.get(command.run)
+        if live is not None and live.is_running:
+            is_gone = await live.hub.record_made(lambda view: cancelled(view, command.message))
+        else:
+            await self.view(command.run)  # says so when there is no such run
+            async with self._at_rest(command.run) as hub:
+                is_gone = await hub.record_made(lambda view: cancelled(view, command.message))
+        if not is_gone:
+            hint = "what was delivered cannot be taken back; say something else instead"
+            raise UserError(f"no message {command.message} waits", hint=hint)
 
     async def _rewind(self, command: c.UndoChange | c.RedoChange | c.RewindChange) -> None:
         live = self._live.get(command.run)

@@ -89,6 +89,7 @@ class ModelSettings(Value):
     model: Text | None = None
     temperature: Temperature | None = None
     max_tokens: Count | None = None
+    context_window: Count | None = None
     api_base: Address | None = None
     api_key_env: Variable | None = None
     adapter: Adapter | None = None
@@ -146,6 +147,7 @@ class LlmSettings(Value):
     tools: Tools = "auto"
     temperature: Temperature | None = None
     max_tokens: Count = 8192
+    context_window: Count | None = None
     budget: Limit = Decimal("10.00")
     """US dollars a run; None means unlimited."""
     limits: LimitSettings = Field(default_factory=LimitSettings)
@@ -287,6 +289,7 @@ class Settings(Value):
         full = _full_name(name, provider or tier.provider, inherited=llm.provider)
         temperature = llm.temperature if tier.temperature is None else tier.temperature
         max_tokens = tier.max_tokens or llm.max_tokens
+        window = tier.context_window or llm.context_window
         return ModelSpec(
             name=full,
             tier=strength,
@@ -296,6 +299,7 @@ class Settings(Value):
             max_tokens=max_tokens,
             adapter="scripted" if full.startswith("scripted/") else (tier.adapter or llm.adapter),
             tools=tier.tools or llm.tools,
+            context_window=window,
             fallbacks=tuple(
                 ModelSpec(
                     name=other.model,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from equitr_coder.domain import events as e
-from equitr_coder.domain.ids import CallId, SessionId
+from equitr_coder.domain.ids import CallId, RequestId, SessionId
 
 
 def assert_well_formed(events: Iterable[e.Event]) -> None:
@@ -45,7 +45,7 @@ def _answered(event: e.Event) -> str | None:
             return None
 
 
-_AT_REST = (e.RunResumed, e.TaskAssigned, e.FileChanged, e.CheckpointTaken)
+_AT_REST = (e.RunResumed, e.TaskAssigned, e.MessageCancelled, e.FileChanged, e.CheckpointTaken)
 """What may follow the end or a pause: a person goes on, assigns a task, or goes back in what a chat did."""
 
 
@@ -56,6 +56,10 @@ class _Reader:
         self._tools: dict[tuple[SessionId, CallId], bool] = {}
         self._asked: dict[str, bool] = {}
         self._warned: set[str] = set()
+        self._said: dict[RequestId, str] = {}
+        """Messages of the user: waiting, delivered or cancelled."""
+        self._elided: set[tuple[SessionId, CallId]] = set()
+        self._upto: dict[SessionId, int] = {}
         self._has_ended = False
         self._last: e.Event | None = None
 
@@ -95,12 +99,45 @@ class _Reader:
                 return self._reserved(event)
             case e.ModelCallSettled() | e.ModelCallFailed():
                 return self._closed(event)
-            case e.ToolCalled():
-                return self._tool_called(event)
-            case e.ToolReturned():
-                return self._tool_returned(event)
+            case e.ToolCalled() | e.ToolReturned():
+                return self._tool_called(event) if isinstance(event, e.ToolCalled) else self._tool_returned(event)
             case e.BudgetWarned():
                 return self._warn(event)
+            case e.MessageSent() | e.MessageCancelled() | e.MessageAdded():
+                return self._message(event)
+            case e.ContextElided() | e.ContextCompacted():
+                return self._cut(event)
+        return None
+
+    def _message(self, event: e.MessageSent | e.MessageCancelled | e.MessageAdded) -> str | None:
+        match event:
+            case e.MessageSent():
+                if event.sender == "user":
+                    self._said[event.id] = "waiting"
+                return None
+            case e.MessageCancelled():
+                return self._move([event.message], "cancelled")
+            case e.MessageAdded():
+                return self._move([one for one in event.delivers if one in self._said], "delivered")
+
+    def _cut(self, event: e.ContextElided | e.ContextCompacted) -> str | None:
+        match event:
+            case e.ContextCompacted():
+                if event.upto <= self._upto.get(event.session, 1):
+                    return f"nothing before message {event.upto} is left to be dropped"
+                self._upto[event.session] = event.upto
+            case e.ContextElided():
+                for call in event.results:
+                    if not self._tools.get((event.session, call)) or (event.session, call) in self._elided:
+                        return f"tool call {call} has no result that could be left out"
+                    self._elided.add((event.session, call))
+        return None
+
+    def _move(self, messages: Iterable[RequestId], state: str) -> str | None:
+        for message in messages:
+            if self._said.get(message) != "waiting":
+                return f"message {message} cannot be {state}: it is {self._said.get(message, 'unknown')}"
+            self._said[message] = state
         return None
 
     def _warn(self, event: e.BudgetWarned) -> str | None:

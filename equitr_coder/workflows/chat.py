@@ -16,8 +16,10 @@ from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TreeId
 from equitr_coder.domain.models import AssistantMessage, Purpose, StopCause, ToolCall, UserMessage
 from equitr_coder.domain.run_view import RunView, SessionView
 from equitr_coder.domain.runs import RunState
+from equitr_coder.engine.inbox import Inbox
+from equitr_coder.engine.model_call import Caller
 from equitr_coder.engine.step_trees import is_readable, release
-from equitr_coder.ports import AgentOrder, RunKit
+from equitr_coder.ports import Agent, AgentOrder, RunKit
 
 _NOT_RUN = "This call was not run: the user interrupted you before it and wrote the message that follows."
 _CUT_OFF = (
@@ -36,6 +38,7 @@ class ChatRun:
 
     def __init__(self, kit: RunKit) -> None:
         self._kit = kit
+        self._inbox = Inbox(kit.events, Caller(SESSION, AGENT, None, Purpose.CHAT))
 
     async def run(self, message: str | None) -> None:
         """`message` is None for the first turn (the run's request), when a broken turn is continued, and when the
@@ -46,7 +49,23 @@ class ChatRun:
         tree = session.tree if session is not None else None
         if session is None or message is not None or not await self._can_go_on_from(session):
             tree = await self._checkpoint()
-        agent = self._kit.spawner.spawn(
+        outcome = await self._agent(tree).run(message)
+        while not await self._end(outcome.text):
+            # The user said something meanwhile: a turn of its own, which can be undone by itself.
+            tree = await self._checkpoint()
+            await self._inbox.deliver_next()
+            outcome = await self._agent(tree).run()
+
+    async def _end(self, text: str) -> bool:
+        """Whether the run has ended: not while something that the user has queued waits."""
+        why = _shortcoming(text, self._kit.events.view.sessions[SESSION].last_stop)
+        state = RunState.FAILED if why else RunState.COMPLETED
+        finished = RunFinished(state=state, content=text, detail=why)
+        return await self._kit.events.record_made(lambda view: [] if view.waiting_for(SESSION) else [finished])
+
+    def _agent(self, tree: TreeId | None) -> Agent:
+        view = self._kit.events.view
+        return self._kit.spawner.spawn(
             AgentOrder(
                 profile="chat",
                 session=SESSION,
@@ -61,10 +80,6 @@ class ChatRun:
                 tree=tree,
             )
         )
-        outcome = await agent.run(message)
-        why = _shortcoming(outcome.text, self._kit.events.view.sessions[SESSION].last_stop)
-        state = RunState.FAILED if why else RunState.COMPLETED
-        await self._kit.events.record(RunFinished(state=state, content=outcome.text, detail=why))
 
     async def _can_go_on_from(self, session: SessionView) -> bool:
         """Whether this turn has its checkpoint, and git still has the files of its last step."""

@@ -20,11 +20,13 @@ from equitr_coder.domain.models import ModelInfo, ModelRequest, ModelSpec, Purpo
 from equitr_coder.domain.money import Price
 from equitr_coder.domain.runs import RunKind, RunOptions
 from equitr_coder.domain.tools import ToolEnd
+from equitr_coder.engine.compaction import Compaction
 from equitr_coder.engine.dispatch import Desk, Dispatcher
 from equitr_coder.engine.guards import NoDeadline, StepLimit
 from equitr_coder.engine.loop import AgentLoop, Opening
 from equitr_coder.engine.model_call import Caller, ModelCalls, Providers
 from equitr_coder.engine.outages import Outages
+from equitr_coder.engine.summary import Summarizer
 from equitr_coder.ports import Lane, Policy, Tool, ToolContext, ToolResult
 from equitr_coder.session.approvals import ApprovalDesk
 from equitr_coder.session.hub import Hub
@@ -62,6 +64,16 @@ class ThousandTokens:
 
     def tighter_bound(self, request: ModelRequest) -> int:
         return 1000
+
+
+@dataclass(frozen=True)
+class Window:
+    """Every model has this one."""
+
+    tokens: int | None
+
+    async def window(self, spec: ModelSpec) -> int | None:
+        return self.tokens
 
 
 class NoteArguments(BaseModel):
@@ -129,6 +141,18 @@ class Bench:
     desk: ApprovalDesk
     providers: Providers
     spec: ModelSpec = MODEL
+    window: int | None = None
+
+    def calls(self, caller: Caller, retries: int = 2) -> ModelCalls:
+        return ModelCalls(
+            caller=caller,
+            providers=self.providers,
+            budget=self.ledger,
+            events=self.hub,
+            clock=self.clock,
+            deadline=NoDeadline(),
+            retries=retries,
+        )
 
     def agent(
         self,
@@ -143,18 +167,17 @@ class Bench:
         caller = Caller(SESSION, AgentName("assistant"), None, Purpose.CHAT)
         return AgentLoop(
             caller=caller,
-            opening=Opening(
-                system="be good", first_message="hello", model=self.spec, tools=tuple(tool.spec for tool in offered)
-            ),
-            calls=ModelCalls(
-                caller=caller,
-                providers=self.providers,
-                budget=self.ledger,
+            opening=Opening(system="be good", first_message="hello"),
+            compaction=Compaction(
                 events=self.hub,
-                clock=self.clock,
-                deadline=NoDeadline(),
-                retries=retries,
+                caller=caller,
+                model=self.spec,
+                tools=[tool.spec for tool in offered],
+                windows=Window(self.window),
+                outputs=KeptOutputs(self.store),
+                summarizer=Summarizer(events=self.hub, caller=caller, model=self.spec, calls_of=self.calls),
             ),
+            calls=self.calls(caller, retries),
             dispatcher=Dispatcher(
                 desk=Desk(SESSION, AgentName("assistant"), None, confined=True, may_rerun=may_rerun),
                 tools={tool.spec.name: tool for tool in offered},
@@ -186,7 +209,8 @@ async def bench(tmp_path: Path) -> AsyncIterator[OpenBench]:
     async def open_bench(
         *script: Rule | ScriptedReply, budget: str | None = "1", options: RunOptions | None = None
     ) -> Bench:
-        store = SqliteStore(tmp_path)
+        home = tmp_path / f"home{len(stores)}" if stores else tmp_path
+        store = SqliteStore(home)
         stores.append(store)
         clock = ManualClock()
         hub = Hub(run=RUN, store=store, clock=clock)
@@ -202,7 +226,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[OpenBench]:
             outages=Outages(clock),
             name_of=lambda _: "scripted",
         )
-        return Bench(tmp_path, store, hub, clock, model, Note(), ledger, ApprovalDesk(hub), providers)
+        return Bench(home, store, hub, clock, model, Note(), ledger, ApprovalDesk(hub), providers)
 
     yield open_bench
     for store in stores:

@@ -61,8 +61,12 @@ async def test_without_a_supervisor_or_without_an_answer_there_is_the_evidence_a
     assert [number for number, _ in await coached("a", overseer=Overseer(answer=None))] == [3]
 
 
-async def test_a_circle_of_four_is_no_circle() -> None:
-    assert await coached("abcd", overseer=Overseer(), steps=24) == []
+async def test_a_longer_round_is_told_when_ten_steps_brought_nothing_new() -> None:
+    told = await coached("abcd", overseer=Overseer(), steps=24)
+
+    assert [number for number, _ in told] == [14, 17]
+    assert "the last 10 steps (c, d, a, b) brought nothing that had not been seen before" in told[0][1]
+    assert told[1][1].startswith(ADVICE)
 
 
 PUT_BACK = put_back_words({"b.py": "b.py leaves its footprint (a.py)"}, set(), "")

@@ -1,3 +1,4 @@
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -5,11 +6,12 @@ from typing import Any
 import pytest
 
 from equitr_coder.domain.errors import RunStopped, StopReason
-from equitr_coder.domain.events import Event
+from equitr_coder.domain.events import ContextCompacted, Event
 from equitr_coder.domain.ids import AgentName, CallId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import AssistantMessage, ToolCall, ToolMessage, UserMessage
 from equitr_coder.domain.run_view import RunView, SessionView
 from equitr_coder.engine.guards import NoProgress
+from equitr_coder.engine.progress import standstill
 
 SESSION = SessionId("s")
 
@@ -42,6 +44,20 @@ class Log:
         for call, (name, text) in zip(made, calls, strict=True):
             self.session.messages.append(ToolMessage(call=call.id, name=name, text=text))
             self.session.files.append(hash((self.session.tree, frozenset(self.session.seen.items()))))
+
+    def compact(self) -> None:
+        """All that was said so far is dropped."""
+        done = ContextCompacted(
+            session=SESSION,
+            agent=AgentName("a"),
+            upto=len(self.session.messages),
+            text="...",
+            why="window",
+            limit=1,
+            tokens_before=1,
+            tokens_after=1,
+        )
+        self.session.compacted.append(done)
 
 
 def played(steps: Sequence[dict[str, Any]], *, guard_from: int = 0) -> tuple[int, str] | None:
@@ -84,8 +100,40 @@ def test_a_circle_that_begins_late_is_stopped_too() -> None:
     assert stopped[0] == 17
 
 
-def test_a_circle_of_four_is_left_to_the_step_limit() -> None:
-    assert played(circle("a", "b", "c", "d")) is None
+def test_a_longer_circle_is_stopped_when_nothing_new_came_for_twice_as_long() -> None:
+    words = "the last 24 steps (a, b, c, d) brought nothing that had not been seen before"
+
+    assert played(circle("a", "b", "c", "d")) == (4 + 24, words)
+
+
+def test_going_over_the_same_things_in_no_order_is_no_progress() -> None:
+    order = random.Random(3)
+    steps = [{"calls": [(name, f"result of {name}")]} for name in order.choices("abcdefg", k=80)]
+
+    stopped = played(steps)
+
+    assert stopped is not None
+    assert "brought nothing that had not been seen before" in stopped[1]
+
+
+def test_one_new_result_in_between_is_progress() -> None:
+    steps = circle("a", "b", "c", "d", rounds=20)
+    for number in range(0, len(steps), 20):
+        steps[number] = {"calls": [("read", f"page {number}")]}
+
+    assert played(steps) is None
+
+
+def test_reading_again_what_a_compaction_dropped_is_no_standstill() -> None:
+    log = Log()
+    for number in range(20):
+        log.step(("read", f"file {number}"))
+    for number in range(20):
+        if number == 0:
+            log.compact()
+        log.step(("read", f"file {number}"))
+
+    assert standstill(log.session) is None
 
 
 def test_polling_whose_answer_changes_is_progress() -> None:
@@ -95,7 +143,7 @@ def test_polling_whose_answer_changes_is_progress() -> None:
 
 
 def test_reading_different_things_is_progress() -> None:
-    assert played([{"calls": [("read", f"file {number % 5}")]} for number in range(40)]) is None
+    assert played([{"calls": [("read", f"file {number}")]} for number in range(40)]) is None
 
 
 @pytest.mark.parametrize("what", ["tree", "seen"])

@@ -26,8 +26,10 @@ from equitr_coder.domain.runs import RunState
 from equitr_coder.testing.events import assert_well_formed
 from tests.faults.victim import Death, Victim
 
-Turn = tuple[str, str, int]
-"""A model call as both sides can tell it: the system prompt, the first message, and how many answers came before."""
+Turn = tuple[str, str, str]
+"""A model call as both sides can tell it: the system prompt, the first message, and where in its session it stands: the
+last tool call before it, with how many plain answers came since. A compaction leaves that as it is.
+"""
 
 _WORK = re.compile(r"^(T\d+): title of \1$", re.MULTILINE)
 
@@ -204,7 +206,7 @@ def _turns(log: Iterable[Event]) -> dict[CallId, Turn]:
     """Each reserved call, told as the server can tell it."""
     system: dict[SessionId, str] = {}
     first: dict[SessionId, str] = {}
-    answers: Counter[SessionId] = Counter()
+    places: dict[SessionId, tuple[str, int]] = {}
     turns: dict[CallId, Turn] = {}
     for event in log:
         match event:
@@ -212,11 +214,12 @@ def _turns(log: Iterable[Event]) -> dict[CallId, Turn]:
                 system.setdefault(event.session, said.text)
             case MessageAdded(message=UserMessage() as said):
                 first.setdefault(event.session, said.text)
-            case MessageAdded(message=AssistantMessage()):
-                answers[event.session] += 1
+            case MessageAdded(message=AssistantMessage() as said):
+                last, since = places.get(event.session, ("", 0))
+                places[event.session] = (said.calls[-1].id, 0) if said.calls else (last, since + 1)
             case ModelCallReserved():
                 here = event.session
-                turns[event.call] = (system[here], first[here], answers[here])
+                turns[event.call] = (system[here], first[here], _place(*places.get(here, ("", 0))))
     return turns
 
 
@@ -224,7 +227,16 @@ def _turn(body: Any) -> Turn:
     messages: Sequence[dict[str, Any]] = body["messages"]
     system = next((_text(each) for each in messages if each["role"] == "system"), "")
     first = next(_text(each) for each in messages if each["role"] == "user")
-    return system, first, sum(each["role"] == "assistant" for each in messages)
+    last, since = "", 0
+    for each in messages:
+        if each["role"] == "assistant":
+            calls = each.get("tool_calls") or ()
+            last, since = (calls[-1]["id"], 0) if calls else (last, since + 1)
+    return system, first, _place(last, since)
+
+
+def _place(last_call: str, since: int) -> str:
+    return f"{last_call} + {since}"
 
 
 def _text(message: dict[str, Any]) -> str:

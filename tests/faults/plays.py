@@ -39,6 +39,17 @@ DIRECT = Play(
     tuple(scenes.direct()),
     ("loop", "--check", "test -e t1.txt", "Write the word T1-built."),
 )
+CROWDED = Play(
+    tuple(scenes.crowded()),
+    ("chat", "--yes", "Count."),
+    config={
+        "llm": {
+            "max_tokens": 1000,
+            "context_window": 13_000,
+        },
+        "orchestrator": {"max_iterations": 60},
+    },
+)
 CHAT = Play(tuple(scenes.chat()), ("chat", "--yes", "Write a note."))
 
 

@@ -144,6 +144,30 @@ def chat() -> list[Rule]:
     ]
 
 
+_STEPS = 26
+
+
+def crowded() -> list[Rule]:
+    """A chat that grows past its window: old results go, then the middle of it, for which a summary is written. Rules
+    go by the last message, because the number of answers in a request falls when the middle is dropped.
+    """
+    rules = [
+        always(says("The work is about numbers; all that was printed so far is as it should be."), system=_SUMMARY)
+    ]
+    for number in range(_STEPS):
+        thought = f"Step {number} of many. " + "I look at the numbers one after the other. " * 12
+        made = call("run_command", command=f"seq 1000 1500; echo step {number} done")
+        last = "Count." if number == 0 else f"step {number - 1} done"
+        rules.append(always(says(thought, made), model="strong", last=last))
+    written = call("write_file", path="note.txt", content="counted\n")
+    rules.append(always(says("", written), model="strong", last=f"step {_STEPS - 1} done"))
+    rules.append(always(says("Counted."), model="strong", last="note.txt"))
+    return rules
+
+
+_SUMMARY = "You write the summary"
+
+
 def red_together() -> list[Rule]:
     """Two tasks, each green alone, red together: whichever comes second has to say `both`."""
 

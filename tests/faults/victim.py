@@ -105,7 +105,7 @@ class Victim:
     def prepare(self) -> None:
         self.repo.mkdir(parents=True)
         self.home.mkdir(parents=True)
-        config = {
+        config: dict[str, dict[str, Any]] = {
             "llm": {
                 "api_base": self.server.url,
                 "model": "stub/strong",
@@ -113,7 +113,9 @@ class Victim:
                 "prices": _PRICES,
             },
             "orchestrator": {"max_workers": 2, "worktree_pool": 1},
-        } | dict(self.play.config)
+        }
+        for section, values in self.play.config.items():
+            config[section] = config.get(section, {}) | values
         (self.home / "config.yaml").write_text(yaml.safe_dump(config))
         self.git("init", "-q", "-b", "main")
         self.git("config", "user.name", "A User")

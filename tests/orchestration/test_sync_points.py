@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -48,6 +48,11 @@ class Log:
         if events:
             self.transactions.append(events)
             fold(events, self._view)
+
+    async def record_made(self, make: Callable[[RunView], Sequence[Event]]) -> bool:
+        events = make(self._view)
+        await self.record(*events)
+        return bool(events)
 
     def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None:
         raise AssertionError("nothing is streamed here")

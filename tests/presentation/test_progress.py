@@ -149,6 +149,18 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
         e.ReviewGiven(**AGENT, approved=False, reasons=("no test", "leak")),
         ["^ backend_worker T1 rejects the change: no test; leak"],
     ),
+    e.ContextElided: (
+        e.ContextElided(**AGENT, results={CallId("c1"): "[left out]"}, tokens_before=9000, tokens_after=5000),
+        ["~ backend_worker T1: 1 old result left out of what the model is sent, from about 9000 tokens to 5000"],
+    ),
+    e.ContextCompacted: (
+        e.ContextCompacted(
+            **AGENT, upto=9, text="...", why="window", limit=9000, tokens_before=8000, tokens_after=3000, detail="no"
+        ),
+        [
+            "~ backend_worker T1: the conversation is shortened to records alone (no), from about 8000 tokens to 3000"
+        ],
+    ),
     e.MergeQueued: (e.MergeQueued(task=T1, attempt=1, commit=COMMIT), []),
     e.MergeLanded: (
         e.MergeLanded(task=T1, target="equitr/epic-001", old=COMMIT, commit=COMMIT),
@@ -178,6 +190,7 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
         e.MessageSent(id=RequestId("m1"), sender="host", to=T1, content="S1 has changed\nmore"),
         ["  host -> T1: S1 has changed"],
     ),
+    e.MessageCancelled: (e.MessageCancelled(message=RequestId("u1")), ["  u1 is taken back"]),
     e.ConflictFound: (
         e.ConflictFound(conflict=CONFLICT),
         ["  ! C1: T1 and T2 clash in a.py"],

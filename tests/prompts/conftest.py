@@ -26,6 +26,7 @@ from equitr_coder.tools.list_files import ListFiles
 from equitr_coder.tools.publish_artifact import PublishArtifact
 from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.read_file import ReadFile
+from equitr_coder.tools.recall import Recall
 from equitr_coder.tools.review import Review
 from equitr_coder.tools.run_command import RunCommand
 from equitr_coder.tools.search import Search
@@ -44,6 +45,7 @@ SPECS: tuple[ToolSpec, ...] = (
     ListFiles.spec,
     Search.spec,
     RunCommand.spec,
+    Recall.spec,
     TickTodo.spec,
     HandIn.spec,
     PublishArtifact.spec,
@@ -144,6 +146,7 @@ def _prompts() -> dict[str, str]:
         "prompt.supervisor": system_prompt("supervisor", {}),
         "prompt.reviewer": system_prompt("reviewer", {}),
         "prompt.merger": system_prompt("merger", {}),
+        "prompt.summarizer": system_prompt("summarizer", {}),
     }
 
 

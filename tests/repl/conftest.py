@@ -337,6 +337,18 @@ def resolved(command: c.Command) -> Sequence[e.Event] | None:
     return [e.ApprovalResolved(approval=command.approval, answer=command.answer)]
 
 
+def said(command: c.Command) -> Sequence[e.Event] | None:
+    """What follows a line for the agent at work."""
+    if not isinstance(command, c.QueueMessage):
+        return None
+    kind = "steer" if command.steer else "queue"
+    return [e.MessageSent(id=RequestId("u1"), sender="user", to="chat", kind=kind, content=command.text)]
+
+
+def taken_back(command: c.Command) -> Sequence[e.Event] | None:
+    return [e.MessageCancelled(message=command.message)] if isinstance(command, c.CancelMessage) else None
+
+
 def question(text: str, options: tuple[str, ...] = ()) -> e.QuestionAsked:
     return e.QuestionAsked(**PLANNER, question=RequestId("q1"), text=text, options=options)
 

@@ -6,7 +6,7 @@ import pytest
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import events as e
 from equitr_coder.domain.errors import StopReason, UserError
-from equitr_coder.domain.ids import RunId
+from equitr_coder.domain.ids import RequestId, RunId
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from tests.repl.conftest import (
     CTRL_C,
@@ -16,6 +16,7 @@ from tests.repl.conftest import (
     PlayedApi,
     Says,
     Step,
+    Until,
     answered,
     attend,
     changed,
@@ -24,8 +25,13 @@ from tests.repl.conftest import (
     plan_approved,
     reply,
     reserved,
+    said,
     settled,
+    taken_back,
 )
+
+RUN = RunId("run-1")
+ALT_UP = "\x1b[1;3A"
 
 
 async def test_quit_returns_zero() -> None:
@@ -297,24 +303,78 @@ async def test_the_words_that_leave_other_prompts_leave_this_one(word: str) -> N
         assert await person.ends() == 0
 
 
-async def test_what_is_typed_while_the_agent_works_stands_at_the_next_prompt_unsent() -> None:
+async def test_a_line_while_the_agent_works_is_queued_shown_and_can_be_taken_back() -> None:
     gate = Gate()
-    api = PlayedApi([gate, *reply("Done.")], reply("And that.", call="c2"))
+    api = PlayedApi([gate, Until(said), Until(taken_back), *reply("Done.")], reply("And that.", call="c2"))
 
     async with attend(api) as person:
         person.types("one\r")
         await gate.reached.wait()
-        person.types("then do twwo\x7f\x7fo\r")
-        await person.heard()
         gate.opened.set()
+        person.types("then do twwo\x7f\x7fo\r")
+        await person.sees("u1 waits for the end of this turn: then do two")
+        person.types(ALT_UP)
+        await person.sees("u1 is taken back")
         await person.sees("Done.")
         await person.sees("you> then do two")
-        assert [type(command) for command in api.submitted] == [c.StartRun]
+        assert api.submitted[1:] == [
+            c.QueueMessage(run=RUN, text="then do two"),
+            c.CancelMessage(run=RUN, message=RequestId("u1")),
+        ]
         person.types("\r")
         await person.sees("And that.")
 
-    assert api.submitted[-1] == c.SendMessage(run=RunId("run-1"), text="then do two")
-    assert person.tape.text.index("then do two") > person.tape.text.index("Done.")
+    assert api.submitted[-1] == c.SendMessage(run=RUN, text="then do two")
+
+
+async def test_a_line_can_be_said_before_the_next_step() -> None:
+    gate = Gate()
+    api = PlayedApi([gate, Until(said), *reply("Done.")])
+
+    async with attend(api) as person:
+        person.types("one\r")
+        await gate.reached.wait()
+        gate.opened.set()
+        person.types("not that way\x1bs")
+        await person.sees("u1 is said before the next step: not that way")
+        await person.sees("Done.")
+        await person.asks()
+
+    assert api.submitted[1:] == [c.QueueMessage(run=RUN, text="not that way", steer=True)]
+
+
+async def test_what_was_queued_can_be_said_at_once_instead() -> None:
+    gate = Gate()
+    api = PlayedApi([gate, Until(said), Until(taken_back), Until(said), *reply("Done.")])
+
+    async with attend(api) as person:
+        person.types("one\r")
+        await gate.reached.wait()
+        gate.opened.set()
+        person.types("hurry\r")
+        await person.sees("u1 waits for the end of this turn: hurry")
+        person.types("\x1bs")
+        await person.sees("is said before the next step: hurry")
+        await person.sees("Done.")
+
+    assert [type(command) for command in api.submitted[1:]] == [c.QueueMessage, c.CancelMessage, c.QueueMessage]
+    assert api.submitted[-1] == c.QueueMessage(run=RUN, text="hurry", steer=True)
+
+
+async def test_a_command_typed_while_the_agent_works_is_no_message() -> None:
+    gate = Gate()
+    api = PlayedApi([gate, *reply("Done.")])
+
+    async with attend(api) as person:
+        person.types("one\r")
+        await gate.reached.wait()
+        person.types("/cost\r")
+        await person.heard()
+        gate.opened.set()
+        await person.sees("Done.")
+        await person.sees("you> /cost")
+
+    assert [type(command) for command in api.submitted] == [c.StartRun]
 
 
 async def test_keys_that_arrive_with_the_request_itself_are_not_lost_either() -> None:

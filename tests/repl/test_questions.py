@@ -20,6 +20,7 @@ from tests.repl.conftest import (
     reply,
     reserved,
     resolved,
+    said,
     settled,
 )
 
@@ -44,23 +45,20 @@ async def test_a_permission_is_asked_for_and_given() -> None:
 
 async def test_what_was_typed_before_a_permission_was_asked_for_never_answers_it() -> None:
     gate = Gate()
-    api = PlayedApi([gate, asks_permission(), Until(resolved), finished()], reply("Also done."))
+    api = PlayedApi([gate, Until(said), asks_permission(), Until(resolved), finished()])
 
     async with attend(api) as person:
         person.types("clean up\r")
         await gate.reached.wait()
-        person.types("run\ronce\r")
+        person.types("run\ronce")
         await person.heard()
         gate.opened.set()
+        await person.sees("u1 waits for the end of this turn: run")
         await person.asks("allow>")
-        assert [type(command) for command in api.submitted] == [c.StartRun]
+        assert api.submitted[1:] == [c.QueueMessage(run=RUN, text="run")]
         person.types("no, not that\r")
         await person.sees("refused by you: not that")
-        await person.sees("you> run\n     once")
-        person.types("\r")
-        await person.sees("Also done.")
-
-    assert api.submitted[-1] == c.SendMessage(run=RUN, text="run\nonce")
+        await person.sees("you> once")
 
 
 async def test_keys_that_wait_unread_when_permission_is_asked_for_do_not_answer_it() -> None:

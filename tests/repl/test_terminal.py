@@ -236,7 +236,7 @@ def test_ctrl_c_stops_a_silent_model_and_twice_leaves_a_sane_terminal(terminal: 
 
 def test_keys_typed_while_the_agent_works_answer_nothing_and_are_not_lost(terminal: Open) -> None:
     slow = says("", call("run_command", command="touch made"), delay=1.0)
-    user = terminal([rule(slow, says("I made nothing."), first="make"), rule(says("Fine."), first="second")])
+    user = terminal([rule(slow, says("I made nothing."), says("Once, then."), first="make")])
 
     user.start("interactive")
     user.asks()
@@ -245,12 +245,14 @@ def test_keys_typed_while_the_agent_works_answer_nothing_and_are_not_lost(termin
     user.server.reached(1)
     user.types("once")
     user.presses("Enter")
+    user.sees("u1 waits for the end of this turn: once")
+    user.types("later")
     user.sees("assistant wants to use run_command:")
     user.asks("allow>")
     assert not (user.repo / "made").exists()
     user.types("no")
     user.presses("Enter")
-    user.sees("refused by you", "I made nothing.", "you> once")
+    user.sees("refused by you", "I made nothing.", "> once", "Once, then.", "you> later")
 
     assert not (user.repo / "made").exists()
 

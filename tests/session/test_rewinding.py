@@ -13,9 +13,7 @@ from equitr_coder.presentation.history import history_lines
 from equitr_coder.testing.events import assert_well_formed
 from equitr_coder.testing.script import ScriptedReply, call, says
 from equitr_coder.workflows.chat import SESSION
-from tests.session.test_next_message import OpenUser, User, ended, start, user, user_messages, writes
-
-__all__ = ["user"]
+from tests.session.chats import OpenUser, User, ended, start, user_messages, writes
 
 
 async def says_next(api: RunApi, run: RunId, text: str) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.settings.conftest import Machine
 
 READING = ("read_file", "list_files", "search")
-CHAT = ("read_file", "write_file", "edit_file", "apply_patch", "list_files", "search", "run_command")
+CHAT = ("read_file", "write_file", "edit_file", "apply_patch", "list_files", "search", "run_command", "recall")
 WHOLE = "role: worker\ntier: weak\nprompt: worker\ntools: [Read, Grep]\n"
 
 
@@ -41,10 +41,10 @@ def test_six_profiles_ship(machine: "Machine") -> None:
     assert {name: profile.tools for name, profile in shipped.items()} == {
         "chat": CHAT,
         "worker": (*CHAT, "tick_todo", "hand_in", "publish_artifact", "read_artifact", "ask_supervisor"),
-        "planner": (*READING, "ask_user", "write_document", "submit_plan"),
+        "planner": (*READING, "recall", "ask_user", "write_document", "submit_plan"),
         "supervisor": (*READING, "ask_user"),
         "reviewer": (*READING, "review"),
-        "merger": (*CHAT[:-1], "hand_in"),
+        "merger": (*CHAT[:-2], "hand_in"),
     }
     assert all(profile.name == profile.prompt == name for name, profile in shipped.items())
 

@@ -10,13 +10,13 @@ from equitr_coder.domain import events as e
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
 from equitr_coder.domain.ids import AgentName, CallId, RequestId, RunId, SessionId
-from equitr_coder.domain.models import Purpose, Tier
+from equitr_coder.domain.models import Purpose, Tier, UserMessage
 from equitr_coder.domain.money import Usage
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.testing import assert_well_formed
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-WHO = {"session": SessionId("chat"), "agent": AgentName("worker")}
+WHO: dict[str, Any] = {"session": SessionId("chat"), "agent": AgentName("worker")}
 CALL: dict[str, Any] = {"model": "m", "tier": Tier.WEAK, "purpose": Purpose.CHAT, **WHO}
 
 
@@ -60,10 +60,18 @@ RESOLVED = e.ApprovalResolved(approval=RequestId("a1"), answer=ApprovalAnswer(al
 ESCALATED = e.EscalationAnswered(
     escalation=RequestId("e1"), answer="x", session=SessionId("chat"), agent=AgentName("a")
 )
+SAID = e.MessageSent(id=RequestId("u1"), sender="user", to="chat", kind="queue", content="x")
+CANCELLED = e.MessageCancelled(message=RequestId("u1"))
+DELIVERED = e.MessageAdded(**WHO, message=UserMessage(text="x"), delivers=(RequestId("u1"),))
+ELIDED = e.ContextElided(**WHO, results={CallId("t1"): "[left out]"}, tokens_before=2, tokens_after=1)
 WARNED = e.BudgetWarned(account="run", usd=Decimal(8), limit=Decimal(10))
 PAUSED = e.RunPaused(reason=StopReason.INTERRUPTED)
 RESUMED = e.RunResumed(options=RunOptions())
 FINISHED = e.RunFinished(state=RunState.COMPLETED)
+
+
+def compacted(upto: int) -> e.ContextCompacted:
+    return e.ContextCompacted(**WHO, upto=upto, text="...", why="window", limit=1, tokens_before=2, tokens_after=1)
 
 
 def log(*events: e.Event) -> list[e.Event]:
@@ -81,6 +89,9 @@ def log(*events: e.Event) -> list[e.Event]:
         [started(), reserved(), reserved("2"), settled("2"), settled()],
         [started(), called(), RESUMED, called(), returned()],
         [started(), reserved(), called()],
+        [started(), SAID, DELIVERED, FINISHED],
+        [started(), SAID, PAUSED, CANCELLED, RESUMED, FINISHED],
+        [started(), called(), returned(), ELIDED, compacted(3), compacted(5)],
         [],
     ],
 )
@@ -110,6 +121,14 @@ def test_a_sound_log_passes(events: list[e.Event]) -> None:
         ([started(), requested(), RESOLVED, RESOLVED], "approval a1 has its answer already"),
         ([started(), ESCALATED], "escalation e1 was never asked"),
         ([started(), WARNED, WARNED], "run was warned before"),
+        ([started(), CANCELLED], "message u1 cannot be cancelled: it is unknown"),
+        ([started(), SAID, CANCELLED, DELIVERED], "message u1 cannot be delivered: it is cancelled"),
+        ([started(), SAID, DELIVERED, DELIVERED], "message u1 cannot be delivered: it is delivered"),
+        ([started(), SAID, DELIVERED, CANCELLED], "message u1 cannot be cancelled: it is delivered"),
+        ([started(), called(), ELIDED], "tool call t1 has no result that could be left out"),
+        ([started(), called(), returned(), ELIDED, ELIDED], "tool call t1 has no result that could be left out"),
+        ([started(), compacted(5), compacted(5)], "nothing before message 5 is left to be dropped"),
+        ([started(), FINISHED, SAID], "only run_resumed, or what a person decides meanwhile, may follow"),
         ([started(), FINISHED, called()], "only run_resumed, or what a person decides meanwhile, may follow"),
         ([started(), PAUSED, reserved()], "only run_resumed, or what a person decides meanwhile, may follow"),
         ([started(), FINISHED, PAUSED], "only run_resumed, or what a person decides meanwhile, may follow"),

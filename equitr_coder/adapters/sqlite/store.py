@@ -27,7 +27,7 @@ from equitr_coder.ports import RunRow
 _T = TypeVar("_T")
 _BUSY_SECONDS = 10.0
 _LOG_GROWTH = 64_000  # bytes: the files beside the store begin with 32 KiB
-_TRANSCRIPT_TYPES = ("message_added", "tool_called", "tool_returned")
+_TRANSCRIPT_TYPES = ("message_added", "tool_called", "tool_returned", "context_elided", "context_compacted")
 
 
 class SqliteStore:
@@ -71,7 +71,7 @@ class SqliteStore:
         query = "SELECT body FROM events WHERE run = ? AND seq > ?"
         arguments: tuple[object, ...] = (run, after)
         if not transcripts:
-            query += " AND type NOT IN (?, ?, ?)"
+            query += " AND type NOT IN (?, ?, ?, ?, ?)"
             arguments += _TRANSCRIPT_TYPES
         rows: list[Any] = await self._do(lambda c: c.execute(query + " ORDER BY seq", arguments).fetchall(), absent=[])
         try:
