@@ -353,7 +353,7 @@ class FileText:
     text: str
     digest: str
     """SHA-256 of the bytes on disk."""
-    newline: Literal["\n", "\r\n"] = "\n"
+    newline: Literal["\n", "\r\n", "\r"] = "\n"
     encoding: str = "utf-8"
     bom: bool = False
 

@@ -33,8 +33,10 @@ def explain_miss(text: str, wanted: str, *, quoted_as: str, first: int = 1) -> s
     `quoted_as` is the argument's name, `first` the number of the text's first line.
     """
     quoted = lines_of(wanted)
-    if len(quoted) > 0 and all(_LINE_NUMBER.match(line) for line in quoted):
-        return f"{quoted_as} holds the line numbers that read_file prints. Quote only what stands after the tab."
+    if quoted and all(_LINE_NUMBER.match(line) for line in quoted):
+        # They fit nowhere even without: what is left is compared.
+        quoted = [_LINE_NUMBER.sub("", line, count=1) for line in quoted]
+        wanted = "\n".join(quoted)
     found = nearest(text, wanted, first=first)
     if found is None:
         where = "in the file" if first == 1 else f"from line {first} on"
