@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice, pairwise
 
 from equitr_coder.domain.edits import UNCHANGED
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.tools.edits.change import Change, EditError, change_of, same_lines
+from equitr_coder.tools.edits.indentation import BLANKS
 from equitr_coder.tools.edits.place import Leniency, Place, exact_offsets, find_lines, find_text, place_of
 from equitr_coder.tools.edits.rewrite import splice
 from equitr_coder.tools.edits.source import Source, joined
 from equitr_coder.tools.nearest import explain_miss
 
 _LISTED = 100
-_NUMBER = re.compile(r"[ \t]*(\d+)(?:\t|→|[|│:](?: |(?=$)))")
+_NUMBER = re.compile(r"[ \t]*(\d+)(?:\t|→|(?: ?[|│]|:)(?: |(?=$)))")
 """How numbered lines begin: as `read_file` prints them, and as models write them down again."""
 _BOM = "\ufeff"
 
@@ -123,7 +125,7 @@ def _only_place(source: Source, change: Change, *, quoted_as: str, raw: str, can
     for variant in _variants(source, change):
         places = find_text(source, variant)
         if variant is not change and len(variant.old) < len(change.old):
-            places = [place for place in places if place.last == len(source.texts) - 1 and _reaches_end(source, place)]
+            places = [at_end for place in places if (at_end := _to_the_end(source, place)) is not None]
         if len(places) > 1 and source.is_mixed and places[0].leniency is Leniency.NONE:
             places = _with_ends_as_quoted(source, raw, places)
         if len(places) > 1:
@@ -147,8 +149,13 @@ def _variants(source: Source, change: Change) -> Iterator[Change]:
             yield Change(old, new, same_lines(old, new), was_numbered=variant.was_numbered)
 
 
-def _reaches_end(source: Source, place: Place) -> bool:
-    return place.stop == len(source.texts[-1])
+def _to_the_end(source: Source, place: Place) -> Place | None:
+    """The place up to the end of the text when only blanks stand between; None for others."""
+    rest = source.texts[-1][place.stop :]
+    if place.last < len(source.texts) - 1 or rest.strip(BLANKS):
+        return None
+    leniency = Leniency.BLANKS if rest and place.leniency is Leniency.NONE else place.leniency
+    return replace(place, stop=len(source.texts[-1]), leniency=leniency)
 
 
 def _with_ends_as_quoted(source: Source, raw: str, places: list[Place]) -> list[Place]:

@@ -17,11 +17,12 @@ def parse_patch(text: str) -> tuple[FileChange, ...]:
     Raises:
         EditError: it is in none of the formats, or breaks the one that it is in.
     """
-    lines = _unindented(_unwrapped(text.replace("\r\n", "\n").strip("\n").split("\n")))
+    written = text.replace("\r\n", "\n").strip("\n").split("\n")
+    lines = _unindented(_unwrapped(written))
     if lines and lines[0].strip() == BEGIN:
         return parse_begin_patch(lines)
-    if has_search_block(lines):
-        return parse_search_replace(lines)
+    if has_search_block(written):
+        return parse_search_replace(written)  # a fence around a block may hold its path
     if is_unified_diff(lines):
         return parse_unified_diff(lines)
     return parse_begin_patch(lines)
