@@ -28,6 +28,10 @@ class Purpose(StrEnum):
     PROBE = "probe"
 
 
+EditFormat = Literal["edit_file", "apply_patch", "unified_diff", "search_replace"]
+"""Ways to write a change of a file."""
+
+
 class ModelSpec(Value):
     """One configured model: where it is and how it is to be called."""
 
@@ -42,6 +46,8 @@ class ModelSpec(Value):
     adapter: Literal["auto", "direct", "litellm", "scripted"] = "auto"
     tools: Literal["auto", "native", "text"] = "auto"
     """How tools are offered: natively, or written into the prompt (the text protocol); `auto` by capability."""
+    edit_format: Literal["auto"] | EditFormat = "auto"
+    """The way of changing files that the prompt recommends; `auto` by the model's family."""
     fallbacks: tuple["ModelSpec", ...] = ()
     """Who takes over, in this order, while this model's provider is down."""
 

@@ -38,7 +38,7 @@ class EditCheck:
 
 
 @frozen
-class Aftermath:
+class Consequences:
     """What the commands said, in lines, and the content and SHA-256 of files that they changed."""
 
     told: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class AfterEdit:
         self._place = place
         self._checks = tuple(checks)
 
-    async def run(self, written: Mapping[str, str]) -> Aftermath:
+    async def run(self, written: Mapping[str, str]) -> Consequences:
         """`written` is path -> SHA-256 of what was just written. Never raises for what a command does."""
         told: list[str] = []
         texts: dict[str, str] = {}
@@ -69,7 +69,7 @@ class AfterEdit:
                 result = await self._executor.run(command, self._place, timeout=check.timeout)
                 told.append(_words(command, result, check.timeout))
                 told += await self._changes(known, texts, seen)
-        return Aftermath(tuple(told), texts, seen)
+        return Consequences(tuple(told), texts, seen)
 
     async def _changes(self, known: dict[str, str], texts: dict[str, str], seen: dict[str, str]) -> list[str]:
         """Files among those written that are another now."""

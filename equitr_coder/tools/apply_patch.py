@@ -16,7 +16,7 @@ from equitr_coder.domain.edits import UNCHANGED
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
-from equitr_coder.tools.after_edit import AfterEdit, Aftermath, reads_now
+from equitr_coder.tools.after_edit import AfterEdit, Consequences, reads_now
 from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
 from equitr_coder.tools.edits.apply import Edited, apply_hunks, apply_in_turn, failure
 from equitr_coder.tools.edits.change import EditError
@@ -30,9 +30,7 @@ _SHOWN_LINES = 60
 
 
 class ApplyPatchArguments(Arguments):
-    patch: str = Field(
-        min_length=1, description='From "*** Begin Patch" to "*** End Patch"; a unified diff is taken too'
-    )
+    patch: str = Field(min_length=1, description='From "*** Begin Patch" to "*** End Patch"')
 
 
 @frozen
@@ -72,7 +70,7 @@ class ApplyPatch:
         steps = await self._verified(_parsed(arguments.patch), context.seen)
         written = await self._write(steps)
         seen = {done.step.path: done.digest for done in written if done.digest is not None}
-        after = await self._after.run(seen) if self._after is not None and seen else Aftermath()
+        after = await self._after.run(seen) if self._after is not None and seen else Consequences()
         texts = {step.path: after.texts.get(step.path, step.after) for step in steps}
         notes = [syntax_note(path, text) for path, text in texts.items() if text is not None]
         told = [_told(step, after) for step in steps]
@@ -208,7 +206,7 @@ def _edited(text: str, change: UpdateFile) -> Edited:
     return edited
 
 
-def _told(step: _Step, after: Aftermath) -> str:
+def _told(step: _Step, after: Consequences) -> str:
     if not step.shown:
         return step.told
     before = step.like.text if step.like is not None else ""

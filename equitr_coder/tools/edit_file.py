@@ -9,7 +9,7 @@ from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.edits import UNCHANGED
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
-from equitr_coder.tools.after_edit import AfterEdit, Aftermath, reads_now
+from equitr_coder.tools.after_edit import AfterEdit, Consequences, reads_now
 from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
 from equitr_coder.tools.edits.apply import Edited, failure, replace_text
 from equitr_coder.tools.edits.change import EditError
@@ -50,7 +50,7 @@ class EditFile:
             raise ToolFailure(f"{path}: {failure(str(fault))}") from fault
         expected = file.digest if file is not None else None
         digest = await self._workspace.write(path, edited.text, expected=expected, like=file)
-        after = await self._after.run({path: digest}) if self._after is not None else Aftermath()
+        after = await self._after.run({path: digest}) if self._after is not None else Consequences()
         return _result(path, before, edited, after, digest)
 
     async def _file(self, path: str, arguments: EditFileArguments, context: ToolContext) -> FileText | None:
@@ -63,7 +63,7 @@ class EditFile:
         return await read_known(self._workspace, path, context.seen)
 
 
-def _result(path: str, before: str, edited: Edited, after: Aftermath, digest: str) -> ToolResult:
+def _result(path: str, before: str, edited: Edited, after: Consequences, digest: str) -> ToolResult:
     places = len(edited.spans)
     count = f"{places} places" if places > 1 else "1 place"
     if path in after.texts:

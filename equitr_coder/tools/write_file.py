@@ -7,7 +7,7 @@ from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
-from equitr_coder.tools.after_edit import AfterEdit, Aftermath, reads_now
+from equitr_coder.tools.after_edit import AfterEdit, Consequences, reads_now
 from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
 from equitr_coder.tools.excerpt import lines_of
 from equitr_coder.tools.known_file import read_known, with_plain_ends
@@ -45,7 +45,7 @@ class WriteFile:
         digest = await self._workspace.write(
             path, content, expected=before.digest if before else None, like=before or fresh
         )
-        after = await self._after.run({path: digest}) if self._after is not None else Aftermath()
+        after = await self._after.run({path: digest}) if self._after is not None else Consequences()
         text = after.texts.get(path, content)
         count = len(lines_of(content))
         done = f"{'Replaced' if before else 'Created'} {path}, {count} {'line' if count == 1 else 'lines'}."

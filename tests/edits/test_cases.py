@@ -1,4 +1,4 @@
-"""Every case of `cases/*.yaml`: files before, an edit, and the files after it or the error that leaves them as they were.
+"""Every case of `cases/*.yaml`: files before, an edit, and the files after it or the error that changes none of them.
 
 Written by hand: nothing in them was made by the code under test. `as` is the codec of all files of a case, `unread`
 leaves out the read that an edit needs, and `meanwhile` is what somebody else wrote after it.

@@ -64,8 +64,8 @@ async def test_a_text_that_occurs_often_is_refused_with_its_lines(tool: EditFile
     failure = await session.failure(tool, {"path": "a.py", "old_text": "items", "new_text": "things"})
 
     assert failure == (
-        "a.py: old_text occurs 4 times, starting at lines 4, 6, 11, 12. Add neighbouring lines to old_text until it fits "
-        "one place, or set replace_all; no byte was changed."
+        "a.py: old_text occurs 4 times, starting at lines 4, 6, 11, 12. Add neighbouring lines to old_text until it "
+        "fits one place, or set replace_all; no byte was changed."
     )
     assert known.read_text() == CODE
 
