@@ -1,11 +1,12 @@
 """Edits through the real command: formats, the way out of failed ones, and the project's own commands after them."""
 
+import itertools
 import json
 import sys
 
-from equitr_coder.testing.script import always, call, calls, rule, says
+from equitr_coder.testing.script import ScriptedCall, always, call, calls, rule, says
 from tests.e2e.conftest import OpenStage
-from tests.e2e.scenes import system_message
+from tests.e2e.scenes import documents, system_message
 
 DIRECT = ("chat", "-M", "--plan", "never", "--yes", "--check", "test -f a.txt", "--output", "stream-json")
 READ = calls("read_file", path="README.md")
@@ -13,7 +14,7 @@ DIFF = "--- a/README.md\n+++ b/README.md\n@@ -7,1 +7,1 @@\n-# Shop\n+# The Shop\
 BLOCK = "README.md\n<<<<<<< SEARCH\n# Shop\n=======\n# The Shop\n>>>>>>> REPLACE"
 
 
-def misses(number: int) -> object:
+def misses(number: int) -> ScriptedCall:
     return call("edit_file", path="README.md", old_text=f"nowhere {number}", new_text="x")
 
 
@@ -65,7 +66,7 @@ def test_the_second_failed_edit_offers_the_other_format_and_the_prefix_is_kept(s
     assert ["apply_patch instead" in text for text in told] == [False, True]
     bodies = [request.body for request in user.server.requests]
     assert all(body["tools"] == bodies[0]["tools"] for body in bodies)
-    for earlier, later in zip(bodies, bodies[1:], strict=False):
+    for earlier, later in itertools.pairwise(bodies):
         assert later["messages"][: len(earlier["messages"])] == earlier["messages"]
 
 
@@ -133,8 +134,6 @@ def test_a_command_after_an_edit_keeps_to_the_footprint(stage: OpenStage) -> Non
         ],
         "sync_points": [],
     }
-    from tests.e2e.scenes import documents
-
     user = stage(
         [
             rule(says("", *documents(), call("submit_plan", **plan)), model="strong", offers="submit_plan"),

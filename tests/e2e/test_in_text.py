@@ -2,8 +2,21 @@
 
 import pytest
 
-from tests.e2e.test_chat import *  # noqa: F403
-from tests.e2e.test_spine import *  # noqa: F403
+from tests.e2e.test_chat import (
+    test_a_dirty_checkout_is_worked_on_in_place,
+    test_a_subfolder_means_its_repository,
+)
+from tests.e2e.test_spine import (
+    test_a_chat_edits_the_checkout_and_answers,
+    test_a_planned_epic_is_built_proven_and_landed,
+)
+
+__all__ = (
+    "test_a_chat_edits_the_checkout_and_answers",
+    "test_a_dirty_checkout_is_worked_on_in_place",
+    "test_a_planned_epic_is_built_proven_and_landed",
+    "test_a_subfolder_means_its_repository",
+)
 
 
 @pytest.fixture
