@@ -68,8 +68,8 @@ class Recorded:
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Names of the tools offered."""
-        return WireRequest(self.body).tool_names
+        """Names of the tools offered, natively or in the system prompt."""
+        return WireRequest(self.body, tools_as_text=True).tool_names
 
     def as_log(self) -> dict[str, Any]:
         """What a log line holds: everything but the key."""

@@ -64,8 +64,7 @@ class EditFile:
 
 
 def _result(path: str, before: str, edited: Edited, after: Consequences, digest: str) -> ToolResult:
-    places = len(edited.spans)
-    count = f"{places} places" if places > 1 else "1 place"
+    count = f"{edited.places} places" if edited.places > 1 else "1 place"
     if path in after.texts:
         text = after.texts[path]
         shown = reads_now(before, text)

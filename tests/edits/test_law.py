@@ -7,7 +7,7 @@ parts, with the slip undone by the rule that the slip itself states.
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -98,7 +98,7 @@ FORMATS = pytest.mark.parametrize("write", [as_edit, as_patch, as_diff, as_block
 LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def outcome(before: bytes, tool: type[Tool], arguments: dict[str, object]) -> bytes | str:
+def outcome(before: bytes, tool: type[Tool], arguments: Mapping[str, object]) -> bytes | str:
     """The bytes after the edit, or what the model is told when it was refused."""
 
     async def run() -> bytes | str:

@@ -41,6 +41,8 @@ class Edited:
     """First and last line of each changed place in `text`, counted from 1; last < first where lines went."""
     disregarded: tuple[str, ...] = ()
     """What had to be disregarded to find a place, in words."""
+    places: int = 1
+    """How many were changed; `spans` may tell of the first ones only."""
 
 
 def replace_text(text: str, old: str, new: str, *, everywhere: bool = False) -> Edited:
@@ -64,9 +66,10 @@ def replace_text(text: str, old: str, new: str, *, everywhere: bool = False) -> 
         raise EditError("old_text and new_text are identical")
     if everywhere:
         quoted = "\n".join(change.old)
-        places = list(place_of(source.content, quoted, exact_offsets(source.content, quoted, apart=True)))
+        offsets = exact_offsets(source.content, quoted, apart=True)
+        places = list(place_of(source.content, quoted, islice(offsets, None if source.is_mixed else _LISTED)))
         if places:
-            return _changed(source, _replaced(source, [(change, place) for place in places]))
+            return _changed(source, _all_replaced(source, change, places))
     chosen, place = _only_place(source, change, quoted_as="old_text", raw=old, can_all=not everywhere)
     return _changed(source, _replaced(source, [(chosen, place)]))
 
@@ -272,6 +275,16 @@ def _replaced(source: Source, placed: Sequence[tuple[Change, Place]]) -> Edited:
         moved += len(change.new) - (place.last - place.first + 1)
     told = dict.fromkeys(place.leniency.value for _, place in placed if place.leniency is not Leniency.NONE)
     return Edited(text, tuple(spans), (*told, *(["line numbers"] if any(c.was_numbered for c, _ in placed) else ())))
+
+
+def _all_replaced(source: Source, change: Change, places: Sequence[Place]) -> Edited:
+    """Every exact occurrence. Of a text whose line ends are all alike only the first `places` are given."""
+    if source.is_mixed:
+        return replace(_replaced(source, [(change, place) for place in places]), places=len(places))
+    old, new = "\n".join(change.old), "\n".join(change.new)
+    breaks = len(change.new) - len(change.old)
+    spans = [_span(change, place, index * breaks) for index, place in enumerate(places)]
+    return Edited(source.content.replace(old, new), tuple(spans), places=source.content.count(old))
 
 
 def _span(change: Change, place: Place, moved: int) -> tuple[int, int]:

@@ -4,7 +4,8 @@ Every leniency includes those before it. More than one place is left to the call
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 
 from equitr_coder.domain.frozen import frozen
@@ -62,13 +63,14 @@ def exact_offsets(content: str, old: str, *, apart: bool = False) -> Iterator[in
 
 
 def place_of(content: str, old: str, offsets: Iterator[int]) -> Iterator[Place]:
-    line, counted = 0, 0
+    line, start, counted = 0, 0, 0
     breaks = old.count("\n")
     tail = len(old) - (old.rfind("\n") + 1)
     for offset in offsets:
         line += content.count("\n", counted, offset)
+        start = (content.rfind("\n", counted, offset) + 1) or start
         counted = offset
-        column = offset - (content.rfind("\n", 0, offset) + 1)
+        column = offset - start
         yield Place(line, column, line + breaks, tail if breaks else column + tail)
 
 
@@ -123,11 +125,13 @@ def _parts(source: Source, change: Change, key: Callable[[str], str]) -> list[Pl
     keys = [key(text) for text in source.texts]
     want = key(first)
     wanted = [key(line) for line in inner]
-    starts = (index - 1 for index in _runs(keys, wanted)) if wanted else iter(range(len(keys)))
+    starts: Iterable[int] = range(len(keys) - len(change.old) + 1)
+    if any(wanted):
+        starts = (index - 1 for index in _runs(keys, wanted))
     found = []
     for start in starts:
         end = start + len(change.old) - 1
-        if start < 0 or end >= len(keys) or not keys[start].endswith(want):
+        if start < 0 or end >= len(keys) or not keys[start].endswith(want) or keys[start + 1 : end] != wanted:
             continue
         column = len(keys[start]) - len(want)
         if _cuts_word(keys[start], column):
@@ -173,8 +177,11 @@ def _runs(lines: Sequence[str], wanted: Sequence[str]) -> Iterator[int]:
     size = len(wanted)
     if not size:
         return
-    # Long lines repeat least, so that lines of one brace are not tried one by one.
-    anchor = max(range(size), key=lambda index: len(wanted[index]))
+    # The rarest line leads, so that a file of one brace a line is not tried at each of them.
+    counts = Counter(lines)
+    anchor = min(range(size), key=lambda index: counts[wanted[index]])
+    if not counts[wanted[anchor]]:
+        return
     whole = list(wanted)
     index = anchor - 1
     while True:
