@@ -384,7 +384,7 @@ class Workspace(Protocol):
         """Write the whole file atomically (temp file and rename, mode kept); returns the new SHA-256.
 
         `expected` is the SHA-256 that must still be on disk; None means the file must not exist. `like` keeps its
-        encoding, BOM and line ends.
+        encoding, BOM and line ends; a new file also gets its mode.
 
         Raises:
             ToolFailure: the file on disk is another than expected.
