@@ -159,7 +159,8 @@ class ApplyPatch:
     async def _write(self, steps: Sequence[_Step]) -> list[_Done]:
         done: list[_Done] = []
         try:
-            for step in steps:
+            # What goes, goes last: a file that is put back is a new one, and its mode is lost.
+            for step in sorted(steps, key=lambda step: step.after is None):
                 done.append(await self._write_one(step))
         except (ToolFailure, OSError, asyncio.CancelledError) as error:
             left = await self._take_back(done)
