@@ -369,7 +369,7 @@ class FileText:
     text: str
     digest: str
     """SHA-256 of the bytes on disk."""
-    newline: Literal["\n", "\r\n"] = "\n"
+    newline: Literal["\n", "\r\n", "\r"] = "\n"
     encoding: str = "utf-8"
     bom: bool = False
 
@@ -400,7 +400,7 @@ class Workspace(Protocol):
         """Write the whole file atomically (temp file and rename, mode kept); returns the new SHA-256.
 
         `expected` is the SHA-256 that must still be on disk; None means the file must not exist. `like` keeps its
-        encoding, BOM and line ends.
+        encoding, BOM and line ends; a new file also gets its mode.
 
         Raises:
             ToolFailure: the file on disk is another than expected.

@@ -6,9 +6,10 @@ from pathlib import Path
 from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.budget.ledger import Ledger
 from equitr_coder.domain.claims import beyond, holder
+from equitr_coder.domain.edits import EDIT_TOOLS
 from equitr_coder.domain.epic import Plan
 from equitr_coder.domain.ids import TaskId
-from equitr_coder.domain.models import ModelSpec, Tier
+from equitr_coder.domain.models import EditFormat, ModelSpec, Tier
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.engine.coaching import Coach
 from equitr_coder.engine.compaction import Compaction
@@ -43,7 +44,9 @@ from equitr_coder.ports import (
 )
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.outputs import KeptOutputs
+from equitr_coder.settings.edit_formats import edit_formats
 from equitr_coder.settings.schema import Settings
+from equitr_coder.tools.after_edit import AfterEdit, EditCheck
 from equitr_coder.tools.apply_patch import ApplyPatch
 from equitr_coder.tools.ask_supervisor import AskSupervisor
 from equitr_coder.tools.ask_user import AskUser
@@ -91,6 +94,14 @@ TOOL_NAMES = frozenset(
 
 _CONFINED = "Commands run in a sandbox: no network, no keys, and only the working folder and /tmp can be written."
 _UNCONFINED = "There is no sandbox on this machine, so every command asks the user first. Use few."
+
+_EDITING: Mapping[EditFormat, str] = {
+    "edit_file": "Change files with edit_file rather than apply_patch.",
+    "apply_patch": "Change files with apply_patch rather than edit_file.",
+    "unified_diff": "Change files with apply_patch, written as a unified diff, rather than with edit_file.",
+    "search_replace": "Change files with SEARCH/REPLACE blocks, which apply_patch takes, rather than with edit_file.",
+}
+"""One line of the prompt: which of the two tools suits the model."""
 
 
 class Spawner:
@@ -179,7 +190,7 @@ class Spawner:
             watcher=watcher,
         )
         opening = Opening(
-            system=self._system(profile, order), first_message=order.first_message, delivers=order.delivers
+            system=self._system(profile, order, spec), first_message=order.first_message, delivers=order.delivers
         )
         compaction = Compaction(
             events=self._hub,
@@ -222,11 +233,14 @@ class Spawner:
             retries=retries,
         )
 
-    def _system(self, profile: Profile, order: AgentOrder) -> str:
+    def _system(self, profile: Profile, order: AgentOrder, spec: ModelSpec) -> str:
+        platform = _CONFINED if self._executor.confinement.is_confined else _UNCONFINED
+        if {*EDIT_TOOLS} <= {*profile.tools}:
+            platform += f"\n{_EDITING[edit_formats().recommended(spec)]}"
         facts = {
             "has_supervisor": order.has_supervisor,
             "can_ask_user": order.can_ask_user,
-            "platform": _CONFINED if self._executor.confinement.is_confined else _UNCONFINED,
+            "platform": platform,
         }
         prompt = system_prompt(profile.prompt, facts)
         return f"{prompt}\n\n{profile.extra_prompt}" if profile.extra_prompt else prompt
@@ -273,11 +287,17 @@ class Spawner:
             links=self._links,
             variables=order.variables,
         )
+        after = AfterEdit(
+            workspace,
+            self._executor,
+            place,
+            [EditCheck(each.glob, each.command, each.timeout) for each in self._settings.checks.after_edit],
+        )
         tools: list[Tool] = [
             ReadFile(workspace, outputs),
-            WriteFile(workspace),
-            EditFile(workspace),
-            ApplyPatch(workspace),
+            WriteFile(workspace, after),
+            EditFile(workspace, after),
+            ApplyPatch(workspace, after),
             ListFiles(workspace, linked=tuple(links)),
             Search(workspace, linked=tuple(links)),
             RunCommand(self._executor, place, outputs),

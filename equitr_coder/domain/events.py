@@ -81,6 +81,8 @@ class EscalationTrigger(StrEnum):
     FOOTPRINT = "footprint"
     CONTRACT = "contract"
     CONFLICT = "conflict"
+    FAILED_EDITS = "failed_edits"
+    """Three edits in a row found no place."""
 
 
 class QuestionAsked(AgentEvent):

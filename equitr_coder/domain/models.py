@@ -28,6 +28,10 @@ class Purpose(StrEnum):
     PROBE = "probe"
 
 
+EditFormat = Literal["edit_file", "apply_patch", "unified_diff", "search_replace"]
+"""Ways to write a change of a file."""
+
+
 class ModelSpec(Value):
     """One configured model: where it is and how it is to be called."""
 
@@ -44,6 +48,8 @@ class ModelSpec(Value):
     """How tools are offered: natively, or written into the prompt (the text protocol); `auto` by capability."""
     context_window: int | None = None
     """Tokens that it reads and writes in one call, when the person says so; None: as its provider does."""
+    edit_format: Literal["auto"] | EditFormat = "auto"
+    """The way of changing files that the prompt recommends; `auto` by the model's family."""
     fallbacks: tuple["ModelSpec", ...] = ()
     """Who takes over, in this order, while this model's provider is down."""
 

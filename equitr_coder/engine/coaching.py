@@ -3,11 +3,14 @@
 What was said stands in the transcript, so a restart says nothing twice.
 """
 
+from collections.abc import Sequence
+
 from equitr_coder.domain.events import EscalationTrigger
 from equitr_coder.domain.ids import SessionId
 from equitr_coder.domain.models import ToolMessage
 from equitr_coder.domain.run_view import SessionView
 from equitr_coder.engine.boundary import PUT_BACK_OPENING
+from equitr_coder.engine.edit_failures import FailedEdit, failed_in_a_row
 from equitr_coder.engine.guards import said
 from equitr_coder.engine.permission import LEAVES_FOOTPRINT
 from equitr_coder.engine.progress import Circle, circle, standstill, steps_since
@@ -22,6 +25,7 @@ _NO_NEWS = 10
 _PATIENCE = 3
 """Steps that a session gets to heed the evidence before the supervisor is asked."""
 _REFUSALS = 2
+_FAILED_EDITS = 3
 _SHOWN = 600
 
 NUDGE = "You are going round in circles: "
@@ -29,6 +33,7 @@ ADVICE = "You are still going round in circles, so the supervisor was asked. It 
 FOOTPRINT_ADVICE = (
     "Writing outside your footprint was refused more than once, so the supervisor was asked. It answers:\n"
 )
+EDIT_ADVICE = "Three edits in a row found no place, so the supervisor was asked. It answers:\n"
 
 
 class Coach:
@@ -41,6 +46,11 @@ class Coach:
 
     async def word(self) -> str | None:
         session = self._events.view.sessions[self._session]
+        failed = failed_in_a_row(session)
+        if len(failed) >= _FAILED_EDITS and steps_since(session, EDIT_ADVICE) is None:
+            word = await self._ask(EscalationTrigger.FAILED_EDITS, edits_question(failed), EDIT_ADVICE)
+            if word is not None:
+                return word
         found = circle(session)
         if found is not None and found.length >= (_SAME_CALL if len(found.round) == 1 else _SAME_ROUND):
             return await self._unstick(session, found)
@@ -105,6 +115,17 @@ def footprint_question(refused: tuple[str, ...]) -> str:
             "The footprint stays as it is. Tell it how to do the task inside it; if that cannot be done, say what to "
             "leave out and what to write into the summary. It was told:",
             *(f"- {_shown(text)}" for text in refused[-_REFUSALS:]),
+        ]
+    )
+
+
+def edits_question(failed: Sequence[FailedEdit]) -> str:
+    return "\n\n".join(
+        [
+            f"The last {len(failed)} edits of the worker found no place in the file. Read the file, and tell it the "
+            "exact lines to quote and what to put there; if it is about to change the wrong place, say so. It was "
+            "told:",
+            *(f"{edit.tool}: {_shown(edit.told)}" for edit in failed[-_FAILED_EDITS:]),
         ]
     )
 

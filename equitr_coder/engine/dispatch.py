@@ -16,6 +16,7 @@ from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TaskId
 from equitr_coder.domain.models import ToolCall
 from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.engine.boundary import beyond, digest, put_back_words, question
+from equitr_coder.engine.edit_failures import other_format
 from equitr_coder.engine.repair import cut_off, read_arguments
 from equitr_coder.engine.step_trees import FileStep, TreeWatch
 from equitr_coder.ports import (
@@ -111,7 +112,9 @@ class Dispatcher:
             started = time.monotonic()  # neither the permission nor the log are the tool's own time
             result = await tool.run(arguments, context)
         except ToolFailure as failure:
-            result = ToolResult(for_model=str(failure), for_user=_first_line(str(failure)), is_error=True)
+            session = self._events.view.sessions[self._desk.session]
+            told = str(failure) + other_format(session, call.name, str(failure), self._tools)
+            result = ToolResult(for_model=told, for_user=_first_line(told), is_error=True)
         duration_ms = round((time.monotonic() - started) * 1000)
         await self._record(call, result, touches, announced=announced, duration_ms=duration_ms)
         return result.ends
@@ -179,8 +182,10 @@ class Dispatcher:
         changes: list[FileChanged] = []
         if self._tree is not None and announced and _may_write(touches):
             step = await self._tree.look(touches.writes)
-            if step.changes and (touches.command is not None or touches.unknown):
-                step, words = await self._hold(self._tree, step, call, touches.command or call.name)
+            # A formatter that runs after an edit may reach further than the edit was allowed to.
+            is_more = not step.changes.keys() <= set(touches.writes)
+            if step.changes and (touches.command is not None or touches.unknown or is_more):
+                step, words = await self._hold(self._tree, step, call, touches)
                 result = _with_words(result, words)
             changes = [
                 FileChanged(**self._who(), path=path, change=change, added=added, removed=removed)
@@ -204,7 +209,9 @@ class Dispatcher:
         if changes and self._watcher is not None:
             await self._watcher.stepped()
 
-    async def _hold(self, tree: TreeWatch, step: FileStep, call: ToolCall, command: str) -> tuple[FileStep, list[str]]:
+    async def _hold(
+        self, tree: TreeWatch, step: FileStep, call: ToolCall, touches: Touches
+    ) -> tuple[FileStep, list[str]]:
         """Hold a command to what its session may write: the rest stays when a person allows it, else is put back.
 
         Only in a worktree: in the user's own checkout nothing is ever taken back unasked.
@@ -213,7 +220,8 @@ class Dispatcher:
         if not self._desk.may_rerun:
             return step, told
         task = self._events.view.tasks.get(self._desk.task) if self._desk.task is not None else None
-        allowed = set(task.files if task is not None else ())
+        allowed = {*(task.files if task is not None else ()), *touches.writes}
+        command = touches.command or call.name
         for _ in range(_ROUNDS):
             found = beyond(self._policy, call.name, step.changes, allowed=allowed)
             refused, said = dict(found.forbidden), ""

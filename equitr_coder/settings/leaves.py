@@ -5,12 +5,12 @@ from dataclasses import field
 from enum import IntEnum
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.settings.faults import Fault, KeyPath, key_text, not_a_section, stop_on, unknown_key, wrong_value
 from equitr_coder.settings.keys import PRICES, known_keys, section_at, takes_plain_name
-from equitr_coder.settings.schema import TOGETHER, FallbackSettings, PriceSettings, Settings
+from equitr_coder.settings.schema import TOGETHER, AfterEditSettings, FallbackSettings, PriceSettings, Settings
 from equitr_coder.settings.yaml_text import Node
 
 
@@ -136,9 +136,15 @@ def _fault(error: Mapping[str, Any], leaves: Leaves) -> Fault:
         leaf = max(inside, key=lambda path: leaves[path].source.layer)
     place = leaves[leaf].source.place
     if error["type"] == "extra_forbidden":
-        lists = FallbackSettings if "fallbacks" in where else PriceSettings
-        return unknown_key(place, where, siblings=lists.model_fields, known=())
+        return unknown_key(place, where, siblings=_listed(where).model_fields, known=())
     return wrong_value(place, _without_indexes(where, leaf), error)
+
+
+def _listed(where: KeyPath) -> type[BaseModel]:
+    """What stands in the list, or in the section of free names, that a key is in."""
+    if "after_edit" in where:
+        return AfterEditSettings
+    return FallbackSettings if "fallbacks" in where else PriceSettings
 
 
 def _without_indexes(where: KeyPath, leaf: KeyPath) -> KeyPath:

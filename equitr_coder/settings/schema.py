@@ -5,9 +5,9 @@ Pure: what the values mean together (which model is the worker, what it inherits
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from equitr_coder.domain.errors import UserError
@@ -51,6 +51,7 @@ _PER_TOKEN = {
 
 Adapter = Literal["auto", "direct", "litellm"]
 Tools = Literal["auto", "native", "text"]
+Editing = Literal["auto", "edit_file", "apply_patch", "unified_diff", "search_replace"]
 
 
 class PriceSettings(Value):
@@ -94,6 +95,7 @@ class ModelSettings(Value):
     api_key_env: Variable | None = None
     adapter: Adapter | None = None
     tools: Tools | None = None
+    edit_format: Editing | None = None
     fallbacks: "tuple[FallbackSettings, ...]" = ()
 
     @model_validator(mode="before")
@@ -145,6 +147,7 @@ class LlmSettings(Value):
     api_key_env: Variable | None = None
     adapter: Adapter = "auto"
     tools: Tools = "auto"
+    edit_format: Editing = "auto"
     temperature: Temperature | None = None
     max_tokens: Count = 8192
     context_window: Count | None = None
@@ -178,9 +181,29 @@ class OrchestratorSettings(Value):
     """Worktrees kept for the next run of this workspace."""
 
 
+class AfterEditSettings(Value):
+    """A command for files that an agent just changed."""
+
+    glob: Text = "*"
+    """Which files; without a slash it is about names in any folder."""
+    command: Text
+    """For `sh -c`, `{file}` standing for the path."""
+    timeout: Seconds = 60.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_plain_command(cls, given: Any) -> Any:
+        return {"command": given} if isinstance(given, str) else given
+
+
+def _one_or_more(given: Any) -> Any:
+    return [given] if isinstance(given, str | Mapping) else given
+
+
 class CheckSettings(Value):
     default: Text | None = None
     gate: Texts = ()
+    after_edit: Annotated[tuple[AfterEditSettings, ...], BeforeValidator(_one_or_more)] = ()
     timeout: Seconds = 600.0
     independent_tests: Flag = False
     """Whether the tests that a check names must be written by another task than the one that has to pass them."""
@@ -300,6 +323,7 @@ class Settings(Value):
             adapter="scripted" if full.startswith("scripted/") else (tier.adapter or llm.adapter),
             tools=tier.tools or llm.tools,
             context_window=window,
+            edit_format=tier.edit_format or llm.edit_format,
             fallbacks=tuple(
                 ModelSpec(
                     name=other.model,

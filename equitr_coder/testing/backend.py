@@ -15,7 +15,7 @@ from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.models import RateLimits
 from equitr_coder.testing.rates import Rates
 from equitr_coder.testing.requests import request_problems
-from equitr_coder.testing.script import Barrier, OfferedModel, Script, ScriptedReply, call_ids
+from equitr_coder.testing.script import Barrier, OfferedModel, Script, ScriptedReply, call_ids, with_calls_in_text
 from equitr_coder.testing.wire import WireRequest
 
 Outcome = Literal["open", "answered", "error", "cut", "disconnected"]
@@ -68,8 +68,8 @@ class Recorded:
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Names of the tools offered."""
-        return WireRequest(self.body).tool_names
+        """Names of the tools offered, natively or in the system prompt."""
+        return WireRequest(self.body, tools_as_text=True).tool_names
 
     def as_log(self) -> dict[str, Any]:
         """What a log line holds: everything but the key."""
@@ -209,13 +209,14 @@ class Backend:
         problems = request_problems(record.body)
         if problems:
             raise WireError(400, f"malformed request: {'; '.join(problems)}", code="malformed_request")
-        request = WireRequest(record.body)
+        request = WireRequest(record.body, tools_as_text=self.script.tools_as_text)
         self._check_model(request)
         self._check_rate(record.started)
         choice = self.script.find(request, used_up=self._is_used_up)
         if choice is None:
             raise WireError(400, _no_rule(request), code="no_rule")
-        answer = _answer(request, choice.reply)
+        is_text = self.script.tools_as_text and "tools" not in record.body
+        answer = _answer(request, with_calls_in_text(choice.reply) if is_text else choice.reply)
         limits = self._count(request, answer, record.started)
         self._uses[choice.rule] += 1
         record.rule = choice.rule

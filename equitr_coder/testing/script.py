@@ -199,6 +199,10 @@ class Script(Value):
     """True: some key must be sent. Text: this one; any other is answered with status 401."""
     rate_limit: RateLimit | None = None
     quota: Quota | None = None
+    tools_as_text: bool = False
+    """The models know no native tools: who offers them in the system prompt is answered with calls in the text, in
+    the form that Hermes and Qwen were trained on.
+    """
 
     @classmethod
     def of(cls, *replies: ScriptedReply) -> Self:
@@ -239,6 +243,12 @@ def _filled(reply: ScriptedReply, request: WireRequest) -> ScriptedReply:
         call.model_copy(update={"arguments": fill(call.arguments), "raw": fill(call.raw)}) for call in reply.calls
     )
     return reply.model_copy(update={"text": fill(reply.text), "calls": calls})
+
+
+def with_calls_in_text(reply: ScriptedReply) -> ScriptedReply:
+    """The same answer by a model that writes its calls into the text."""
+    blocks = (f'<tool_call>\n{{"name":"{call.name}","arguments":{call.text}}}\n</tool_call>' for call in reply.calls)
+    return reply.model_copy(update={"text": "\n".join(filter(None, (reply.text, *blocks))), "calls": ()})
 
 
 def call_ids(request: WireRequest, reply: ScriptedReply) -> tuple[str, ...]:

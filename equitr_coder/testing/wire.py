@@ -14,6 +14,8 @@ class WireRequest:
     """The body of a *sound* request (see `requests.request_problems`)."""
 
     body: Mapping[str, Any]
+    tools_as_text: bool = False
+    """Tools that stand in the system prompt, one JSON object a line, count as offered."""
 
     @property
     def model(self) -> str:
@@ -26,7 +28,8 @@ class WireRequest:
 
     @cached_property
     def tool_names(self) -> tuple[str, ...]:
-        return tuple(tool["function"]["name"] for tool in self.body.get("tools") or ())
+        native = tuple(tool["function"]["name"] for tool in self.body.get("tools") or ())
+        return native or (tuple(_names_in(self.system)) if self.tools_as_text else ())
 
     @cached_property
     def turn(self) -> int:
@@ -80,6 +83,12 @@ class WireRequest:
         """Our estimate of what the model reads: a token per four bytes."""
         read = json.dumps([self.messages, self.body.get("tools") or []], ensure_ascii=False)
         return max(1, len(read.encode(errors="replace")) // 4)
+
+
+def _names_in(system: str) -> Iterator[str]:
+    for line in system.split("\n"):
+        if line.startswith('{"name":') and '"parameters":' in line:
+            yield str(json.loads(line)["name"])
 
 
 def content_text(message: Mapping[str, Any]) -> str:

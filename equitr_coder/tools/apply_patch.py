@@ -6,26 +6,24 @@ Everything is verified in memory before the first write. When a write fails midw
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, assert_never
 
 from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
+from equitr_coder.domain.edits import UNCHANGED
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
+from equitr_coder.tools.after_edit import AfterEdit, Consequences, reads_now
 from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.edits.apply import Edited, apply_hunks, apply_in_turn, failure
+from equitr_coder.tools.edits.change import EditError
+from equitr_coder.tools.edits.file_change import AddFile, DeleteFile, FileChange, UpdateFile
+from equitr_coder.tools.edits.formats import parse_patch
 from equitr_coder.tools.excerpt import changed_lines, lines_of
 from equitr_coder.tools.known_file import read_known
-from equitr_coder.tools.patch import (
-    AddFile,
-    DeleteFile,
-    FileChange,
-    PatchError,
-    UpdateFile,
-    apply_hunks,
-    parse_patch,
-)
 from equitr_coder.tools.syntax import syntax_note
 
 _SHOWN_LINES = 60
@@ -44,6 +42,8 @@ class _Step:
     after: str | None
     like: FileText | None
     told: str
+    shown: str = ""
+    """The lines that are new in it, numbered."""
 
 
 @frozen
@@ -56,8 +56,9 @@ class _Done:
 class ApplyPatch:
     spec = tool_spec("apply_patch", ApplyPatchArguments)
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, after: AfterEdit | None = None) -> None:
         self._workspace = workspace
+        self._after = after
 
     def parse(self, arguments: Mapping[str, Any]) -> ApplyPatchArguments:
         return parse_arguments("apply_patch", ApplyPatchArguments, arguments)
@@ -68,12 +69,16 @@ class ApplyPatch:
     async def run(self, arguments: ApplyPatchArguments, context: ToolContext) -> ToolResult:
         steps = await self._verified(_parsed(arguments.patch), context.seen)
         written = await self._write(steps)
-        notes = [syntax_note(step.path, step.after) for step in steps if step.after is not None]
+        seen = {done.step.path: done.digest for done in written if done.digest is not None}
+        after = await self._after.run(seen) if self._after is not None and seen else Consequences()
+        texts = {step.path: after.texts.get(step.path, step.after) for step in steps}
+        notes = [syntax_note(path, text) for path, text in texts.items() if text is not None]
+        told = [_told(step, after) for step in steps]
         names = ", ".join(step.path for step in steps)
         return ToolResult(
-            for_model="\n".join(["Applied.", *(step.told for step in steps), *filter(None, notes)]),
+            for_model="\n".join(["Applied.", *told, *filter(None, notes), *after.told]),
             for_user=f"patched {names}",
-            seen={done.step.path: done.digest for done in written if done.digest is not None},
+            seen={**seen, **after.seen},
         )
 
     def _paths(self, changes: Sequence[FileChange]) -> list[str]:
@@ -100,36 +105,52 @@ class ApplyPatch:
         for change in changes:
             try:
                 steps += await self._steps(change, seen)
-            except (PatchError, ToolFailure) as fault:
+            except (EditError, ToolFailure) as fault:
                 faults.append(f"{change.path}: {fault}")
         if faults:
-            raise ToolFailure("The patch does not fit; no file was changed.\n" + "\n".join(faults))
+            raise ToolFailure(f"The patch does not fit; {UNCHANGED}:\n" + "\n".join(faults))
         return steps
 
     async def _steps(self, change: FileChange, seen: Mapping[str, str]) -> list[_Step]:
         path = self._workspace.relative(change.path)
         match change:
             case AddFile():
-                await self._must_be_free(path)
-                count = len(lines_of(change.content))
-                return [_Step(path, None, change.content, None, f"{path}: created, lines: {count}")]
+                return [await self._added(path, change, seen)]
             case DeleteFile():
-                return [_Step(path, await read_known(self._workspace, path, seen), None, None, f"{path}: deleted")]
+                file = await read_known(self._workspace, path, seen)
+                if change.hunks and apply_hunks(file.text, change.hunks).text:
+                    raise EditError("it holds more than the lines that the diff takes away")
+                return [_Step(path, file, None, None, f"{path}: deleted")]
             case UpdateFile():
                 return await self._update_steps(path, change, seen)
             case _ as unreachable:
                 assert_never(unreachable)
 
+    async def _added(self, path: str, change: AddFile, seen: Mapping[str, str]) -> _Step:
+        count = len(lines_of(change.content))
+        told = f"{path}: created, lines: {count}"
+        if change.or_fill and await self._workspace.digest(path) is not None:
+            file = await read_known(self._workspace, path, seen)
+            if file.text:
+                raise EditError("SEARCH is empty, and the file is not: quote the lines next to the place")
+            return _Step(path, file, change.content, file, told)
+        await self._must_be_free(path)
+        return _Step(path, None, change.content, None, told)
+
     async def _update_steps(self, path: str, change: UpdateFile, seen: Mapping[str, str]) -> list[_Step]:
         file = await read_known(self._workspace, path, seen)
-        patched = apply_hunks(file.text, change.hunks)
-        shown = changed_lines(patched.text, patched.spans, limit=_SHOWN_LINES) if change.hunks else ""
+        edited = _edited(file.text, change)
+        shown = changed_lines(edited.text, edited.spans, limit=_SHOWN_LINES) if edited.spans else ""
+        near = f" ({' and '.join(edited.disregarded)} disregarded)" if edited.disregarded else ""
         if change.move_to is None:
-            return [_Step(path, file, patched.text, file, f"{path}: changed, reads now\n{shown}")]
+            return [_Step(path, file, edited.text, file, f"{path}: changed{near}, reads now", shown)]
         target = self._workspace.relative(change.move_to)
         await self._must_be_free(target)
-        told = f"{target}: moved from {path}" + (f", reads now\n{shown}" if shown else "")
-        return [_Step(target, None, patched.text, file, told), _Step(path, file, None, None, f"{path}: moved away")]
+        told = f"{target}: moved from {path}{near}" + (", reads now" if shown else "")
+        return [
+            _Step(target, None, edited.text, file, told, shown),
+            _Step(path, file, None, None, f"{path}: moved away"),
+        ]
 
     async def _must_be_free(self, path: str) -> None:
         if await self._workspace.digest(path) is not None:
@@ -138,7 +159,8 @@ class ApplyPatch:
     async def _write(self, steps: Sequence[_Step]) -> list[_Done]:
         done: list[_Done] = []
         try:
-            for step in steps:
+            # What goes, goes last: a file that is put back is a new one, and its mode is lost.
+            for step in sorted(steps, key=lambda step: step.after is None):
                 done.append(await self._write_one(step))
         except (ToolFailure, OSError, asyncio.CancelledError) as error:
             left = await self._take_back(done)
@@ -174,8 +196,27 @@ class ApplyPatch:
         return left
 
 
+def _edited(text: str, change: UpdateFile) -> Edited:
+    if not change.hunks:
+        return Edited(text, ())
+    edited = apply_in_turn(text, change.hunks) if change.is_sequence else apply_hunks(text, change.hunks)
+    if change.ends_line is not None and edited.text:
+        edited = replace(edited, text=edited.text.removesuffix("\n") + ("\n" if change.ends_line else ""))
+    if edited.text == text and change.move_to is None:
+        raise EditError("the file reads so already")
+    return edited
+
+
+def _told(step: _Step, after: Consequences) -> str:
+    if not step.shown:
+        return step.told
+    before = step.like.text if step.like is not None else ""
+    shown = reads_now(before, after.texts[step.path]) if step.path in after.texts else step.shown
+    return f"{step.told}\n{shown}"
+
+
 def _parsed(patch: str) -> tuple[FileChange, ...]:
     try:
         return parse_patch(patch)
-    except PatchError as fault:
-        raise ToolFailure(f"The patch cannot be read; no file was changed: {fault}.") from fault
+    except EditError as fault:
+        raise ToolFailure(f"The patch cannot be read: {failure(str(fault))}") from fault

@@ -1,17 +1,20 @@
-"""Replacing a text that occurs exactly once, or every occurrence; all or nothing."""
+"""Replacing a text that fits exactly one place, or every occurrence; all or nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
+from equitr_coder.domain.edits import UNCHANGED
 from equitr_coder.domain.errors import ToolFailure
-from equitr_coder.ports import ToolContext, ToolResult, Workspace
+from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
+from equitr_coder.tools.after_edit import AfterEdit, Consequences, reads_now
 from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.edits.apply import Edited, failure, replace_text
+from equitr_coder.tools.edits.change import EditError
 from equitr_coder.tools.excerpt import changed_lines
-from equitr_coder.tools.known_file import read_known, with_plain_ends
-from equitr_coder.tools.nearest import explain_miss
+from equitr_coder.tools.known_file import read_known
 from equitr_coder.tools.syntax import syntax_note
 
 _SHOWN_PLACES = 6
@@ -27,8 +30,9 @@ class EditFileArguments(Arguments):
 class EditFile:
     spec = tool_spec("edit_file", EditFileArguments)
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, after: AfterEdit | None = None) -> None:
         self._workspace = workspace
+        self._after = after
 
     def parse(self, arguments: Mapping[str, Any]) -> EditFileArguments:
         return parse_arguments("edit_file", EditFileArguments, arguments)
@@ -38,65 +42,39 @@ class EditFile:
 
     async def run(self, arguments: EditFileArguments, context: ToolContext) -> ToolResult:
         path = self._workspace.relative(arguments.path)
+        file = await self._file(path, arguments, context)
+        before = file.text if file is not None else ""
+        try:
+            edited = replace_text(before, arguments.old_text, arguments.new_text, everywhere=arguments.replace_all)
+        except EditError as fault:
+            raise ToolFailure(f"{path}: {failure(str(fault))}") from fault
+        expected = file.digest if file is not None else None
+        digest = await self._workspace.write(path, edited.text, expected=expected, like=file)
+        after = await self._after.run({path: digest}) if self._after is not None else Consequences()
+        return _result(path, before, edited, after, digest)
+
+    async def _file(self, path: str, arguments: EditFileArguments, context: ToolContext) -> FileText | None:
+        """None: there is none yet, and an empty old text stands for it."""
         if not arguments.old_text:
-            raise ToolFailure(
-                "old_text is empty, so the place is unknown; nothing was changed. Quote the line next to which you "
-                "want to insert and give it back in new_text, or use write_file for a new file."
-            )
-        if with_plain_ends(arguments.old_text) == with_plain_ends(arguments.new_text):
-            raise ToolFailure("old_text and new_text are identical; nothing was changed.")
-        file = await read_known(self._workspace, path, context.seen)
-        old, new = _with_ends_of(file.text, arguments)
-        places = _places(path, file.text, old, replace_all=arguments.replace_all)
-        after = file.text.replace(old, new)
-        digest = await self._workspace.write(path, after, expected=file.digest, like=file)
-        shown = changed_lines(after, _changed_spans(after, places, old, new))
-        count = f"{len(places)} places" if len(places) > 1 else "1 place"
-        report = [f"Edited {path} in {count}. It reads now:", shown, syntax_note(path, after)]
-        return ToolResult(
-            for_model="\n".join(part for part in report if part),
-            for_user=f"edited {path} ({count})",
-            seen={path: digest},
-        )
+            if not arguments.new_text:
+                raise ToolFailure(f"{path}: old_text and new_text are both empty; {UNCHANGED}.")
+            if await self._workspace.digest(path) is None:
+                return None
+        return await read_known(self._workspace, path, context.seen)
 
 
-def _with_ends_of(text: str, arguments: EditFileArguments) -> tuple[str, str]:
-    """Old and new text with the line ends that the file has there. Only a file of mixed ends keeps its `\\r`."""
-    plain = with_plain_ends(arguments.old_text), with_plain_ends(arguments.new_text)
-    windows = plain[0].replace("\n", "\r\n"), plain[1].replace("\n", "\r\n")
-    return windows if "\r" in text and plain[0] not in text and windows[0] in text else plain
-
-
-def _places(path: str, text: str, old: str, *, replace_all: bool) -> list[int]:
-    """Offsets of `old` that will be replaced: one, or all that do not overlap."""
-    found = _occurrences(text, old, step=len(old) if replace_all else 1)
-    if not found:
-        raise ToolFailure(
-            f"old_text does not occur in {path}; nothing was changed.\n{explain_miss(text, old, quoted_as='old_text')}"
-        )
-    if len(found) > 1 and not replace_all:
-        numbers = [str(text.count("\n", 0, offset) + 1) for offset in found[:20]]
-        more = f" and {len(found) - 20} more" if len(found) > 20 else ""
-        raise ToolFailure(
-            f"old_text occurs {len(found)} times in {path}, starting at lines {', '.join(numbers)}{more}; nothing was "
-            "changed. Add neighbouring lines to old_text until it fits one place, or set replace_all."
-        )
-    return found
-
-
-def _occurrences(text: str, old: str, *, step: int) -> list[int]:
-    found: list[int] = []
-    offset = text.find(old)
-    while offset >= 0:
-        found.append(offset)
-        offset = text.find(old, offset + step)
-    return found
-
-
-def _changed_spans(after: str, places: Sequence[int], old: str, new: str) -> list[tuple[int, int]]:
-    spans: list[tuple[int, int]] = []
-    for index, offset in enumerate(places[:_SHOWN_PLACES]):
-        first = after.count("\n", 0, offset + index * (len(new) - len(old))) + 1
-        inner = new.removesuffix("\n") if old.endswith("\n") else new
-        spans.append((first, first + inner.count("\n") if new else first - 1))
-    return spans
+def _result(path: str, before: str, edited: Edited, after: Consequences, digest: str) -> ToolResult:
+    count = f"{edited.places} places" if edited.places > 1 else "1 place"
+    if path in after.texts:
+        text = after.texts[path]
+        shown = reads_now(before, text)
+    else:
+        text = edited.text
+        shown = changed_lines(text, edited.spans[:_SHOWN_PLACES])
+    near = f", {' and '.join(edited.disregarded)} disregarded" if edited.disregarded else ""
+    report = [f"Edited {path} in {count}{near}. It reads now:", shown, syntax_note(path, text), *after.told]
+    return ToolResult(
+        for_model="\n".join(part for part in report if part),
+        for_user=f"edited {path} ({count})",
+        seen={path: digest, **after.seen},
+    )

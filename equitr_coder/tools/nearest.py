@@ -16,6 +16,8 @@ _COMPARED_LETTERS = 400
 _LIKENESS = 0.6
 _SHOWN_LINES = 20
 _SHOWN_DIFFERENCES = 5
+_MOST_LINES = 300_000
+"""Of a text in which the nearest place is looked for."""
 _LINE_NUMBER = re.compile(r"\s*\d+\t")
 
 
@@ -33,8 +35,10 @@ def explain_miss(text: str, wanted: str, *, quoted_as: str, first: int = 1) -> s
     `quoted_as` is the argument's name, `first` the number of the text's first line.
     """
     quoted = lines_of(wanted)
-    if len(quoted) > 0 and all(_LINE_NUMBER.match(line) for line in quoted):
-        return f"{quoted_as} holds the line numbers that read_file prints. Quote only what stands after the tab."
+    if quoted and all(_LINE_NUMBER.match(line) for line in quoted):
+        # They fit nowhere even without: what is left is compared.
+        quoted = [_LINE_NUMBER.sub("", line, count=1) for line in quoted]
+        wanted = "\n".join(quoted)
     found = nearest(text, wanted, first=first)
     if found is None:
         where = "in the file" if first == 1 else f"from line {first} on"
@@ -64,7 +68,7 @@ def nearest(text: str, wanted: str, *, first: int = 1) -> Nearest | None:
     """
     lines, want = lines_of(text), _without_blank_ends(lines_of(wanted))
     size = min(len(want), len(lines))
-    if size == 0:
+    if size == 0 or len(lines) > _MOST_LINES:
         return None
     best: tuple[float, int] = (0.0, 0)
     for start in _candidates(lines, want, size):
@@ -95,7 +99,9 @@ def _pairs(line: str) -> Counter[str]:
 
 def _candidates(lines: list[str], want: list[str], size: int) -> list[int]:
     wanted = Counter(word for line in want for word in line.split())
-    per_line = [Counter(word for word in line.split() if word in wanted) for line in lines]
+    found = ([word for word in line.split() if word in wanted] for line in lines)
+    none = Counter[str]()  # shared: most lines of a large file hold none of the words
+    per_line = [Counter(words) if words else none for words in found]
     present: Counter[str] = Counter()
     score = 0
     scores: list[tuple[int, int]] = []

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
+from equitr_coder.tools.after_edit import AfterEdit, Consequences, reads_now
 from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
 from equitr_coder.tools.excerpt import lines_of
 from equitr_coder.tools.known_file import read_known, with_plain_ends
@@ -21,8 +22,9 @@ class WriteFileArguments(Arguments):
 class WriteFile:
     spec = tool_spec("write_file", WriteFileArguments)
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, after: AfterEdit | None = None) -> None:
         self._workspace = workspace
+        self._after = after
 
     def parse(self, arguments: Mapping[str, Any]) -> WriteFileArguments:
         return parse_arguments("write_file", WriteFileArguments, arguments)
@@ -43,11 +45,16 @@ class WriteFile:
         digest = await self._workspace.write(
             path, content, expected=before.digest if before else None, like=before or fresh
         )
+        after = await self._after.run({path: digest}) if self._after is not None else Consequences()
+        text = after.texts.get(path, content)
         count = len(lines_of(content))
         done = f"{'Replaced' if before else 'Created'} {path}, {count} {'line' if count == 1 else 'lines'}."
-        note = syntax_note(path, content)
+        report = [done]
+        if path in after.texts:
+            report.append(reads_now(content, text))
+        report += [syntax_note(path, text), *after.told]
         return ToolResult(
-            for_model=f"{done}\n{note}" if note else done,
+            for_model="\n".join(part for part in report if part),
             for_user=done[0].lower() + done[1:-1],
-            seen={path: digest},
+            seen={path: digest, **after.seen},
         )

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from equitr_coder.testing.backend import Recorded
-from equitr_coder.testing.script import Rule, Script, ScriptedReply
+from equitr_coder.testing.script import Rule, Script, ScriptedReply, as_script
 from equitr_coder.testing.server import ServerInThread, serve_in_thread
 from tests.e2e.terminal import Terminal
 
@@ -189,7 +189,13 @@ OpenStage = Callable[..., Stage]
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[OpenStage]:
+def tools() -> str:
+    """How tools are offered to the scripted models: `native` or `text`. EQUITR_E2E_TOOLS=text forces it everywhere."""
+    return os.environ.get("EQUITR_E2E_TOOLS", "native")
+
+
+@pytest.fixture
+def stage(tmp_path: Path, tools: str) -> Iterator[OpenStage]:
     """`stage(script, config={...}, repo=True)` opens a scripted server and a fresh user."""
     with ExitStack() as stack:
 
@@ -199,6 +205,9 @@ def stage(tmp_path: Path) -> Iterator[OpenStage]:
             config: Mapping[str, Any] | None = None,
             repo: bool = True,
         ) -> Stage:
+            if tools == "text":
+                script = as_script(script).model_copy(update={"tools_as_text": True})
+                config = {**(config or {}), "llm": {"tools": "text", **(config or {}).get("llm", {})}}
             server = stack.enter_context(serve_in_thread(script))
             home, folder = tmp_path / "home", tmp_path / "repo"
             home.mkdir()

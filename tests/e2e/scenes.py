@@ -1,5 +1,6 @@
 """Scripts that many cases play: a planner with its plan, workers that write words into files, held replies."""
 
+import re
 from typing import Any
 
 from equitr_coder.testing.backend import Recorded
@@ -139,6 +140,11 @@ def system_message(request: Recorded) -> str:
     return "\n".join(str(m["content"]) for m in request.messages if m["role"] in ("system", "developer"))
 
 
+_RESULT = re.compile(r"^<tool_result [^\n]*>\n(.*?)\n</tool_result>$", re.MULTILINE | re.DOTALL)
+
+
 def tool_results(request: Recorded) -> list[str]:
     """What the model was told by its tools so far."""
-    return [str(message["content"]) for message in request.messages if message["role"] == "tool"]
+    native = [str(message["content"]) for message in request.messages if message["role"] == "tool"]
+    in_text = (str(message["content"]) for message in request.messages if message["role"] == "user")
+    return native or [said[1] for text in in_text for said in _RESULT.finditer(text)]

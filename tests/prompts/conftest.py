@@ -12,6 +12,7 @@ from equitr_coder.domain.ids import TaskId, TreeId
 from equitr_coder.domain.models import ToolSpec
 from equitr_coder.domain.receipts import CheckResult
 from equitr_coder.engine import coaching
+from equitr_coder.engine.edit_failures import FailedEdit
 from equitr_coder.engine.progress import Circle, Step
 from equitr_coder.engine.prompts import system_prompt
 from equitr_coder.orchestration import briefing
@@ -232,6 +233,10 @@ def _messages() -> dict[str, str]:
         "message.circle_nudge": coaching.nudge(CIRCLE),
         "message.circle_question": coaching.circle_question(CIRCLE),
         "message.circle_advice": f"{coaching.ADVICE}Read shop/store.py:12.",
+        "message.edits_question": coaching.edits_question(
+            (FailedEdit("edit_file", "a.py: old_text does not occur; no byte was changed:\nNothing resembles it."),)
+        ),
+        "message.edits_advice": f"{coaching.EDIT_ADVICE}Quote shop/api.py:3.",
         "message.footprint_question": coaching.footprint_question(REFUSED),
         "message.footprint_advice": f"{coaching.FOOTPRINT_ADVICE}Put it into shop/api.py.",
         "message.failure_question": briefing.failure_question(task, notes),

@@ -14,7 +14,9 @@ from equitr_coder.planning.gaps import find_gaps
 from equitr_coder.planning.plan_rules import PlanRules, validate
 from equitr_coder.planning.services import read_edges, read_services
 from equitr_coder.planning.structure import design_problems, requirements_problems
-from equitr_coder.tools.patch import AddFile, DeleteFile, UpdateFile, apply_hunks, parse_patch
+from equitr_coder.tools.edits.apply import apply_hunks
+from equitr_coder.tools.edits.file_change import AddFile, DeleteFile, UpdateFile
+from equitr_coder.tools.edits.formats import parse_patch
 from equitr_coder.tools.submit_plan import SubmitPlanArguments
 
 CHANGING = ("write_file", "edit_file", "apply_patch")

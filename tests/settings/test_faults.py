@@ -61,6 +61,24 @@ BROKEN = {
         f"{FILE}:3: llm.models.worker.fallbacks.0.api_bas: there is no such key\n"
         "did you mean llm.models.worker.fallbacks.0.api_base?",
     ),
+    "misspelt key of a command after edits": (
+        "checks:\n  after_edit: [{globs: '*.py', command: x}]\n",
+        f"{FILE}:2: checks.after_edit.0.globs: there is no such key\ndid you mean checks.after_edit.0.glob?",
+    ),
+    "wrong timeout of a command after edits": (
+        "checks:\n  after_edit: [{command: x, timeout: 0}]\n",
+        f"{FILE}:2: checks.after_edit.timeout: expected a number of seconds greater than 0; found the number 0\n"
+        f"correct line 2 of {FILE}",
+    ),
+    "number for commands after edits": (
+        "checks:\n  after_edit: 5\n",
+        f"{FILE}:2: checks.after_edit: expected a list, such as [first, second]; found the number 5\ncorrect line 2 of {FILE}",
+    ),
+    "unknown way of editing": (
+        "llm:\n  edit_format: whole\n",
+        f"{FILE}:2: llm.edit_format: expected one of 'auto', 'edit_file', 'apply_patch', 'unified_diff' or "
+        f"'search_replace'; found the text 'whole'\ncorrect line 2 of {FILE}",
+    ),
     "section for a value": (
         "llm:\n  model: {name: m}\n",
         f"{FILE}:2: llm.model: expected text; found a section\ncorrect line 2 of {FILE}",

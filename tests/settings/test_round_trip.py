@@ -10,6 +10,7 @@ from equitr_coder.settings.environment import variable_name
 from equitr_coder.settings.keys import known_keys
 from equitr_coder.settings.layers import load_settings
 from equitr_coder.settings.schema import (
+    AfterEditSettings,
     CheckSettings,
     CollaborationSettings,
     ConflictSettings,
@@ -62,6 +63,7 @@ def configurations(text: st.SearchStrategy[str]) -> st.SearchStrategy[Settings]:
         api_base=ADDRESS,
         api_key_env=VARIABLE,
         adapter=ADAPTER,
+        edit_format=st.sampled_from(["auto", "apply_patch", "unified_diff"]),
         temperature=WARMTH,
         max_tokens=COUNT,
         budget=st.none() | MONEY,
@@ -94,11 +96,12 @@ def configurations(text: st.SearchStrategy[str]) -> st.SearchStrategy[Settings]:
         sync_points=st.builds(SyncPointSettings, auto_detect=st.booleans(), types=texts),
         conflict_resolution=st.builds(ConflictSettings, mode=st.sampled_from(["auto_merge", "merge_review", "manual"])),
     )
+    after_edit = st.lists(st.builds(AfterEditSettings, glob=text, command=text, timeout=SECONDS), max_size=2).map(tuple)
     return st.builds(
         Settings,
         llm=llm,
         orchestrator=orchestrator,
-        checks=st.builds(CheckSettings, default=st.none() | text, gate=texts, timeout=SECONDS),
+        checks=st.builds(CheckSettings, default=st.none() | text, gate=texts, after_edit=after_edit, timeout=SECONDS),
         collaboration=collaboration,
         permission=st.builds(PermissionSettings, allow=texts, ask=texts, deny=texts),
         sandbox=st.builds(

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.tools.apply_patch import ApplyPatch
-from equitr_coder.tools.patch import Hunk, PatchError, UpdateFile, apply_hunks, parse_patch
+from equitr_coder.tools.edits.apply import Hunk, apply_hunks
+from equitr_coder.tools.edits.change import EditError, change_of_lines
+from equitr_coder.tools.edits.file_change import UpdateFile
+from equitr_coder.tools.edits.formats import parse_patch
 from equitr_coder.tools.read_file import ReadFile
 
 CODE = """\
@@ -21,6 +24,10 @@ class B:
     def name(self):
         return 1
 """
+
+
+def hunk(number: int, anchor: str, old: tuple[str, ...], new: tuple[str, ...], *, at_end: bool = False) -> Hunk:
+    return Hunk(number, change_of_lines(old, new), (anchor,) if anchor else (), at_end=at_end)
 
 
 def patch(*lines: str) -> str:
@@ -126,7 +133,7 @@ async def test_every_place_that_does_not_fit_is_named_and_nothing_is_changed(
         },
     )
 
-    assert failure.startswith("The patch does not fit; no file was changed.\n")
+    assert failure.startswith("The patch does not fit; no byte was changed:\n")
     assert "a.py: hunk 1 fits 2 places, lines 2, 6; add context lines" in failure
     assert "c.txt: c.txt changed on disk" in failure
     assert "late.txt: exists already" in failure
@@ -199,7 +206,7 @@ async def test_a_patched_file_that_no_longer_parses_is_noted(tool: ApplyPatch, s
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b", "this is a unified diff"),
+        ("    *** Begin Patch\n*** Delete File: x\n    *** End Patch", "indented unevenly"),
         ("*** Update File: x\n-a\n+b\n*** End Patch", 'first line must be "*** Begin Patch"'),
         ("*** Begin Patch\n*** Update File: x\n-a\n+b", "was the patch cut off?"),
         (patch(), "holds no file section"),
@@ -213,7 +220,7 @@ async def test_a_patched_file_that_no_longer_parses_is_noted(tool: ApplyPatch, s
     ],
 )
 def test_what_is_not_a_patch_is_refused_with_the_reason(text: str, what: str) -> None:
-    with pytest.raises(PatchError) as caught:
+    with pytest.raises(EditError) as caught:
         parse_patch(text)
 
     assert what in str(caught.value)
@@ -279,37 +286,49 @@ def test_hunks_are_applied_in_the_order_of_the_file() -> None:
     assert apply_hunks("one\ntwo\nthree", change.hunks).text == "1\ntwo\n3\nfour"
 
 
-def test_a_hunk_that_stands_before_the_one_above_it_does_not_fit() -> None:
-    hunks = (Hunk(1, "", ("two",), ("2",)), Hunk(2, "", ("one",), ("1",)))
+def test_hunks_with_one_place_each_may_stand_in_any_order() -> None:
+    hunks = (hunk(1, "", ("two",), ("2",)), hunk(2, "", ("one",), ("1",)))
 
-    with pytest.raises(PatchError, match="hunk 2 does not fit"):
+    assert apply_hunks("one\ntwo\nthree\n", hunks).text == "1\n2\nthree\n"
+
+
+def test_of_two_places_the_one_behind_the_hunk_before_is_meant() -> None:
+    hunks = (hunk(1, "", ("b",), ("B",)), hunk(2, "", ("a",), ("A",)))
+
+    assert apply_hunks("a\nb\na\n", hunks).text == "a\nB\nA\n"
+
+
+def test_hunks_that_overlap_are_refused() -> None:
+    hunks = (hunk(1, "", ("one", "two"), ("1", "2")), hunk(2, "", ("two", "three"), ("2", "3")))
+
+    with pytest.raises(EditError, match="two hunks change the same lines, from line 2 on"):
         apply_hunks("one\ntwo\nthree\n", hunks)
 
 
 @pytest.mark.parametrize(
-    ("hunk", "what"),
+    ("change", "what"),
     [
-        (Hunk(1, "class C:", ("x",), ("y",)), 'no line reads "class C:"'),
-        (Hunk(1, "def name(self):", ("x",), ("y",)), "is at lines 2, 6; take another line"),
-        (Hunk(1, "", ("        return 3",), ("y",)), "line 3: the file has '        return 1'"),
-        (Hunk(1, "", ("class A:",), ("y",), at_end=True), "hunk 1 does not fit"),
+        (hunk(1, "class C:", ("x",), ("y",)), 'no line reads "class C:"'),
+        (hunk(1, "def name(self):", ("x",), ("y",)), "is at lines 2, 6; take another line"),
+        (hunk(1, "", ("        return 3",), ("y",)), "line 3: the file has '        return 1'"),
+        (hunk(1, "", ("class A:",), ("y",), at_end=True), "hunk 1 does not fit"),
     ],
 )
-def test_a_hunk_without_a_place_says_why(hunk: Hunk, what: str) -> None:
-    with pytest.raises(PatchError) as caught:
-        apply_hunks(CODE, (hunk,))
+def test_a_hunk_without_a_place_says_why(change: Hunk, what: str) -> None:
+    with pytest.raises(EditError) as caught:
+        apply_hunks(CODE, (change,))
 
     assert what in str(caught.value)
 
 
 def test_lines_that_only_come_go_after_the_line_named_or_to_the_end() -> None:
-    assert apply_hunks("a\nb\n", (Hunk(1, "a", (), ("x",)),)).text == "a\nx\nb\n"
-    assert apply_hunks("a\nb\n", (Hunk(1, "", (), ("x",)),)).text == "a\nb\nx\n"
-    assert apply_hunks("", (Hunk(1, "", (), ("x",)),)).text == "x\n"
+    assert apply_hunks("a\nb\n", (hunk(1, "a", (), ("x",)),)).text == "a\nx\nb\n"
+    assert apply_hunks("a\nb\n", (hunk(1, "", (), ("x",)),)).text == "a\nb\nx\n"
+    assert apply_hunks("", (hunk(1, "", (), ("x",)),)).text == "x\n"
 
 
 def test_removing_every_line_leaves_an_empty_file() -> None:
-    assert apply_hunks("a\n", (Hunk(1, "", ("a",), ()),)).text == ""
+    assert apply_hunks("a\n", (hunk(1, "", ("a",), ()),)).text == ""
 
 
 LINES = st.lists(st.sampled_from(["a", "b", "c", "", " d", "e"]), min_size=1, max_size=20)
@@ -334,11 +353,11 @@ def test_a_patch_changes_the_lines_it_names_or_nothing(
     old = before[start : start + count]
     source = "".join(f"{line}\n" for line in before)
     places = [i for i in range(len(before) - len(old) + 1) if before[i : i + len(old)] == old]
-    hunk = Hunk(1, "", tuple(old), tuple(new))
+    change = hunk(1, "", tuple(old), tuple(new))
 
     if len(places) > 1:
-        with pytest.raises(PatchError, match="places"):
-            apply_hunks(source, (hunk,))
+        with pytest.raises(EditError, match="places"):
+            apply_hunks(source, (change,))
     else:
         expected = [*before[:start], *new, *before[start + len(old) :]]
-        assert apply_hunks(source, (hunk,)).text == "".join(f"{line}\n" for line in expected)
+        assert apply_hunks(source, (change,)).text == "".join(f"{line}\n" for line in expected)

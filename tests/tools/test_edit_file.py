@@ -63,7 +63,10 @@ async def test_one_edit_may_follow_another_without_reading_again(tool: EditFile,
 async def test_a_text_that_occurs_often_is_refused_with_its_lines(tool: EditFile, session: Any, known: Path) -> None:
     failure = await session.failure(tool, {"path": "a.py", "old_text": "items", "new_text": "things"})
 
-    assert "occurs 4 times in a.py, starting at lines 4, 6, 11, 12" in failure
+    assert failure == (
+        "a.py: old_text occurs 4 times, starting at lines 4, 6, 11, 12. Add neighbouring lines to old_text until it "
+        "fits one place, or set replace_all; no byte was changed."
+    )
     assert known.read_text() == CODE
 
 
@@ -114,12 +117,18 @@ async def test_a_text_like_nothing_in_the_file_gets_no_invented_neighbour(
     assert "Nothing in the file resembles it" in failure
 
 
-async def test_quoted_line_numbers_are_recognised(tool: EditFile, session: Any, known: Path) -> None:
-    failure = await session.failure(
-        tool, {"path": "a.py", "old_text": "    5\t    result = 0\n    6\t    for item in items:", "new_text": "x"}
+async def test_quoted_line_numbers_are_taken_off(tool: EditFile, session: Any, known: Path) -> None:
+    result = await session.call(
+        tool,
+        {
+            "path": "a.py",
+            "old_text": "    5\t    result = 0\n    6\t    for item",
+            "new_text": "    5\t    a = 0\n    for item",
+        },
     )
 
-    assert "holds the line numbers that read_file prints" in failure
+    assert known.read_text() == CODE.replace("result = 0", "a = 0")
+    assert result.for_model.startswith("Edited a.py in 1 place, line numbers disregarded. It reads now:")
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,14 @@ def is_binary(head: bytes) -> bool:
 def decode(path: str, data: bytes) -> FileText:
     """Raises ToolFailure for what is no text."""
     encoding, bom, text = _text(path, data)
-    newline: Literal["\n", "\r\n"] = "\n"
+    newline: Literal["\n", "\r\n", "\r"] = "\n"
+    # Only when all line ends agree: mixed ones are shown as they are, and so come back as they were.
     if "\r\n" in text and text.count("\r\n") == text.count("\n") == text.count("\r"):
-        # Only when all line ends agree: mixed ones are shown as they are, and so come back as they were.
         newline = "\r\n"
         text = text.replace("\r\n", "\n")
+    elif "\r" in text and "\n" not in text:
+        newline = "\r"
+        text = text.replace("\r", "\n")
     return FileText(path=path, text=text, digest=sha256(data), newline=newline, encoding=encoding, bom=bom)
 
 
@@ -41,8 +44,8 @@ def encode(path: str, text: str, like: FileText | None) -> bytes:
         ToolFailure: the file's encoding has no way to write a character of `text`.
     """
     encoding, bom, newline = (like.encoding, like.bom, like.newline) if like is not None else ("utf-8", False, "\n")
-    if newline == "\r\n":
-        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+    if newline != "\n":
+        text = text.replace("\r\n", "\n").replace("\n", newline)
     try:
         data = text.encode(encoding)
     except UnicodeEncodeError as error:

@@ -58,7 +58,8 @@ class LocalWorkspace:
         return await asyncio.to_thread(self._read, path)
 
     async def write(self, path: str, text: str, *, expected: str | None, like: FileText | None = None) -> str:
-        return await asyncio.to_thread(self._write, path, encode(path, text, like), expected)
+        mode = await asyncio.to_thread(self._mode, like.path) if like is not None and expected is None else None
+        return await asyncio.to_thread(self._write, path, encode(path, text, like), expected, mode)
 
     async def delete(self, path: str, *, expected: str) -> None:
         await asyncio.to_thread(self._delete, path, expected)
@@ -161,7 +162,16 @@ class LocalWorkspace:
         except OSError as error:
             raise _failure(path, error) from error
 
-    def _write(self, path: str, data: bytes, expected: str | None) -> str:
+    def _mode(self, path: str) -> int | None:
+        """Permissions of the file that a new one is like, such as one that moves; None when there is none."""
+        parts = self._confined.locate(path)
+        try:
+            with folder_of(self.root, parts) as folder:
+                return stat.S_IMODE(os.stat(parts[-1], dir_fd=folder, follow_symlinks=False).st_mode) & 0o777
+        except OSError:
+            return None
+
+    def _write(self, path: str, data: bytes, expected: str | None, mode: int | None) -> str:
         parts = self._confined.locate_writable(path)
         self._refuse_linked(parts, path, "cannot be written")
         if len(data) > LARGEST_TEXT:
@@ -169,16 +179,18 @@ class LocalWorkspace:
         self._require(parts, path, expected)
         try:
             with folder_of(self.root, parts, create=expected is None) as folder:
-                self._put(parts, folder, data, path=path, expected=expected)
+                self._put(parts, folder, data, path=path, expected=expected, mode=mode)
         except OSError as error:
             raise _failure(path, error) from error
         return sha256(data)
 
-    def _put(self, parts: Parts, folder: int, data: bytes, *, path: str, expected: str | None) -> None:
+    def _put(
+        self, parts: Parts, folder: int, data: bytes, *, path: str, expected: str | None, mode: int | None
+    ) -> None:
         """A temporary file beside the target takes its place: readers see the old file or the new one."""
         temporary = f".{secrets.token_hex(8)}.equitr"
         try:
-            _write_file(temporary, folder, data, like=parts[-1] if expected is not None else None)
+            _write_file(temporary, folder, data, like=parts[-1] if expected is not None else None, mode=mode)
             with self._replacing:
                 if expected is None:
                     _put_new(temporary, parts[-1], folder, path)
@@ -239,8 +251,8 @@ def _read_file(name: str, folder: int, path: str, limit: int | None) -> bytes:
         return file.read()
 
 
-def _write_file(name: str, folder: int, data: bytes, *, like: str | None) -> None:
-    """A new file, safe on disk, with mode and owner of the file `like`."""
+def _write_file(name: str, folder: int, data: bytes, *, like: str | None, mode: int | None) -> None:
+    """A new file, safe on disk, with mode and owner of the file `like`, or with `mode` alone."""
     fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder)
     with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
         if like is not None:
@@ -248,6 +260,8 @@ def _write_file(name: str, folder: int, data: bytes, *, like: str | None) -> Non
             with contextlib.suppress(PermissionError):  # a file of somebody else's that we may replace becomes ours
                 os.fchown(fd, old.st_uid, old.st_gid)
             os.fchmod(fd, old.st_mode & 0o777)
+        elif mode is not None:
+            os.fchmod(fd, mode)
         file.write(data)
         file.flush()
         os.fsync(fd)

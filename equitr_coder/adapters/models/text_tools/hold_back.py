@@ -15,15 +15,21 @@ _MARKS = (
     "<|start|>",
     "<｜tool",
     "[TOOL_CALLS]",
+    "<<<<<",
+    "*** Begin Patch",
+    "```diff",
+    "```patch",
+    "```udiff",
     "```json",
     "```tool",
     "```xml",
     "```\n{",
     "```\n[",
+    "```\n---",
     "```\n<",
 )
 _LONGEST = max(len(mark) for mark in _MARKS)
-_FIRST = re.compile(r"[<\[`]")
+_FIRST = re.compile(r"[<\[`*]")
 _MARK = re.compile("|".join(re.escape(mark) for mark in _MARKS))
 _FENCE_END = re.compile(r"\n[ \t]*```[ \t]*\n\s*(?=\S)")
 

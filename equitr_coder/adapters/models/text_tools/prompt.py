@@ -1,7 +1,7 @@
 """The text protocol's sending side: tools, calls and results written into a request that offers no tools.
 
 Equal conversations give equal bytes, and a longer one begins with the shorter. What is added stays within what the
-token counter allows for: a tool is the JSON that is counted, and `PREFACE` less than is allowed for tools.
+token counter allows for: a tool is the JSON that is counted, and the rest less than is allowed for tools.
 """
 
 import json
@@ -31,6 +31,10 @@ You work by calling tools. To call one, end your answer with exactly this form:
 `arguments` fits the tool's `parameters`; in texts a line break is \\n, a quote \\". For several calls write several \
 blocks. Then stop: the results come in the next message as {RESULT}>. Never write one yourself.
 """
+EDITS = """\
+A change may stand as plain text instead: the path, then a <<<<<<< SEARCH, =======, >>>>>>> REPLACE block.
+"""
+"""For who is offered `apply_patch`, which gets it."""
 
 
 def as_text(request: ModelRequest) -> ModelRequest:
@@ -41,7 +45,8 @@ def as_text(request: ModelRequest) -> ModelRequest:
 
 def _tools(tools: Sequence[ToolSpec]) -> str:
     lines = "\n".join(_json(tool.model_dump()) for tool in tools)
-    return f"{PREFACE}{_example(tools)}The tools:\n{lines}"
+    edits = EDITS if any(tool.name == "apply_patch" for tool in tools) else ""
+    return f"{PREFACE}{edits}{_example(tools)}The tools:\n{lines}"
 
 
 def _example(tools: Sequence[ToolSpec]) -> str:

@@ -5,8 +5,10 @@ hardly be anything else, because an answer may as well quote one: a file that sa
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 
+from equitr_coder.adapters.models.text_tools.edit_blocks import TOOL, find_edits
 from equitr_coder.adapters.models.text_tools.find import Found, find_calls, find_own_calls
 from equitr_coder.adapters.models.text_tools.loose_json import read_object
 from equitr_coder.adapters.models.text_tools.marks import OPEN, RESULT
@@ -27,6 +29,7 @@ from equitr_coder.domain.models import (
 
 _CUT = (StopCause.LENGTH, StopCause.FILTERED)
 _WRAPPERS = ("arguments", "parameters", "args", "params", "input", "kwargs")
+_LINE_NUMBER = re.compile(r"^ *\d+\t")
 _SHORTEST_QUOTE = 12
 """Characters of a line that say something; closing tags and braces stand everywhere."""
 
@@ -46,6 +49,8 @@ def read_reply(reply: Reply, request: ModelRequest, *, asked: bool) -> Reply:
     text = _before_invention(message.text) if asked else message.text
     own = find_own_calls(text) if asked else None
     found = own or (find_calls(text) if asked or reply.stop not in _CUT else None)
+    if asked and TOOL in tools:
+        found, own = _with_edits(found, own, text, request)
     if found is None:
         return reply
     calls = _calls(found.calls, request)
@@ -57,6 +62,28 @@ def read_reply(reply: Reply, request: ModelRequest, *, asked: bool) -> Reply:
             "stop": reply.stop if reply.stop in _CUT else StopCause.TOOL_CALLS,
         }
     )
+
+
+def _with_edits(
+    found: Found | None, own: Found | None, text: str, request: ModelRequest
+) -> tuple[Found | None, Found | None]:
+    """Both with the changes that stand in the text. They come first: what is run after them is meant to see them."""
+    edits = find_edits(found.rest if found is not None else text, beside_calls=found is not None)
+    if edits is None or _stands_in(edits.quoted, request):
+        return found, own
+    both = edits if found is None else Found((*edits.calls, *found.calls), edits.quoted, edits.rest)
+    return both, both
+
+
+def _stands_in(block: str, request: ModelRequest) -> bool:
+    """Whether the model was given just this text, with line numbers or without: it then describes the form."""
+    wanted = _bare_lines(block)
+    given = (m.text for m in request.messages if isinstance(m, UserMessage | ToolMessage))
+    return any(wanted in _bare_lines(text) for text in given)
+
+
+def _bare_lines(text: str) -> str:
+    return "\n".join(_LINE_NUMBER.sub("", line).strip() for line in text.split("\n"))
 
 
 def _mended(call: ToolCall, tools: Mapping[str, ToolSpec], *, is_cut: bool) -> ToolCall:
