@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from equitr_coder.adapters.code_map.maps import LocalCodeMaps
 from equitr_coder.adapters.keys.environment import EnvironmentKeys
 from equitr_coder.adapters.local.clock import SystemClock
 from equitr_coder.adapters.local.leases import LocalLeases
@@ -205,6 +206,15 @@ class Workshop:
             )
         return self._executor
 
+    def code_maps(self) -> LocalCodeMaps:
+        cache = self.home / "maps" / f"{self._name}.db"
+        return LocalCodeMaps(cache, tokens=self.settings.context.map_tokens, environ=self.environ)
+
+    @property
+    def _name(self) -> str:
+        """The workspace's folders under EQUITR_HOME."""
+        return sha256(str(self.checkout).encode()).hexdigest()[:12]
+
     async def make_kit(self, hub: Hub, approvals: ApprovalDesk, questions: QuestionDesk) -> RunKit:
         executor = await self.executor()
         view = hub.view
@@ -255,8 +265,9 @@ class Workshop:
             questions=questions,
             open_workspace=LocalWorkspace,
             checkout=self.checkout,
-            worktrees=self.home / "worktrees" / sha256(str(self.checkout).encode()).hexdigest()[:12],
+            worktrees=self.home / "worktrees" / self._name,
             links=links,
+            code_maps=self.code_maps(),
             terms=self._terms(view),
         )
 

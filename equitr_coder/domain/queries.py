@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import CommitId, EpicId, RequestId, RunId, TaskId
@@ -80,6 +81,15 @@ class FilesQuery(Value):
     type: Literal["files"] = "files"
 
 
+class MapQuery(Value):
+    """The definitions of the checkout that matter most for a request; without one, of all."""
+
+    type: Literal["map"] = "map"
+    request: str = ""
+    tokens: int | None = None
+    """Most of its text; None: as configured."""
+
+
 class ProposalQuery(Value):
     """Which supervisor and worker the keys in the environment allow, for a first configuration."""
 
@@ -139,6 +149,7 @@ Query = Annotated[
     | DiffQuery
     | ConflictQuery
     | FilesQuery
+    | MapQuery
     | ProposalQuery
     | TrustQuery
     | SetTrust
@@ -325,6 +336,11 @@ class DiffAnswer(Value):
     """Unified diff."""
 
 
+class MapAnswer(Value):
+    type: Literal["map"] = "map"
+    map: CodeMap
+
+
 class FilesAnswer(Value):
     type: Literal["files"] = "files"
     files: tuple[str, ...]
@@ -453,6 +469,7 @@ Answer = Annotated[
     | DiffAnswer
     | ConflictAnswer
     | FilesAnswer
+    | MapAnswer
     | ProposalAnswer
     | TrustAnswer
     | ProbeAnswer

@@ -113,6 +113,7 @@ class Crew:
             sync_points=sync_points,
             held=proof.held,
             quota=quota,
+            code_maps=kit.code_maps,
         )
         self.supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
         sync_points.watch(self.supervisor.look_again)

@@ -36,7 +36,8 @@ class Ignores:
         """`names` are the ignore files that count, the weakest first."""
         self._root = root
         self._names = tuple(names)
-        self._rules: dict[str, tuple[Rule, ...]] = {}
+        self._rules: dict[str, tuple[tuple[str, tuple[Rule, ...]], ...]] = {}
+        """Folder -> those on the way to it that have rules, the nearest first, each with what its paths begin with."""
         self._folders: dict[str, bool] = {"": False}
 
     def covers(self, path: str, *, is_folder: bool = False) -> bool:
@@ -55,21 +56,21 @@ class Ignores:
         return known
 
     def _is_matched(self, path: str, folder: str, *, is_folder: bool) -> bool:
-        while True:
-            below = path[len(folder) + 1 :] if folder else path
-            for rule in reversed(self._of(folder)):
+        for prefix, rules in self._of(folder):
+            below = path[len(prefix) :]
+            for rule in reversed(rules):
                 if (is_folder or not rule.is_for_folders) and rule.matches.fullmatch(below):
                     return not rule.is_negated
-            if not folder:
-                return False
-            folder = folder.rpartition("/")[0]
+        return False
 
-    def _of(self, folder: str) -> tuple[Rule, ...]:
-        rules = self._rules.get(folder)
-        if rules is None:
-            rules = tuple(rule for name in self._names for rule in _read(self._root / folder / name))
-            self._rules[folder] = rules
-        return rules
+    def _of(self, folder: str) -> tuple[tuple[str, tuple[Rule, ...]], ...]:
+        chain = self._rules.get(folder)
+        if chain is None:
+            own = tuple(rule for name in self._names for rule in _read(self._root / folder / name))
+            above = self._of(folder.rpartition("/")[0]) if folder else ()
+            chain = ((f"{folder}/" if folder else "", own), *above) if own else above
+            self._rules[folder] = chain
+        return chain
 
 
 def _read(path: Path) -> tuple[Rule, ...]:

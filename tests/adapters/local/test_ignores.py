@@ -9,8 +9,45 @@ from hypothesis import strategies as st
 from equitr_coder.adapters.local.ignores import Ignores
 from tests.adapters.local.conftest import git
 
-_PIECES = ["a", "b", "ab", "*", "**", "?", "[ab]", "[!a]", "[a-b]", "[]a]", "[", "/", "!", "#", "\\", " ", ".", "[[:alpha:]]"]
-_PATHS = ("a", "b", "ab", "a b", "a/a", "a/b", "ab/a", "a/b/a", "a/ab/b", "b/a/ab", "#", "!", "a/!b", "[", "]a", ".a", "a ")
+_PIECES = [
+    "a",
+    "b",
+    "ab",
+    "*",
+    "**",
+    "?",
+    "[ab]",
+    "[!a]",
+    "[a-b]",
+    "[]a]",
+    "[",
+    "/",
+    "!",
+    "#",
+    "\\",
+    " ",
+    ".",
+    "[[:alpha:]]",
+]
+_PATHS = (
+    "a",
+    "b",
+    "ab",
+    "a b",
+    "a/a",
+    "a/b",
+    "ab/a",
+    "a/b/a",
+    "a/ab/b",
+    "b/a/ab",
+    "#",
+    "!",
+    "a/!b",
+    "[",
+    "]a",
+    ".a",
+    "a ",
+)
 
 
 def ignored_by_git(root: Path) -> set[str]:

@@ -105,7 +105,14 @@ async def test_patterns_mean_the_same_to_all_engines(
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("pattern", "lines"),
-    [(r"\w{6}", [1]), (r"^\w+$", [3, 4]), (r"größe", []), (r"(?i)GRÖSSE|größe", [1]), (r"\d", [1, 2]), (r"^.{4}$", [4])],
+    [
+        (r"\w{6}", [1]),
+        (r"^\w+$", [3, 4]),
+        (r"größe", []),
+        (r"(?i)GRÖSSE", [1]),
+        (r"\d", [1, 2]),
+        (r"^.{4}$", [4]),
+    ],
 )
 async def test_letters_of_any_script_are_letters_to_all_engines(
     root: Path, with_engine: Engines, engine: str, pattern: str, lines: list[int]
@@ -124,8 +131,8 @@ async def test_what_ignore_files_take_out_is_not_searched(
     if is_repository:
         git("init", "-q", cwd=root)
     names = (
-        "a.py", "b.log", "kept.log", "gen/c.py", "gen/deep/d.py", "src/e.py", "src/f.tmp", "src/old/g.py", "vendor/h.py",
-        ".hidden/i.py", "sub/j.py", "sub/k.txt",
+        "a.py", "b.log", "kept.log", "gen/c.py", "gen/deep/d.py", "src/e.py", "src/f.tmp", "src/old/g.py",
+        "vendor/h.py", ".hidden/i.py", "sub/j.py", "sub/k.txt",
     )  # fmt: skip
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
