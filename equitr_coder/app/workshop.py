@@ -8,6 +8,7 @@ from equitr_coder.adapters.code_map.maps import LocalCodeMaps
 from equitr_coder.adapters.keys.environment import EnvironmentKeys
 from equitr_coder.adapters.local.clock import SystemClock
 from equitr_coder.adapters.local.leases import LocalLeases
+from equitr_coder.adapters.local.mentions import Mentions
 from equitr_coder.adapters.local.preparation import PreparationPlan, WorktreePreparation
 from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.adapters.models.router import ModelRouter
@@ -210,6 +211,10 @@ class Workshop:
         cache = self.home / "maps" / f"{self._name}.db"
         return LocalCodeMaps(cache, tokens=self.settings.context.map_tokens, environ=self.environ)
 
+    def mentions(self) -> Mentions:
+        maps = self.code_maps()
+        return Mentions(self.checkout, lambda name: maps.places(self.checkout, name))
+
     @property
     def _name(self) -> str:
         """The workspace's folders under EQUITR_HOME."""
@@ -249,6 +254,7 @@ class Workshop:
             questions=questions,
             links=links,
             profiles=self.profiles(),
+            instructions=self.loaded.project.trusted_text("instructions.md"),
         )
         return RunKit(
             events=hub,

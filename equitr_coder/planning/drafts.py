@@ -52,6 +52,8 @@ class Facts:
     root: Path
     listing: str = ""
     code_map: str = ""
+    attachments: str = ""
+    """What the request mentions, as one block."""
 
 
 @frozen

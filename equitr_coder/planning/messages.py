@@ -36,14 +36,16 @@ def first_message(
     can_ask: bool,
     default_check: str | None = None,
     code_map: str = "",
+    attachments: str = "",
 ) -> str:
     """The request, then the repository, then the limits of this plan. `code_map` is the map of the repository drawn for
-    the request.
+    the request, `attachments` what the request mentions.
     """
     limits = _limits(_count(rules, request), rules, can_ask=can_ask, default_check=default_check)
     return "\n\n".join(
         [
             request,
+            *([attachments] if attachments else []),
             f"<repository>\n{cap_listing(listing) or 'No files yet.'}\n</repository>",
             *([f"<map>\n{MAP_NOTE}\n\n{code_map}\n</map>"] if code_map else []),
             f"<limits>\n{limits}\n</limits>",

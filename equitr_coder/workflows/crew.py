@@ -93,7 +93,7 @@ class Crew:
                 documents=documents,
                 documents_at=view.documents_at or "docs",
                 document_paths=tuple(f"{view.documents_at}/{name}.md" for name in NAMES) if view.documents_at else (),
-                request=view.request,
+                request=view.opening,
                 options=view.options,
                 has_supervisor=view.options.multi_agent,
                 max_escalations=kit.terms.max_escalations,

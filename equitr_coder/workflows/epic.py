@@ -113,6 +113,7 @@ class EpicRun:
                 root=self._kit.checkout,
                 listing="\n".join(listing),
                 code_map=await self._map(),
+                attachments=self._view.attachments.text if self._view.attachments is not None else "",
             ),
             options=PlanningOptions(
                 rules=PlanRules(

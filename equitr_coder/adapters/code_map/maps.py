@@ -55,6 +55,33 @@ class LocalCodeMaps:
             await asyncio.to_thread(OutlineCache.remove, self._cache)
             return await self._drawn(root, sources, request, files, tokens)
 
+    async def places(self, root: Path, name: str) -> list[tuple[str, int]]:
+        """Path and line of every definition of this name in the tree."""
+        sources = await find_sources(root, env=self._env)
+        try:
+            return await self._places(root, sources, name)
+        except DamagedCacheError:
+            await asyncio.to_thread(OutlineCache.remove, self._cache)
+            return await self._places(root, sources, name)
+
+    async def _places(self, root: Path, sources: Mapping[str, str], name: str) -> list[tuple[str, int]]:
+        unsaved: _Outlines = []
+        await self._read(root, sources, unsaved)
+
+        def found() -> list[tuple[str, int]]:
+            with OutlineCache(self._cache, version=parse.VERSION) as cache:
+                cache.lend(unsaved)
+                keys = {key for key, names in cache.names() if f" {name} " in f" {names} "}
+                return [
+                    (path, line)
+                    for path, key in sources.items()
+                    if key in keys
+                    for line, defined, _ in cache.definitions(key)
+                    if defined == name
+                ]
+
+        return await asyncio.to_thread(found)
+
     async def _drawn(
         self, root: Path, sources: Mapping[str, str], request: str, files: Sequence[str], tokens: int
     ) -> CodeMap:

@@ -171,9 +171,9 @@ class _Graph:
         for word in self._question.words:
             in_paths = [node for node, path in enumerate(lower) if word in path]
             for mass, nodes in ((_WORD_IN_PATH, in_paths), (_WORD_IN_NAME, self._in_names.get(word, []))):
-                rarity = math.log(len(self.paths) / len(nodes)) / math.log(len(self.paths)) if len(nodes) > 0 else 0.0
-                if rarity > 0:
-                    share(mass * rarity, nodes)
+                if nodes:
+                    all_files = 1 + len(self.paths)
+                    share(mass * math.log(all_files / len(nodes)) / math.log(all_files), nodes)
 
     def out(self, node: int) -> dict[int, float]:
         edges: dict[int, float] = defaultdict(float)

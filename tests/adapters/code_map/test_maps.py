@@ -43,6 +43,14 @@ async def test_a_request_that_names_nothing_gets_a_map_of_the_whole(repository: 
     assert set(shown(await draw(repository))) == {"shop/orders.py", "shop/stock.py", "shop/mail.py", "web/api.ts"}
 
 
+@pytest.mark.parametrize("count", [0, 1, 2])
+async def test_a_tree_may_be_as_small_as_it_likes(tmp_path: Path, draw: Draw, count: int) -> None:
+    (tmp_path / "a").mkdir()
+    put(tmp_path / "a", {f"m{number}.py": f"def order_{number}(): ...\n" for number in range(count)})
+
+    assert len((await draw(tmp_path / "a", "an order of m0.py")).files) == count
+
+
 async def test_where_nothing_is_defined_the_map_is_empty(tmp_path: Path, draw: Draw) -> None:
     put(tmp_path / "a", {"a.txt": "x", "b.py": "# nothing\n"})
 
