@@ -1,6 +1,7 @@
 """Draws maps of a workspace and of its worktrees: what changed is parsed, the rest comes from the cache."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -23,6 +24,8 @@ _BATCH = 2_500_000
 """Bytes of source that one parser takes."""
 _BATCH_FILES = 1_000
 _FALLS = 5
+_STUCK = 600.0
+_CANNOT_RUN = 126
 _NOTHING = Outline(names=(), lines=(), texts=(), uses=())
 _MORE_ROW = 16
 _Outlines = list[tuple[str, Outline]]
@@ -49,20 +52,22 @@ class LocalCodeMaps:
         if tokens <= 0:
             return CodeMap()
         sources = await find_sources(root, env=self._env)
-        try:
-            return await self._drawn(root, sources, request, files, tokens)
-        except DamagedCacheError:
-            await asyncio.to_thread(OutlineCache.remove, self._cache)
-            return await self._drawn(root, sources, request, files, tokens)
+        for _ in range(2):
+            try:
+                return await self._drawn(root, sources, request, files, tokens)
+            except DamagedCacheError:
+                await asyncio.to_thread(OutlineCache.remove, self._cache)
+        return CodeMap(sources=len(sources), unread=len(sources))  # somebody damages it all the time
 
     async def places(self, root: Path, name: str) -> list[tuple[str, int]]:
         """Path and line of every definition of this name in the tree."""
         sources = await find_sources(root, env=self._env)
-        try:
-            return await self._places(root, sources, name)
-        except DamagedCacheError:
-            await asyncio.to_thread(OutlineCache.remove, self._cache)
-            return await self._places(root, sources, name)
+        for _ in range(2):
+            try:
+                return await self._places(root, sources, name)
+            except DamagedCacheError:
+                await asyncio.to_thread(OutlineCache.remove, self._cache)
+        return []
 
     async def _places(self, root: Path, sources: Mapping[str, str], name: str) -> list[tuple[str, int]]:
         unsaved: _Outlines = []
@@ -86,15 +91,16 @@ class LocalCodeMaps:
         self, root: Path, sources: Mapping[str, str], request: str, files: Sequence[str], tokens: int
     ) -> CodeMap:
         unsaved: _Outlines = []
-        unread = await self._read(root, sources, unsaved)
+        await self._read(root, sources, unsaved)
 
         def ranked() -> CodeMap:
             with OutlineCache(self._cache, version=parse.VERSION) as cache:
                 cache.lend(unsaved)
-                if not unread and cache.missing(sources.values()):
-                    raise DamagedCacheError  # or another process has thrown it away
+                missing = cache.missing(sources.values())
+                unread = sum(key in missing for key in sources.values())
                 cache.prune(set(sources.values()))
-                ranking = rank(cache, sources, read_question(request), files)
+                known = {path: key for path, key in sources.items() if key not in missing}
+                ranking = rank(cache, known, read_question(request), files)
             chosen = fitting(ranking, tokens * BYTES_PER_TOKEN)
             return CodeMap(files=chosen, sources=len(sources), unread=unread)
 
@@ -102,29 +108,21 @@ class LocalCodeMaps:
 
     # ------------------------------------------------------------ what is not known yet
 
-    async def _read(self, root: Path, sources: Mapping[str, str], unsaved: _Outlines) -> int:
-        """Parse what the cache does not hold; returns how many files there was no time for. What cannot be kept goes
-        into `unsaved`.
-        """
+    async def _read(self, root: Path, sources: Mapping[str, str], unsaved: _Outlines) -> None:
+        """Parse what the cache does not hold, as far as there is time. What cannot be kept goes into `unsaved`."""
         batches = await asyncio.to_thread(self._batches, root, sources, unsaved)
-        left = sum(map(len, batches))
         if not batches:
-            return 0
+            return
         limit = asyncio.Semaphore(min(4, os.cpu_count() or 1))
 
         async def read(paths: list[str]) -> None:
-            nonlocal left
             async with limit:
                 await self._parse(root, paths, sources, unsaved)
-                left -= len(paths)
 
-        try:
+        with contextlib.suppress(TimeoutError):  # what is done is kept; the map says what it has not seen
             async with asyncio.timeout(self._patience), asyncio.TaskGroup() as tasks:
                 for paths in batches:
                     tasks.create_task(read(paths))
-        except TimeoutError:
-            pass  # what is done is kept; the map says what it has not seen
-        return left
 
     def _batches(self, root: Path, sources: Mapping[str, str], unsaved: _Outlines) -> list[list[str]]:
         """One path for each content that is not known, in loads for one parser; what is too large is known to hold
@@ -156,12 +154,12 @@ class LocalCodeMaps:
             output = bytearray()
             argv = [sys.executable, "-I", parse.__file__, str(root), *paths]
             ended = await run_process(
-                argv, cwd=root, env=self._env, timeout=self._patience, on_output=output.extend,
+                argv, cwd=root, env=self._env, timeout=_STUCK, on_output=output.extend,
                 on_errors=lambda _: None, cap=2,
             )  # fmt: skip
             done = await asyncio.to_thread(self._keep, bytes(output), sources, unsaved)
             rest = [path for path in paths if path not in done]
-            if ended.exit_code == 0 or not rest:
+            if not rest or ended.timed_out or ended.exit_code in (0, _CANNOT_RUN, parse.NO_PARSER):
                 return
             await asyncio.to_thread(self._put, [(sources[rest[0]], _NOTHING)], unsaved)
             paths = rest[1:]

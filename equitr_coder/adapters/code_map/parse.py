@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Of what is found in a file; another one makes everything be parsed anew."""
+NO_PARSER = 3
+"""Exit code where ast-grep-py cannot be imported."""
 _LONGEST_TEXT = 160
 _LONGEST_LINE = 20_000
 """A longer line is no code that somebody wrote."""
@@ -201,6 +203,10 @@ def _variables(root: "SgNode", grammar: Grammar) -> Iterator[tuple["SgNode", str
 
 def main(arguments: list[str]) -> int:
     root, *paths = arguments
+    try:
+        import ast_grep_py  # noqa: F401 - whether it is there
+    except ImportError:
+        return NO_PARSER
     for path in paths:
         definitions, used = _outline_of(os.path.join(root, path), language_of(path))  # noqa: PTH118 - one of thousands
         row = [path, [d.name for d in definitions], [d.line for d in definitions], [d.text for d in definitions], used]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from equitr_coder.adapters.code_map.push import forward_push
 from equitr_coder.adapters.code_map.question import Question, is_telling, named_files
-from equitr_coder.adapters.sqlite.outlines import OutlineCache
+from equitr_coder.adapters.sqlite.outlines import DamagedCacheError, OutlineCache
 from equitr_coder.domain.frozen import frozen
 
 _EPSILON = 5e-4
@@ -94,30 +94,34 @@ class _Graph:
         self._read_names()
 
     def _read_names(self) -> None:
-        seen: set[str] = set()
+        first = self._first
         common: set[str] = set()
         several = self._several
+        known = 0
         for key, names in self._cache.names():
             nodes = self._nodes.get(key)
             if nodes is None:
                 continue
+            known += 1
             own = set(names.split())
             for node in nodes:  # by whole sets: there may be a hundred thousand names
-                again = own & seen
-                self._first.update(dict.fromkeys(own - again, node))
+                again = first.keys() & own
+                first.update(dict.fromkeys(own - again if again else own, node))
                 for name in again - common:
                     definers = several.get(name)
                     if definers is None:
-                        several[name] = [self._first[name], node]
+                        several[name] = [first[name], node]
                         continue
                     definers.append(node)
                     if len(definers) > _COMMON:
                         common.add(name)
-                seen |= own
             lower = names.lower()
             for word in self._question.words:
                 if word in lower:
                     self._in_names[word] += nodes
+
+        if known < len(self._nodes):
+            raise DamagedCacheError  # its index knows more than its rows
 
     def _definers(self, name: str) -> Sequence[int]:
         several = self._several.get(name)

@@ -18,6 +18,11 @@ from equitr_coder.adapters.local.processes import run_process
 LARGEST = 1_000_000
 _SECONDS = 30.0
 _CAP = 256_000_000
+_ASKED = (
+    "ls-files --stage -z",
+    "diff-files --name-only --relative --no-ext-diff -z",
+    "ls-files --others --exclude-standard -z",
+)
 _REGULAR = ("100644", "100755")
 
 
@@ -26,11 +31,9 @@ async def find_sources(root: Path, *, env: Mapping[str, str]) -> dict[str, str]:
     git = shutil.which("git", path=env["PATH"])
     if git is None:
         return await asyncio.to_thread(_stated, root, None)
-    index, dirty, untracked = await asyncio.gather(
-        _records(git, "ls-files --stage -z", root, env),
-        _records(git, "diff-files --name-only --relative --no-ext-diff -z", root, env),
-        _records(git, "ls-files --others --exclude-standard -z", root, env),
-    )
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(_records(git, command, root, env)) for command in _ASKED]
+    index, dirty, untracked = (task.result() for task in asked)
     if index is None or dirty is None or untracked is None or (not index and not untracked and not _is_top(root)):
         return await asyncio.to_thread(_stated, root, None)  # no repository, or an ignored folder of one further up
     return await asyncio.to_thread(_known, root, index, set(dirty), untracked)

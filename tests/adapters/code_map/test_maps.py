@@ -297,6 +297,26 @@ async def test_a_file_that_a_parser_falls_over_is_passed_by(
     assert drawn.unread == 0
 
 
+async def test_without_its_parser_nothing_is_known_and_nothing_is_taken_for_known(
+    repository: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent.py"
+    absent.write_text("import sys\nsys.exit(3)\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(parse, "__file__", str(absent))
+        assert await draw(repository, QUESTION) == CodeMap(sources=4, unread=4)
+
+    assert list(shown(await draw(repository, QUESTION))) == ["shop/orders.py", "shop/stock.py"]
+
+
+async def test_the_definitions_of_a_name_are_found(repository: Path, cache: Path) -> None:
+    put(repository, {"new.py": "class A:\n    def place_order(self): ...\n\ndef place_order_twice(): ...\n"})
+    maps = LocalCodeMaps(cache, tokens=0, environ=os.environ)
+
+    assert await maps.places(repository, "place_order") == [("new.py", 2), ("shop/orders.py", 5)]
+    assert await maps.places(repository, "order") == []
+
+
 def test_what_no_file_has_any_more_is_forgotten_in_time(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from equitr_coder.adapters.sqlite import outlines
 
