@@ -185,6 +185,15 @@ def keys(cache: Path) -> list[str]:
         return sorted(key for (key,) in connection.execute("SELECT key FROM outlines"))
 
 
+@pytest.mark.parametrize("column", ["names = replace(names, 'r', 'x')", "uses = ' x '", "places = x'00'"])
+async def test_a_changed_row_is_found_out(repository: Path, draw: Draw, cache: Path, column: str) -> None:
+    expected = await draw(repository, QUESTION)
+    with sqlite3.connect(cache) as connection:
+        connection.execute(f"UPDATE outlines SET {column}")
+
+    assert await draw(repository, QUESTION) == expected
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_a_torn_cache_is_made_anew_without_a_word(repository: Path, draw: Draw, cache: Path, seed: int) -> None:
     chance = random.Random(seed)
