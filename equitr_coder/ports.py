@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
 from equitr_coder.domain.artifacts import Artifact
+from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.commands import Command
 from equitr_coder.domain.epic import ArtifactType, Plan
 from equitr_coder.domain.errors import ModelError
@@ -897,6 +898,19 @@ class CheckProbe(Protocol):
         ...
 
 
+class CodeMaps(Protocol):
+    """Maps of the workspace and of its worktrees: which definitions matter for a request."""
+
+    async def draw(self, root: Path, request: str, *, files: Sequence[str] = (), tokens: int | None = None) -> CodeMap:
+        """The map of the tree at `root`. `files` are at hand already; `tokens` bound its text (`map_text`), as
+        configured when left out. The same tree and request give the same map, but for files that there was no time to
+        read.
+
+        Can be cancelled; what was read until then is kept. An empty map where nothing is defined, or maps are off.
+        """
+        ...
+
+
 class Outputs(Protocol):
     """Long outputs, kept by hash, opened with `read_file("output:ID")`."""
 
@@ -1131,4 +1145,5 @@ class RunKit:
     worktrees: Path
     """`EQUITR_HOME/worktrees/<workspace>`."""
     links: Mapping[str, Path]
+    code_maps: CodeMaps
     terms: RunTerms

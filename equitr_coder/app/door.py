@@ -52,6 +52,7 @@ async def open_api(overrides: Overrides) -> AsyncIterator[RunApi]:
                 model_names=workshop.model_names,
                 workers=workshop.workers,
                 answer=Enquiries(workshop).answer,
+                attach=workshop.mentions().attach,
                 user=local_user(overrides.environ),
             ) as api:
                 yield api

@@ -41,18 +41,14 @@ class Enquiries:
                 return await self._models(discover=query.discover)
             case q.DoctorQuery():
                 return await self._doctor()
-            case q.FilesQuery():
-                return q.FilesAnswer(
-                    files=tuple(await LocalWorkspace(self._shop.checkout).list(limit=_COMPLETED_FILES))
-                )
+            case q.FilesQuery() | q.MapQuery() | q.ProbeModel():
+                return await self._found(query)
             case q.ProposalQuery():
                 return proposals(self._shop.settings, environ=self._shop.environ, prices=self._shop.prices)
             case q.TrustQuery():
                 return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
             case q.SetTrust():
                 return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
-            case q.ProbeModel():
-                return await self._probe(query.model)
             case q.WriteConfig():
                 return write_user_config(self._shop.home, query.text)
             case (
@@ -68,6 +64,18 @@ class Enquiries:
                 raise AssertionError("answered from the log")
             case _ as unreachable:
                 assert_never(unreachable)
+
+    async def _found(self, query: q.FilesQuery | q.MapQuery | q.ProbeModel) -> q.Answer:
+        """What takes a look at the checkout, or at a model."""
+        match query:
+            case q.FilesQuery():
+                files = await LocalWorkspace(self._shop.checkout).list(limit=_COMPLETED_FILES)
+                return q.FilesAnswer(files=tuple(files))
+            case q.MapQuery():
+                drawn = await self._shop.code_maps().draw(self._shop.checkout, query.request, tokens=query.tokens)
+                return q.MapAnswer(map=drawn)
+            case q.ProbeModel():
+                return await self._probe(query.model)
 
     async def _doctor(self) -> q.DoctorAnswer:
         specs = (self._shop.settings.supervisor(), self._shop.settings.worker(), self._shop.settings.single_model())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from equitr_coder.adapters.local.instructions import read_instructions
 from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.budget.ledger import Ledger
 from equitr_coder.domain.claims import beyond, holder
@@ -15,6 +16,7 @@ from equitr_coder.engine.coaching import Coach
 from equitr_coder.engine.compaction import Compaction
 from equitr_coder.engine.dispatch import Desk, Dispatcher
 from equitr_coder.engine.guards import NoDeadline, NoProgress, StepLimit
+from equitr_coder.engine.instructions import Instruction, folder_block, general_block
 from equitr_coder.engine.loop import AgentLoop, Opening
 from equitr_coder.engine.memory import TranscriptMemory
 from equitr_coder.engine.model_call import Caller, ModelCalls, Providers
@@ -125,7 +127,9 @@ class Spawner:
         questions: Questions,
         links: Mapping[str, Path],
         profiles: Mapping[str, Profile],
+        instructions: str | None = None,
     ) -> None:
+        """`instructions` is the text of a trusted `.equitr/instructions.md`."""
         self._settings = settings
         self._store = store
         self._repository = repository
@@ -141,6 +145,7 @@ class Spawner:
         self._questions = questions
         self._links = links
         self._profiles = profiles
+        self._instructions = instructions
 
     def spawn(
         self,
@@ -189,8 +194,11 @@ class Spawner:
             tree=tree,
             watcher=watcher,
         )
+        general, of_folders = self._instructed(order)
         opening = Opening(
-            system=self._system(profile, order, spec), first_message=order.first_message, delivers=order.delivers
+            system="\n\n".join(text for text in (self._system(profile, order, spec), general) if text),
+            first_message="\n\n".join(text for text in (order.first_message, of_folders) if text),
+            delivers=order.delivers,
         )
         compaction = Compaction(
             events=self._hub,
@@ -244,6 +252,14 @@ class Spawner:
         }
         prompt = system_prompt(profile.prompt, facts)
         return f"{prompt}\n\n{profile.extra_prompt}" if profile.extra_prompt else prompt
+
+    def _instructed(self, order: AgentOrder) -> tuple[str, str]:
+        """The project's instructions: what is the same for all agents, and what is for the folders of this one."""
+        found = [(one.path, one.text) for one in read_instructions(order.root, order.footprint)]
+        general: list[Instruction] = [one for one in found if "/" not in one[0]]
+        if self._instructions is not None and self._instructions.strip():
+            general.append((".equitr/instructions.md", self._instructions.strip()))
+        return general_block(general), folder_block([one for one in found if "/" in one[0]])
 
     def _policy(self, order: AgentOrder) -> SessionPolicy:
         permission = self._settings.permission

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from equitr_coder.adapters.code_map.maps import LocalCodeMaps
 from equitr_coder.adapters.keys.environment import EnvironmentKeys
 from equitr_coder.adapters.local.clock import SystemClock
 from equitr_coder.adapters.local.leases import LocalLeases
+from equitr_coder.adapters.local.mentions import Mentions
 from equitr_coder.adapters.local.preparation import PreparationPlan, WorktreePreparation
 from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.adapters.models.router import ModelRouter
@@ -207,6 +209,19 @@ class Workshop:
             )
         return self._executor
 
+    def code_maps(self) -> LocalCodeMaps:
+        cache = self.home / "maps" / f"{self._name}.db"
+        return LocalCodeMaps(cache, tokens=self.settings.context.map_tokens, environ=self.environ)
+
+    def mentions(self) -> Mentions:
+        maps = self.code_maps()
+        return Mentions(self.checkout, lambda name: maps.places(self.checkout, name))
+
+    @property
+    def _name(self) -> str:
+        """The workspace's folders under EQUITR_HOME."""
+        return sha256(str(self.checkout).encode()).hexdigest()[:12]
+
     async def make_kit(self, hub: Hub, approvals: ApprovalDesk, questions: QuestionDesk) -> RunKit:
         executor = await self.executor()
         view = hub.view
@@ -242,6 +257,7 @@ class Workshop:
             questions=questions,
             links=links,
             profiles=self.profiles(),
+            instructions=self.loaded.project.trusted_text("instructions.md"),
         )
         return RunKit(
             events=hub,
@@ -258,8 +274,9 @@ class Workshop:
             questions=questions,
             open_workspace=LocalWorkspace,
             checkout=self.checkout,
-            worktrees=self.home / "worktrees" / sha256(str(self.checkout).encode()).hexdigest()[:12],
+            worktrees=self.home / "worktrees" / self._name,
             links=links,
+            code_maps=self.code_maps(),
             terms=self._terms(view),
         )
 

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer
 from equitr_coder.domain.artifacts import Artifact, ContractVerdict
+from equitr_coder.domain.attachments import Attachments
 from equitr_coder.domain.conflicts import Conflict, ConflictState
 from equitr_coder.domain.epic import Plan, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
@@ -66,6 +67,8 @@ class RunStarted(EventBase):
     """Uncommitted files that worktrees do not see."""
     user: str = ""
     """Name of the local user who started it."""
+    attachments: Attachments | None = None
+    """What the request mentions with `@`; None when it mentions nothing."""
 
 
 class EscalationTrigger(StrEnum):
@@ -542,6 +545,8 @@ class RunResumed(EventBase):
     options: RunOptions
     supervisor_model: str | None = None
     worker_model: str | None = None
+    attachments: Attachments | None = None
+    """What the message that goes on with a chat mentions; its text stands in that message."""
 
 
 class RunFinished(EventBase):

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import CommitId, EpicId, RequestId, RunId, TaskId
@@ -82,6 +83,15 @@ class FilesQuery(Value):
     type: Literal["files"] = "files"
 
 
+class MapQuery(Value):
+    """The definitions of the checkout that matter most for a request; without one, of all."""
+
+    type: Literal["map"] = "map"
+    request: str = ""
+    tokens: int | None = None
+    """Most of its text; None: as configured."""
+
+
 class ProposalQuery(Value):
     """Which supervisor and worker the keys in the environment allow, for a first configuration."""
 
@@ -141,6 +151,7 @@ Query = Annotated[
     | DiffQuery
     | ConflictQuery
     | FilesQuery
+    | MapQuery
     | ProposalQuery
     | TrustQuery
     | SetTrust
@@ -332,6 +343,11 @@ class DiffAnswer(Value):
     """Unified diff."""
 
 
+class MapAnswer(Value):
+    type: Literal["map"] = "map"
+    map: CodeMap
+
+
 class FilesAnswer(Value):
     type: Literal["files"] = "files"
     files: tuple[str, ...]
@@ -460,6 +476,7 @@ Answer = Annotated[
     | DiffAnswer
     | ConflictAnswer
     | FilesAnswer
+    | MapAnswer
     | ProposalAnswer
     | TrustAnswer
     | ProbeAnswer

@@ -8,6 +8,7 @@ from decimal import Decimal
 from equitr_coder.domain import events as e
 from equitr_coder.domain.approvals import Approval
 from equitr_coder.domain.artifacts import Artifact, ContractVerdict, SyncState
+from equitr_coder.domain.attachments import Attachments, with_attachments
 from equitr_coder.domain.conflicts import Conflict, ConflictState
 from equitr_coder.domain.epic import Plan, SyncPoint, TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
@@ -235,6 +236,8 @@ class RunView:
     run: RunId
     kind: RunKind = RunKind.CHAT
     request: str = ""
+    attachments: Attachments | None = None
+    """What the request mentions."""
     workspace: str = ""
     user: str = ""
     options: RunOptions = field(default_factory=RunOptions)
@@ -286,6 +289,11 @@ class RunView:
     started: datetime | None = None
     last: datetime | None = None
     seq: int = 0
+
+    @property
+    def opening(self) -> str:
+        """How whoever gets the request first is told it: verbatim, then what it mentions."""
+        return with_attachments(self.request, self.attachments)
 
     @property
     def spent(self) -> Decimal:
@@ -355,6 +363,7 @@ def apply(view: RunView, event: e.Event) -> None:
     match event:
         case e.RunStarted():
             view.run, view.kind, view.request, view.workspace = event.run, event.kind, event.request, event.workspace
+            view.attachments = event.attachments
             view.options, view.epic, view.user = event.options, event.epic, event.user
             view.supervisor_model, view.worker_model = event.supervisor_model, event.worker_model
             view.base_branch, view.base_commit = event.base_branch, event.base_commit

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from equitr_coder.domain.code_map import map_text
 from equitr_coder.domain.epic import Task
 from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, ToolFailure
 from equitr_coder.domain.events import (
@@ -20,7 +21,16 @@ from equitr_coder.domain.models import Purpose
 from equitr_coder.domain.money import ZERO
 from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES
 from equitr_coder.orchestration import briefing
-from equitr_coder.ports import AgentOrder, AgentSpawner, Deadline, EventSink, Repository, ToolContext, Workspace
+from equitr_coder.ports import (
+    AgentOrder,
+    AgentSpawner,
+    CodeMaps,
+    Deadline,
+    EventSink,
+    Repository,
+    ToolContext,
+    Workspace,
+)
 
 _ITERATIONS = 10
 _SUPERVISOR = AgentName("supervisor")
@@ -62,6 +72,7 @@ class Advice:
         asker: AgentName,
         limit: int,
         quota: Quota,
+        code_maps: CodeMaps,
     ) -> None:
         self._task = task
         self._attempt = attempt
@@ -73,6 +84,7 @@ class Advice:
         self._deadline = deadline
         self._limit = limit
         self._quota = quota
+        self._code_maps = code_maps
 
     async def advise(self, context: ToolContext, question: str, files: Sequence[str]) -> str:
         escalation = RequestId(f"{context.session}:{context.call}")
@@ -201,6 +213,8 @@ class Advice:
     async def _order(self, session: SessionId, question: str, files: Sequence[str]) -> AgentOrder:
         contents = {path: await self._content(path) for path in files}
         root: Path = self._workspace.root
+        asked = f"{question}\n\n{self._task.title}"
+        drawn = await self._code_maps.draw(root, asked, files=(*files, *self._task.files))
         return AgentOrder(
             profile="supervisor",
             session=session,
@@ -212,6 +226,7 @@ class Advice:
                 question=question,
                 files=contents,
                 tree=await self._workspace.list(),
+                code_map=map_text(drawn),
                 git_status=await self._repository.status_text(root),
                 documents_at=self._events.view.documents_at,
             ),

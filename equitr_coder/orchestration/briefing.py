@@ -179,8 +179,10 @@ def advice_message(
     tree: Sequence[str],
     git_status: str,
     documents_at: str | None = None,
+    code_map: str = "",
 ) -> str:
-    """The first message of a supervisor's session that answers a worker: the question first, verbatim.
+    """The first message of a supervisor's session that answers a worker: the question first, verbatim. `code_map` is
+    the map of the worker's files drawn for it.
 
     `documents_at` is the folder of the planning documents on the branch; None for a direct task, which has none.
     """
@@ -200,6 +202,7 @@ def advice_message(
         _documents_note(documents_at),
         "# Files it chose\n\n" + "\n".join(shown) if shown else "",
         f"# Files of the repository\n\n{tree_text(tree)}",
+        f"# Definitions that matter most for the question, as far as names tell\n\n{code_map}" if code_map else "",
         f"# git status\n\n{_capped(git_status.strip(), 4_000, 'cut') or 'clean'}",
     ]
     return "\n\n".join(part for part in parts if part)

@@ -29,7 +29,7 @@ from equitr_coder.orchestration.outcomes import WOULD_STEER, HandIn, SentBack
 from equitr_coder.orchestration.stopwatch import Stopwatch, stopwatch
 from equitr_coder.orchestration.sync_points import SyncPoints
 from equitr_coder.orchestration.worktrees import Worktrees
-from equitr_coder.ports import AgentOrder, AgentSpawner, Clock, EventSink, Repository, ToolEnd, Workspace
+from equitr_coder.ports import AgentOrder, AgentSpawner, Clock, CodeMaps, EventSink, Repository, ToolEnd, Workspace
 
 HeldFiles = Callable[[Task, Sequence[str], CommitId], Awaitable[Mapping[str, str]]]
 """Files that prove a task by the given checks on a commit: its agent changes none of them unasked."""
@@ -82,6 +82,7 @@ class TaskWorker:
         open_workspace: Callable[[Path], Workspace],
         forecasts: Forecasts,
         quota: Quota,
+        code_maps: CodeMaps,
         sync_points: SyncPoints,
         held: HeldFiles,
     ) -> None:
@@ -96,6 +97,7 @@ class TaskWorker:
         self._open_workspace = open_workspace
         self._forecasts = forecasts
         self._quota = quota
+        self._code_maps = code_maps
         self._sync_points = sync_points
         self._held = held
 
@@ -231,6 +233,7 @@ class TaskWorker:
             asker=self._terms.names[task.id],
             limit=self._terms.max_escalations,
             quota=self._quota,
+            code_maps=self._code_maps,
         )
         async with deadline.running():
             guidance = await self._guidance(task, view, advice)

@@ -237,6 +237,8 @@ class Conversation:
                 rules=self._options.rules,
                 can_ask=can_ask,
                 default_check=self._options.default_check,
+                code_map=self._facts.code_map,
+                attachments=self._facts.attachments,
             ),
             root=self._facts.root,
             can_write=False,

@@ -44,11 +44,16 @@ MakeForecast = Callable[[Plan], Awaitable[Forecast | None]]
 
 @frozen
 class Facts:
-    """What planning starts from. `listing` is the repository's files as text, one to a line, uncapped."""
+    """What planning starts from. `listing` is the repository's files as text, one to a line, uncapped; `code_map` the
+    text of its map.
+    """
 
     request: str
     root: Path
     listing: str = ""
+    code_map: str = ""
+    attachments: str = ""
+    """What the request mentions, as one block."""
 
 
 @frozen

@@ -17,6 +17,7 @@ DECIDE_YOURSELF = (
     "Nobody can answer questions in this run. Decide yourself, write it into requirements.md under Assumptions, and "
     "submit the plan with submit_plan. The next text without a tool call ends planning."
 )
+MAP_NOTE = "The definitions that matter most for the request, as far as names tell, with their line numbers:"
 NOTHING_SAID = (
     "Your last answer was empty. Write the documents with write_document and submit the plan with submit_plan, or ask "
     "one question."
@@ -28,14 +29,25 @@ _REVISION = re.compile(r"\ARevise (requirements|design|todos)\.md \(to revision 
 
 
 def first_message(
-    request: str, *, listing: str, rules: PlanRules, can_ask: bool, default_check: str | None = None
+    request: str,
+    *,
+    listing: str,
+    rules: PlanRules,
+    can_ask: bool,
+    default_check: str | None = None,
+    code_map: str = "",
+    attachments: str = "",
 ) -> str:
-    """The request, then the repository, then the limits of this plan."""
+    """The request, then the repository, then the limits of this plan. `code_map` is the map of the repository drawn for
+    the request, `attachments` what the request mentions.
+    """
     limits = _limits(_count(rules, request), rules, can_ask=can_ask, default_check=default_check)
     return "\n\n".join(
         [
             request,
+            *([attachments] if attachments else []),
             f"<repository>\n{cap_listing(listing) or 'No files yet.'}\n</repository>",
+            *([f"<map>\n{MAP_NOTE}\n\n{code_map}\n</map>"] if code_map else []),
             f"<limits>\n{limits}\n</limits>",
         ]
     )

@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from equitr_coder.domain import events as e
+from equitr_coder.domain.attachments import Attachments
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.ids import TaskId, is_summary
 from equitr_coder.domain.models import AssistantMessage, Tier, UserMessage
@@ -115,7 +116,16 @@ def _opening(event: e.RunStarted | e.RunResumed, view: RunView) -> list[Line]:
     if isinstance(event, e.RunStarted) and event.unseen:
         shown = ", ".join(event.unseen[:5]) + (", ..." if len(event.unseen) > 5 else "")
         lines.append(Line(f"! {plural(len(event.unseen), 'uncommitted file')} not seen by workers: {shown}", Tone.WARN))
-    return lines
+    return [*lines, *attachment_lines(event.attachments)]
+
+
+def attachment_lines(attachments: Attachments | None) -> list[Line]:
+    """One line for what is attached to the request, one for what is not."""
+    if attachments is None:
+        return []
+    attached = [Line(prose(f"attached: {', '.join(attachments.attached)}"), Tone.DIM)] if attachments.attached else []
+    missing = "; ".join(" ".join(one.split()) for one in attachments.missing)
+    return [*attached, *([Line(prose(f"! not attached: {missing}"), Tone.WARN)] if missing else [])]
 
 
 def _planning(

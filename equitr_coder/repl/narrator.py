@@ -6,7 +6,7 @@ from equitr_coder.domain.models import AssistantMessage
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.ports import ShownDelta
-from equitr_coder.presentation.progress import progress_lines
+from equitr_coder.presentation.progress import attachment_lines, progress_lines
 from equitr_coder.presentation.text import Line, Tone, prose
 from equitr_coder.repl.screen import Screen
 from equitr_coder.repl.streamed import StreamedText
@@ -38,8 +38,10 @@ class Narrator:
                 self._streams.pop(event.session, None)  # the next try begins its answer anew
                 if event.retry_in is not None:
                     self._progress(event)
-            case BudgetReached() | RunResumed():
-                pass  # the end of the turn says the one; a turn that begins is no news
+            case BudgetReached():
+                pass  # the end of the turn says it
+            case RunResumed():
+                self._screen.show(attachment_lines(event.attachments))  # a turn that begins is no news
             case _:
                 self._progress(event)
 

@@ -12,6 +12,7 @@ from typing import Self, assert_never
 
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import queries as q
+from equitr_coder.domain.attachments import Attachments, with_attachments
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason, UserError
 from equitr_coder.domain.escalations import EscalationRow, escalation_rows
@@ -46,6 +47,7 @@ _EPIC_REF = re.compile(r"/equitr/epic-(\d+)(?:/|$)")
 _AS_CONFIGURED = c.StartRun(kind=RunKind.EPIC, request="")
 _PLANNED = c.StartRun(kind=RunKind.EPIC, request="", plan=PlanMode.ALWAYS)
 MakeOptions = Callable[[c.StartRun], RunOptions]
+Attach = Callable[[str], Awaitable[Attachments | None]]
 ModelNames = Callable[[RunOptions, str | None], tuple[str | None, str | None]]
 """Supervisor's and worker's model names for a run, under an override of the model. Raises UserError or ModelError when
 a model, its price under a budget or its key is missing: before anything is recorded or paid."""
@@ -66,9 +68,12 @@ class LocalRunApi:
         model_names: ModelNames,
         workers: Callable[[], Sequence[Candidate]],
         answer: Callable[[q.Query], Awaitable[q.Answer]],
+        attach: Attach,
         user: str = "",
     ) -> None:
-        """`user` is the name of the local user, recorded with every run."""
+        """`attach` reads what a request mentions with `@`. `user` is the name of the local user, recorded with every
+        run.
+        """
         self._checkout = checkout
         self._store = store
         self._clock = clock
@@ -78,6 +83,7 @@ class LocalRunApi:
         self._model_names = model_names
         self._workers = workers
         self._answer = answer
+        self._attach = attach
         self._user = user
         self._live: dict[RunId, LiveRun] = {}
         self._group = asyncio.TaskGroup()
@@ -157,6 +163,7 @@ class LocalRunApi:
         options = self._make_options(command)
         supervisor, worker = self._model_names(options, command.model)
         state = await self._ready_repository(command.kind)
+        attachments = await self._attach(command.request)
         run = RunId(new_id("run"))
         with_epic = command.kind is not RunKind.CHAT
         above = await self._highest_epic() if with_epic else 0
@@ -174,6 +181,7 @@ class LocalRunApi:
             base_commit=state.head,
             unseen=(*state.dirty, *state.untracked) if in_worktrees and state.is_repository else (),
             user=self._user,
+            attachments=attachments,
         )
         await self._go(run, lambda _: [started], message=None)
         return run
@@ -227,17 +235,22 @@ class LocalRunApi:
         live = self._live.get(command.run)
         if live is not None and not await live.has_stopped():
             raise UserError("the agent is still working", hint="wait for it, or interrupt it first")
+        attachments = await self._attach(command.text)
+        text = with_attachments(command.text, attachments)
 
         def opening(view: RunView) -> Sequence[Event]:
             if view.kind is not RunKind.CHAT:
                 raise UserError(f"{command.run} is not a chat", hint="start a new run with your request")
             resumed = RunResumed(
-                options=view.options, supervisor_model=view.supervisor_model, worker_model=view.worker_model
+                options=view.options,
+                supervisor_model=view.supervisor_model,
+                worker_model=view.worker_model,
+                attachments=attachments.model_copy(update={"text": ""}) if attachments is not None else None,
             )
-            return [resumed, *_charge_open_calls(view), *next_message(view, command.text)]
+            return [resumed, *_charge_open_calls(view), *next_message(view, text)]
 
         await self.view(command.run)  # says so when there is no such run
-        await self._go(command.run, opening, message=command.text)
+        await self._go(command.run, opening, message=text)
         return command.run
 
     async def _queue(self, command: c.QueueMessage) -> RunId:

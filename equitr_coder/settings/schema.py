@@ -252,6 +252,11 @@ class SandboxSettings(Value):
     """Paths of the host that commands may read besides the usual ones."""
 
 
+class ContextSettings(Value):
+    map_tokens: CountOrNone = 2000
+    """Of the map of the repository; 0: none."""
+
+
 class Settings(Value):
     """Everything a person can configure."""
 
@@ -259,6 +264,7 @@ class Settings(Value):
     orchestrator: OrchestratorSettings = Field(default_factory=OrchestratorSettings)
     checks: CheckSettings = Field(default_factory=CheckSettings)
     collaboration: CollaborationSettings = Field(default_factory=CollaborationSettings)
+    context: ContextSettings = Field(default_factory=ContextSettings)
     permission: PermissionSettings = Field(default_factory=PermissionSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
 

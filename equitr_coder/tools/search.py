@@ -14,6 +14,11 @@ from equitr_coder.tools.list_files import left_out
 _HITS = 100
 _LINE = 300
 _FILES = 30
+_TOKENS = 4_000
+"""Of the hits of one search, counted as bytes: text that a model reads has about four to a token, and never more tokens
+than bytes.
+"""
+_BYTES = 4 * _TOKENS
 
 
 class SearchArguments(Arguments):
@@ -51,13 +56,23 @@ class Search:
 
 def _report(found: SearchResult) -> list[str]:
     rows: list[str] = []
+    shown, left = 0, _BYTES
     for path, hits in groupby(found.hits, key=lambda hit: hit.path):
-        rows.append(path)
-        rows += [f"{hit.line:>5}\t{hit.text if len(hit.text) <= _LINE else hit.text[:_LINE] + '…'}" for hit in hits]
-    if found.is_complete:
-        return rows
+        heading = [path]
+        for hit in hits:
+            text = hit.text if len(hit.text) <= _LINE else f"{hit.text[:_LINE]}…"
+            new = [*heading, f"{hit.line:>5}\t{text}"]
+            left -= sum(len(row.encode(errors="replace")) + 1 for row in new)
+            if left < 0:
+                return [*rows, _rest(found, shown)]
+            rows += new
+            shown += 1
+            heading = []
+    return rows if found.is_complete else [*rows, _rest(found, shown)]
+
+
+def _rest(found: SearchResult, shown: int) -> str:
     files = sorted(found.per_file.items(), key=lambda item: (-item[1], item[0]))
     counts = ", ".join(f"{path} {count}" for path, count in files[:_FILES])
     more = f", and {len(files) - _FILES} more files" if len(files) > _FILES else ""
-    rows.append(f"[only the first {len(found.hits)} hits are shown. Hits per file: {counts}{more}. Narrow the search.]")
-    return rows
+    return f"[only the first {shown} hits are shown. Hits per file: {counts}{more}. Narrow the search.]"

@@ -72,7 +72,7 @@ class ChatRun:
                 agent=AGENT,
                 task=None,
                 purpose=Purpose.CHAT,
-                first_message=view.request,
+                first_message=view.opening,
                 root=self._kit.checkout,
                 can_write=True,
                 in_place=True,

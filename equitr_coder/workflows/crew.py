@@ -93,7 +93,7 @@ class Crew:
                 documents=documents,
                 documents_at=view.documents_at or "docs",
                 document_paths=tuple(f"{view.documents_at}/{name}.md" for name in NAMES) if view.documents_at else (),
-                request=view.request,
+                request=view.opening,
                 options=view.options,
                 has_supervisor=view.options.multi_agent,
                 max_escalations=kit.terms.max_escalations,
@@ -113,6 +113,7 @@ class Crew:
             sync_points=sync_points,
             held=proof.held,
             quota=quota,
+            code_maps=kit.code_maps,
         )
         self.supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
         sync_points.watch(self.supervisor.look_again)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+from equitr_coder.domain.code_map import map_text
 from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import EquitrError, RunStopped, StopReason, UserError
@@ -17,7 +18,7 @@ from equitr_coder.orchestration.probe import LONGEST, UntouchedTree
 from equitr_coder.orchestration.worktrees import Worktrees
 from equitr_coder.planning.conversation import Conversation
 from equitr_coder.planning.documents import render_todos, todos_of
-from equitr_coder.planning.drafts import Facts, PlanningOptions
+from equitr_coder.planning.drafts import PLANNER, Facts, PlanningOptions
 from equitr_coder.planning.file_tree import missing_paths
 from equitr_coder.planning.forecast import Forecaster
 from equitr_coder.planning.plan_rules import PlanRules
@@ -107,7 +108,13 @@ class EpicRun:
             spawner=self._kit.spawner,
             sink=self._kit.events,
             questions=self._kit.questions,
-            facts=Facts(request=self._view.request, root=self._kit.checkout, listing="\n".join(listing)),
+            facts=Facts(
+                request=self._view.request,
+                root=self._kit.checkout,
+                listing="\n".join(listing),
+                code_map=await self._map(),
+                attachments=self._view.attachments.text if self._view.attachments is not None else "",
+            ),
             options=PlanningOptions(
                 rules=PlanRules(
                     auto_split=terms.auto_split,
@@ -130,6 +137,13 @@ class EpicRun:
                 cap=terms.workflow_limit,
             ).forecast,
         )
+
+    async def _map(self) -> str:
+        """Of the checkout, for the request. A planner that has begun holds one in its first message."""
+        session = self._view.sessions.get(PLANNER)
+        if session is not None and session.messages:
+            return ""
+        return map_text(await self._kit.code_maps.draw(self._kit.checkout, self._view.request))
 
     async def _probe(self, worktrees: Worktrees) -> CheckProbe | None:
         """What runs planned checks on the files as they are; None when nothing is committed yet."""

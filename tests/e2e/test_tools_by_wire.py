@@ -1,8 +1,11 @@
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from equitr_coder.testing.script import ScriptedCall, ScriptedReply, call, calls, rule, says
 from tests.e2e.conftest import OpenStage, Stage
@@ -66,6 +69,36 @@ def test_reading_tools_answer_with_what_is_there(stage: OpenStage) -> None:
     assert "-    return 1" in diff
     assert "+    return 2" in diff
     assert "a first shop" in log
+
+
+@pytest.mark.parametrize("programs", [("git", "rg", "bwrap"), ("git", "bwrap")], ids=["ripgrep", "git"])
+def test_a_search_answers_the_same_with_and_without_ripgrep(
+    stage: OpenStage, tmp_path: Path, programs: tuple[str, ...]
+) -> None:
+    user = stage([says("", call("search", pattern=r"\bone\b"), call("list_files")), says("Seen.")])
+    files = {
+        ".gitignore": "out/\n", ".equitrignore": "legacy/\n", "a.py": "one\r\ntwo one \r\n", "out/b.py": "one\n",
+        "legacy/c.py": "one\n", ".hidden/d.py": "one", "src/e.py": "none\nGröße one\n",
+    }  # fmt: skip
+    user.commit(files)
+    user.write({"untracked.py": "one\n", "src/f.bin": "one\0"})
+    only = tmp_path / "only"
+    only.mkdir()
+    for program in programs:
+        if (found := shutil.which(program)) is not None:
+            (only / program).symlink_to(found)
+    user.environ["PATH"] = str(only)
+
+    assert user.run("chat", "look").code == 0
+
+    searched, listed = results(user)
+    assert searched == (
+        ".hidden/d.py\n    1\tone\na.py\n    1\tone\n    2\ttwo one \nsrc/e.py\n    2\tGröße one\n"
+        "untracked.py\n    1\tone"
+    )
+    assert listed.split("\n") == [
+        ".equitrignore", ".gitignore", ".hidden/d.py", "README.md", "a.py", "src/e.py", "src/f.bin", "untracked.py",
+    ]  # fmt: skip
 
 
 def test_writing_tools_change_the_files(stage: OpenStage) -> None:

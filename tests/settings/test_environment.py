@@ -58,7 +58,7 @@ REFUSED = {
     ),
     ("EQUITR_ZEBRA__X", "5"): (
         "environment EQUITR_ZEBRA__X: zebra: there is no such key\n"
-        "known here: llm, orchestrator, checks, collaboration, permission, sandbox"
+        "known here: llm, orchestrator, checks, collaboration, context, permission, sandbox"
     ),
     ("EQUITR_LLM__BUDGET__X", "5"): (
         "environment EQUITR_LLM__BUDGET__X: llm.budget: expected a number of US dollars of at least 0, or the word "

@@ -71,6 +71,18 @@ async def test_too_many_hits_are_counted_per_file(workspace: Any, session: Any, 
     assert sum(row.endswith("\tx") for row in rows) == 100
 
 
+async def test_hits_are_cut_by_what_they_cost_to_read(workspace: Any, session: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(("x" * 290 + "\n") * 40)
+    (tmp_path / "b.txt").write_text(("é" * 290 + "x\n") * 40)
+
+    text = (await session.call(Search(workspace), {"pattern": "x"})).for_model
+    rows = text.split("\n")
+
+    assert len(text.encode()) < 16_200
+    assert rows[-1] == "[only the first 46 hits are shown. Hits per file: a.txt 40, b.txt 40. Narrow the search.]"
+    assert len(rows) == 46 + 3
+
+
 async def test_a_very_long_line_is_shortened(workspace: Any, session: Any, tmp_path: Path) -> None:
     (tmp_path / "a.min.js").write_text("x" * 10_000)
 

@@ -1,6 +1,7 @@
 """Lines that match a regular expression, by ripgrep, git or Python: whichever is there, the answer is the same.
 
-The files to search are given; an engine only finds lines in them.
+The files to search are given; an engine only finds lines in them. What a pattern means is what Python's `re` says: the
+others are trusted with patterns that all of them read alike, and with lines that all of them end alike.
 """
 
 import os
@@ -28,6 +29,31 @@ _RIPGREP = (
     "--crlf"
 )
 _GIT_GREP = "grep --no-recurse-submodules --no-color --no-column --no-textconv -naz --perl-regexp"
+_READ_APART = re.compile(r"\\[<>AZav0-9]|\\b\{|\(\?(?![:=!<imP])|\{,|\[[^\]]*(?:\[|&&|--|~~|\|\|)")
+"""What ripgrep or git read otherwise than Python: word marks of `grep`, anchors of the whole text, sets of sets."""
+_LITERAL = re.compile(r"[\w ]+")
+_POSIX = {
+    "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "blank": r" \t", "digit": "0-9", "lower": "a-z", "punct": r"!-/:-@\[-`{-~",
+    "space": r"\s", "upper": "A-Z", "word": r"\w", "xdigit": "0-9A-Fa-f",
+}  # fmt: skip
+
+
+def without_posix(pattern: str) -> str:
+    """`[[:space:]]` and the like, which Python does not know, in Python's words."""
+    return re.sub(r"(?<=[\[\w\]^])\[:(\w+):\]", lambda found: _POSIX.get(found[1], found[0]), pattern)
+
+
+def is_plain(pattern: str) -> bool:
+    """Whether it means the same to every engine. Known to differ even so: what `\\w` says of combining marks and of
+    superscript digits.
+    """
+    if _READ_APART.search(pattern):
+        return False
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
 
 
 class Search:
@@ -42,6 +68,8 @@ class Search:
         self._counts: dict[str, int] = defaultdict(int)
         self._settled: frozenset[str] = frozenset()
         """Files whose hits are all known."""
+        self._crlf: set[str] = set()
+        """Files with hits on lines that end in CR LF."""
         self._rest = b""
         self._errors = b""
         self._is_complete = True
@@ -56,7 +84,7 @@ class Search:
 
     async def with_git(self, program: str, folder: str) -> bool:
         """False when it does not understand the pattern, or no pattern of this kind."""
-        pattern = f"(*ANYCRLF){self._pattern}"
+        pattern = f"(*UCP)(*ANYCRLF){self._pattern}"
         # Untracked files are searched together with those tracked ones that are not ignored: hence both, in this order.
         for option in ((), ("--untracked",)):
             self._settled = frozenset(self._counts)
@@ -76,12 +104,17 @@ class Search:
                     f"To search for it as plain text, escape it: {re.escape(self._pattern)}"
                 )
 
-    def forget(self) -> None:
-        """Start again with another engine."""
-        self._hits.clear()
-        self._counts.clear()
+    def forget(self, files: Sequence[str]) -> None:
+        """Start again with another engine, on these."""
+        for path in files:
+            self._hits.pop(path, None)
+            self._counts.pop(path, None)
         self._settled = frozenset()
         self._rest = self._errors = b""
+
+    def doubtful(self, files: Sequence[str]) -> list[str]:
+        """Files in which the CR of a line's end may have been taken for a part of the line."""
+        return [] if _LITERAL.fullmatch(self._pattern) else [path for path in files if path in self._crlf]
 
     def result(self, files: Sequence[str]) -> SearchResult:
         """What was found in `files`; hits in others and in binary files do not count."""
@@ -124,6 +157,8 @@ class Search:
             if name in self._settled:
                 continue
             self._counts[name] += 1
+            if match[2].endswith(b"\r"):
+                self._crlf.add(name)
             if len(self._hits[name]) < self._limit:
                 text = match[2].decode("utf-8", "replace").removeprefix("\ufeff").removesuffix("\r")
                 self._hits[name].append(SearchHit(name, int(match[1]), text[:LONGEST_LINE]))

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equitr_coder.adapters.local.globs import compile_glob
+from equitr_coder.adapters.local.ignores import OWN, Ignores
 from equitr_coder.adapters.local.listing import Listed, existing, git_listing, walk
 from equitr_coder.adapters.local.paths import Confined, Parts, folder_of
-from equitr_coder.adapters.local.search import LARGEST_FILE, Search
+from equitr_coder.adapters.local.search import LARGEST_FILE, Search, is_plain, without_posix
 from equitr_coder.adapters.local.text import decode, encode, sha256
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.ports import FileText, SearchResult
@@ -77,10 +78,14 @@ class LocalWorkspace:
             raise ToolFailure("A pattern is matched line by line; it cannot hold a line end or a NUL.")
         listed = await self._files(path, glob)
         files = [file.path for file in listed if file.is_regular and file.size <= LARGEST_FILE]
+        pattern = without_posix(pattern)
         search = Search(self.root, pattern=pattern, limit=limit, env=self._env)
-        if not await self._search_fast(search, self.relative(path), files):
-            search.forget()
+        if not is_plain(pattern) or not await self._search_fast(search, self.relative(path), files):
+            search.forget(files)
             await search.with_python(files)
+        elif doubtful := search.doubtful(files):
+            search.forget(doubtful)
+            await search.with_python(doubtful)
         return await asyncio.to_thread(search.result, files)
 
     async def _search_fast(self, search: Search, folder: str, files: Sequence[str]) -> bool:
@@ -103,13 +108,14 @@ class LocalWorkspace:
         if not place.exists():
             raise ToolFailure(f"There is no {folder}.")
         if not place.is_dir():
-            return await asyncio.to_thread(existing, self.root, [folder])
+            return await asyncio.to_thread(existing, self.root, [folder], ignores=None)  # asked for by its name
         git = shutil.which("git", path=self._path)
         paths = await git_listing(git, self.root, folder, env=self._env) if git is not None else None
         if not paths and not self._is_repository():
             paths = None  # an ignored folder of a repository further up
+        ignores = Ignores(self.root, (OWN,))
         found = await asyncio.to_thread(
-            lambda: existing(self.root, walk(self.root, folder) if paths is None else paths)
+            lambda: existing(self.root, walk(self.root, folder) if paths is None else paths, ignores=ignores)
         )
         if pattern is None:
             return found

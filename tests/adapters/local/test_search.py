@@ -43,8 +43,8 @@ def project(repository: Path) -> Path:
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_all_engines_find_the_same(project: Path, with_engine: Engines, engine: str) -> None:
     workspace = with_engine(project, engine)
-    if engine == "python":  # without git nothing is known of what is ignored
-        (project / "ignored/c.py").unlink()
+    if engine == "python":  # without git nothing is known of what is tracked in spite of an ignore file
+        (project / ".gitignore").write_text("ignored/\n")
 
     result = await workspace.search("one")
 
@@ -80,6 +80,18 @@ async def test_all_engines_find_the_same(project: Path, with_engine: Engines, en
         (r"return\s\d", [("a.py", 5)]),
         (r"^$", [("a.py", 3)]),
         (r"-> nothing", []),
+        (r"one\(\)\)\s", []),
+        (r"one\(\)\).", []),
+        (r"one\(\)\)[^x]", []),
+        (r"import one[^x]*$", [("src/b.py", 1)]),
+        (r"\<two", []),
+        (r"\bone\(\)\Z", []),
+        (r"^def[[:space:]]+two", [("a.py", 4)]),
+        (r"\Adef two", [("a.py", 4)]),
+        (r"(o)n|(t)w\2", [(".hidden/d.py", 1), ("a.py", 1), ("src/b.py", 1), ("src/b.py", 2)]),
+        (r"retur[a-z&&n]", [("a.py", 2), ("a.py", 5)]),
+        (r"return 2{,1}$", [("a.py", 5)]),
+        (r"(?<=print\()one", [("src/b.py", 2)]),
     ],
 )
 async def test_patterns_mean_the_same_to_all_engines(
@@ -88,6 +100,56 @@ async def test_patterns_mean_the_same_to_all_engines(
     result = await with_engine(project, engine).search(pattern, glob="*.py")
 
     assert [(hit.path, hit.line) for hit in result.hits] == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("pattern", "lines"),
+    [
+        (r"\w{6}", [1]),
+        (r"^\w+$", [3, 4]),
+        (r"größe", []),
+        (r"(?i)GRÖßER", [1]),
+        (r"\d", [1, 2]),
+        (r"^.{4}$", [4]),
+    ],
+)
+async def test_letters_of_any_script_are_letters_to_all_engines(
+    root: Path, with_engine: Engines, engine: str, pattern: str, lines: list[int]
+) -> None:
+    git("init", "-q", cwd=root)
+    (root / "a.txt").write_text("Größer 12\n٣ drei\nß\n日本語訳\n")
+
+    assert [hit.line for hit in (await with_engine(root, engine).search(pattern)).hits] == lines
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("is_repository", [True, False])
+async def test_what_ignore_files_take_out_is_not_searched(
+    root: Path, with_engine: Engines, engine: str, is_repository: bool
+) -> None:
+    if is_repository:
+        git("init", "-q", cwd=root)
+    names = (
+        "a.py", "b.log", "kept.log", "gen/c.py", "gen/deep/d.py", "src/e.py", "src/f.tmp", "src/old/g.py",
+        "vendor/h.py", ".hidden/i.py", "sub/j.py", "sub/k.txt",
+    )  # fmt: skip
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("one\n")
+    (root / ".gitignore").write_text("*.log\n!kept.log\n/gen/\n")
+    (root / "src/.gitignore").write_text("*.tmp\n")
+    (root / ".equitrignore").write_text("vendor/\nold\n*.txt\n")
+    (root / "sub/.equitrignore").write_text("!k.txt\nj.py\n")
+    if is_repository:
+        git("add", "a.py", "vendor/h.py", cwd=root)
+    workspace = with_engine(root, engine)
+
+    found = list((await workspace.search("one")).per_file)
+    listed = [path for path in await workspace.list() if not path.endswith("ignore")]
+
+    assert found == listed == [".hidden/i.py", "a.py", "kept.log", "src/e.py", "sub/k.txt"]
+    assert list((await workspace.search("one", "vendor/h.py")).per_file) == ["vendor/h.py"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

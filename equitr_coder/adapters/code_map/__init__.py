@@ -1,0 +1,1 @@
+"""The map of a repository: which definitions matter for a request."""
