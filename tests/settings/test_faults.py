@@ -72,7 +72,8 @@ BROKEN = {
     ),
     "number for commands after edits": (
         "checks:\n  after_edit: 5\n",
-        f"{FILE}:2: checks.after_edit: expected a list, such as [first, second]; found the number 5\ncorrect line 2 of {FILE}",
+        f"{FILE}:2: checks.after_edit: expected a list, such as [first, second]; found the number 5\n"
+        f"correct line 2 of {FILE}",
     ),
     "unknown way of editing": (
         "llm:\n  edit_format: whole\n",
