@@ -20,8 +20,8 @@ from equitr_coder.engine.summary import Summarizer, Summary
 from equitr_coder.ports import ContextWindows, EventSink, Outputs
 
 _LAST, _HIGH, _ENOUGH, _LOW = 0.95, 0.8, 0.65, 0.5
-"""Of the tokens that fit: where something is left out (`_HIGH`), what that must come to, and what it aims at. A step that
-would not come to it is put off until `_LAST`, and no summary is paid for it: the next one comes after a turn or two.
+"""Of the tokens that fit: where something is left out (`_HIGH`), what that must come to, and what it aims at. A step
+that would not come to it is put off until `_LAST`, and no summary is paid for it: the next one comes soon after.
 """
 _TAIL, _RECORDS = 0.25, 0.15
 """Of the same: what is kept word for word at the end, and what the records may take."""
