@@ -19,8 +19,10 @@ from equitr_coder.engine.records import records
 from equitr_coder.engine.summary import Summarizer, Summary
 from equitr_coder.ports import ContextWindows, EventSink, Outputs
 
-_HIGH, _ENOUGH, _LOW = 0.8, 0.65, 0.5
-"""Of the tokens that fit: where something is left out, what leaving out results must come to, and what it aims at."""
+_LAST, _HIGH, _ENOUGH, _LOW = 0.95, 0.8, 0.65, 0.5
+"""Of the tokens that fit: where something is left out (`_HIGH`), what that must come to, and what it aims at. A step
+that would not come to it is put off until `_LAST`, and no summary is paid for it: the next one comes soon after.
+"""
 _TAIL, _RECORDS = 0.25, 0.15
 """Of the same: what is kept word for word at the end, and what the records may take."""
 _MOST_RECORDS = 24_000
@@ -38,6 +40,8 @@ _STATED = re.compile(
     r"(?:maximum|max|limit|window)[^\d]{0,60}(\d[\d,]{2,})|(\d[\d,]{2,})\s*(?:tokens?\s*)?(?:maximum|max\b)",
     re.IGNORECASE,
 )
+
+_NOT_WORTH_IT = Summary("", why_not="the fixed part fills the window, so a summary would be dropped again soon")
 
 _Why = Literal["window", "refused"]
 
@@ -86,9 +90,9 @@ class Compaction:
         tokens = self._tokens(session)
         asked = self._summarizer.left_open(context.first_kept(session))
         limit = await self._limit(session, tokens)
-        if asked is not None:
-            await self._compact(session, tokens, limit or tokens, "window", upto=asked)
-        elif limit is not None and tokens > _HIGH * limit:
+        if asked is not None and await self._compact(session, tokens, limit or tokens, "window", upto=asked):
+            return
+        if limit is not None and tokens > _HIGH * limit:
             await self._cut(session, tokens, limit, "window")
 
     async def make_room_after(self, error: ModelError) -> None:
@@ -153,6 +157,8 @@ class Compaction:
             return True
         if await self._compact(session, tokens, limit, why):
             return True
+        if why == "window" and tokens <= _LAST * limit:
+            return False  # what the model has not read yet goes only when there is no other way
         results = context.results_to_leave_out(session, excess, even_recent=True)
         if not results:
             return False
@@ -173,14 +179,18 @@ class Compaction:
         self, session: SessionView, tokens: int, limit: int, why: _Why, *, upto: int | None = None
     ) -> bool:
         rate = self._bytes_per_token
+        is_asked = upto is not None
         upto = upto or context.cut_after(session, _TAIL * limit * rate)
         if upto is None:
             return False
         room = round(min(_MOST_RECORDS, max(_LEAST_RECORDS, _RECORDS * limit * rate)))
         kept = records(session, self._events.view, upto, room=room)
-        if context.tokens_in(self._size_after(session, upto, kept), rate) > _GAIN * tokens:
-            return False  # a summary would make it no smaller, and cost money
-        summary = await self._summarizer.summarize(session, upto)
+        least = context.tokens_in(self._size_after(session, upto, kept), rate)
+        is_early = why == "window" and tokens <= _LAST * limit
+        lasts = least <= _ENOUGH * limit
+        if least > _GAIN * tokens or (is_early and not lasts):
+            return False
+        summary = await self._summarizer.summarize(session, upto) if lasts or is_asked else _NOT_WORTH_IT
         text = _instead(kept, summary, can_recall=self._can_recall)
         after = context.tokens_in(self._size_after(session, upto, text), rate)
         done = ContextCompacted(
@@ -195,8 +205,10 @@ class Compaction:
             detail=summary.why_not,
         )
         await self._events.record(done)
+        if after <= _ENOUGH * limit:
+            return True
         over = (after - _ENOUGH * limit) * rate
-        if over > 0 and (results := context.results_to_leave_out(session, over, even_recent=True)):
+        if results := context.results_to_leave_out(session, over, even_recent=after > _LAST * limit):
             saved = sum(map(context.saved_by, results)) / rate
             await self._elide(results, after, round(after - saved))
         return True

@@ -7,9 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equitr_coder.domain.errors import ModelError, ModelErrorKind
-from equitr_coder.domain.events import ContextCompacted, ContextElided, Event, ModelCallFailed, ModelCallSettled
+from equitr_coder.domain.events import (
+    ContextCompacted,
+    ContextElided,
+    Event,
+    MessageAdded,
+    ModelCallFailed,
+    ModelCallSettled,
+)
 from equitr_coder.domain.ids import AgentName, CallId
-from equitr_coder.domain.models import AssistantMessage, Message, Purpose, ToolCall, ToolMessage, UserMessage
+from equitr_coder.domain.models import (
+    AssistantMessage,
+    Message,
+    Purpose,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 from equitr_coder.domain.run_view import RunView, SessionView, fold
 from equitr_coder.domain.runs import RunOptions
 from equitr_coder.engine import context
@@ -163,6 +178,26 @@ async def test_a_refusal_makes_room_where_nobody_knows_the_window(bench: OpenBen
     made = [event for event in events if isinstance(event, ContextCompacted)]
     assert made[0].why == "refused"
     assert len(refused) <= len([event for event in events if isinstance(event, ContextCompacted | ContextElided)])
+
+
+async def test_a_fixed_part_that_fills_the_window_neither_hides_results_nor_pays_for_summaries_every_turn(
+    bench: OpenBench,
+) -> None:
+    session, rules = steps(24)
+    b = await bench(summaries(GOOD), *rules, budget=None, options=RICH)
+    b.window = 11_000
+    await b.hub.record(
+        MessageAdded(session=SESSION, agent=AgentName("a"), message=SystemMessage(text="be good")),
+        MessageAdded(session=SESSION, agent=AgentName("a"), message=UserMessage(text=f"{'z' * 32_000} hello")),
+    )
+
+    outcome = await b.agent(tools=[Prepared("look", session)], steps=500).run()
+
+    assert outcome.text == "done"
+    paid = [e for e in await b.events() if isinstance(e, ModelCallSettled) and e.purpose is Purpose.COMPACTION]
+    assert len(paid) <= 1
+    for messages in sent(b)[1:]:
+        assert not messages[-1].text.startswith("[Left out")
 
 
 async def test_what_cannot_fit_ends_with_one_clear_line(bench: OpenBench) -> None:
