@@ -666,7 +666,9 @@ class Repository(Protocol):
         """Compare-and-swap; `old=None` means it must not exist. False when it was something else."""
         ...
 
-    async def delete_ref(self, ref: str) -> None: ...
+    async def delete_refs(self, refs: Collection[str]) -> None:
+        """At once: all of them are gone afterwards, whether they existed or not, or none."""
+        ...
 
     async def kept_by_alone(self, refs: Collection[str]) -> Sequence[tuple[CommitId, str]]:
         """Commits that nothing but these refs (full names under `refs/equitr/`) keeps, newest first, each with its

@@ -29,6 +29,8 @@ class Configuration:
     has_includes: bool = False
     """Whether the repository's configuration takes in other files, which may lie where an agent can write: it is then
     read anew before every command."""
+    is_local: bool = True
+    """Whether another checkout of the repository may have other settings."""
 
     @property
     def null_id(self) -> str:
@@ -49,12 +51,13 @@ async def read_configuration(process: GitProcess, checkout: Checkout) -> Configu
     foreign: dict[str, dict[str, str]] = {}
     own: set[str] = set()
     overrides: list[tuple[str, str]] = []
-    has_includes = False
+    has_includes = is_local = False
     for scope, entry in zip(fields[::2], fields[1::2], strict=False):
         key, _, value = entry.partition("\n")
         values[key] = value
         section, _, rest = key.partition(".")
         has_includes |= section in ("include", "includeif") and scope in _OWN
+        is_local |= section == "includeif" or key == "extensions.worktreeconfig"
         name, _, variable = rest.rpartition(".")
         if section == "filter" and variable in {"clean", "smudge", "process", "required"}:
             if scope in _OWN:
@@ -69,7 +72,13 @@ async def read_configuration(process: GitProcess, checkout: Checkout) -> Configu
         kept = {} if name in disabled else foreign[name]
         overrides += [(f"filter.{name}.{part}", kept.get(part, "")) for part in ("clean", "smudge", "process")]
         overrides.append((f"filter.{name}.required", kept.get("required", "false")))
-    return Configuration(values=values, overrides=tuple(overrides), own_filters=disabled, has_includes=has_includes)
+    return Configuration(
+        values=values,
+        overrides=tuple(overrides),
+        own_filters=disabled,
+        has_includes=has_includes,
+        is_local=is_local or has_includes,
+    )
 
 
 def signature(checkout: Checkout) -> tuple[object, ...]:

@@ -176,8 +176,8 @@ class GitRepository:
     async def keep(self, ref: str, object_id: TreeId | CommitId) -> None:
         await refs.keep(await self.open(), ref, object_id)
 
-    async def delete_ref(self, ref: str) -> None:
-        await refs.delete_ref(await self.open(), ref)
+    async def delete_refs(self, refs_: Collection[str]) -> None:
+        await refs.delete_refs(await self.open(), refs_)
 
     async def kept_by_alone(self, refs_: Collection[str]) -> Sequence[tuple[CommitId, str]]:
         return await refs.kept_by_alone(await self.open(), refs_)
@@ -196,7 +196,7 @@ class GitRepository:
         return await trees.file_changes(await self.open(), old, new)
 
     async def diff(self, old: TreeId | CommitId, new: TreeId | CommitId, *, paths: Sequence[str] = ()) -> str:
-        return await trees.diff(await self.open(), old, new, paths=paths)
+        return await self._known.diff(await self.open(), old, new, paths)
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None:
         return await trees.show_file(await self.open(), tree, path)
@@ -205,7 +205,7 @@ class GitRepository:
         return await trees.read_blob(await self.open(), blob)
 
     async def list_tree(self, tree: TreeId | CommitId) -> Sequence[str]:
-        return await trees.list_tree(await self.open(), tree)
+        return await self._known.listed(await self.open(), tree)
 
     async def status_text(self, root: Path) -> str:
         git, _ = await self._at(root)
@@ -224,6 +224,11 @@ class GitRepository:
     async def restore_files(self, from_tree: TreeId, to_tree: TreeId, root: Path) -> Sequence[str]:
         git, is_ours = await self._at(root)
         return await take_back(git, self._files, self._snapshots, from_tree=from_tree, to_tree=to_tree, is_ours=is_ours)
+
+    def close(self) -> None:
+        """End the git processes that stay; what is asked afterwards starts them again."""
+        if self._opened is not None:
+            self._opened.close()
 
     def git_dir(self) -> Path:
         """Of the repository as last found; where the shadow is, or would be, when there was none."""

@@ -11,11 +11,13 @@ from equitr_coder.adapters.git.entries import (
     SUBMODULE,
     Entry,
     changes_between,
+    is_plain_path,
     put_entries,
     tree_entries,
 )
 from equitr_coder.adapters.git.failures import failure
 from equitr_coder.adapters.git.identity import Identity
+from equitr_coder.adapters.git.objects import is_full_id
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.ids import CommitId, TreeId
 from equitr_coder.ports import Clash, MergeForecast
@@ -24,6 +26,8 @@ _PATCH = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--
 
 
 async def tree_of(git: Git, commit: str) -> TreeId:
+    if (known := await git.objects.tree_of(commit)) is not None:
+        return TreeId(known)
     return TreeId((await git.run("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")).line)
 
 
@@ -57,7 +61,7 @@ async def tree_with(git: Git, base: str, files: Mapping[str, bytes | None]) -> T
     Raises:
         ValueError: a path that no tree can hold. Git itself would leave it out without a word.
     """
-    if wrong := [path for path in files if not _may_be_tracked(path)]:
+    if wrong := [path for path in files if not is_plain_path(path)]:
         raise ValueError(f"no path of a tree: {wrong[0]!r}")
     before = await tree_entries(git, base, files)
     with TemporaryDirectory(prefix="equitr-") as folder:
@@ -82,10 +86,6 @@ async def mixed(git: Git, tree: str, other: str, *, paths: Collection[str]) -> T
         entries = {path: wanted.get(path) for path in paths if path in there or path in wanted}
         await put_entries(git, index, entries)
         return TreeId((await git.run("write-tree", index=index)).line)
-
-
-def _may_be_tracked(path: str) -> bool:
-    return all(part not in {"", ".", ".."} and part.lower() != ".git" for part in path.split("/"))
 
 
 async def _write_blobs(git: Git, folder: Path, contents: Sequence[bytes]) -> dict[bytes, str]:
@@ -166,16 +166,15 @@ async def diff(git: Git, old: str, new: str, *, paths: Sequence[str]) -> str:
 
 async def show_file(git: Git, tree: str, path: str) -> bytes | None:
     """Bytes as stored; None for a path that is no file of the tree."""
-    said = await git.run("cat-file", "blob", f"{tree}:{path}", accept=(0, 128))
-    if said.code == 0:
-        return said.stdout
     entry = (await tree_entries(git, tree, (path,))).get(path)
-    if entry is None or entry.mode == SUBMODULE:
-        return None
-    return (await git.run("cat-file", "blob", entry.blob)).stdout
+    return None if entry is None or entry.mode == SUBMODULE else await read_blob(git, entry.blob)
 
 
 async def read_blob(git: Git, blob: str) -> bytes:
+    if is_full_id(blob):
+        [found] = await git.objects.read([blob]) or [None]
+        if found is not None and found.kind == "blob":
+            return found.content
     return (await git.run("cat-file", "blob", blob)).stdout
 
 
