@@ -12,6 +12,7 @@ from equitr_coder.adapters.git.creation import create_repository, make_first_com
 from equitr_coder.adapters.git.files import FileOps
 from equitr_coder.adapters.git.identity import Identity, find_identity
 from equitr_coder.adapters.git.intent import Journal
+from equitr_coder.adapters.git.known_files import KnownFiles
 from equitr_coder.adapters.git.known_objects import KnownObjects
 from equitr_coder.adapters.git.landing import Landings
 from equitr_coder.adapters.git.meter import measured
@@ -55,8 +56,9 @@ class GitRepository:
         self._process = git or GitProcess()
         self._files = files or FileOps()
         self._shadow_ok = shadow_ok
-        self._snapshots = Snapshots(self._home)
-        self._worktrees = Worktrees(self._home)
+        known = KnownFiles(self._home)
+        self._snapshots = Snapshots(self._home, known)
+        self._worktrees = Worktrees(self._home, known)
         self._landings = Landings(home=self._home, journal=store, files=self._files)
         self._known = KnownObjects()
         self._opened: Git | None = None
@@ -118,8 +120,9 @@ class GitRepository:
 
     async def add_worktree(self, path: Path, commit: CommitId) -> None:
         git = await self._open_real()
-        checkout = await self._worktrees.add(git, path, commit)
-        await self._snapshots.note_checkout(git.at(checkout), await self._known.tree_of(git, commit))
+        tree = await self._known.tree_of(git, commit)
+        checkout = await self._worktrees.add(git, path, commit, tree)
+        await self._snapshots.note_checkout(git.at(checkout), tree)
 
     async def move_worktree(self, old: Path, new: Path) -> bool:
         return await self._worktrees.move(await self._open_real(), old, new)

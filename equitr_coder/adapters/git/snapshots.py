@@ -16,6 +16,7 @@ from equitr_coder.adapters.git.entries import SUBMODULE, index_entries, nul_sepa
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
 from equitr_coder.adapters.git.files import copy_file, make_writable
+from equitr_coder.adapters.git.known_files import KnownFiles
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
@@ -43,8 +44,9 @@ class Listing:
 class Snapshots:
     """Snapshots of the user's checkout and of worktrees. `home` is where the private indexes live."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, known: KnownFiles) -> None:
         self._home = home
+        self._known = known
 
     def folder(self, git: Git) -> Path:
         return self._home / "git" / git.checkout.key
@@ -55,6 +57,14 @@ class Snapshots:
         A repository inside a worktree of ours (`is_ours`) is taken as the plain files it holds; inside the user's
         checkout it is somebody else's history and stays out, and so do huge untracked files.
         """
+        known, state = await self._known.tree(git, is_ours=is_ours)
+        if known is not None and await _exists(git, known):
+            return TreeId(known)
+        tree = await self._take(git, is_ours=is_ours)
+        await self._known.note(git, state, tree, is_ours=is_ours)
+        return tree
+
+    async def _take(self, git: Git, *, is_ours: bool) -> TreeId:
         async with self._index(git) as (index, held):
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
@@ -70,7 +80,7 @@ class Snapshots:
 
     async def note_checkout(self, git: Git, tree: str) -> None:
         """The checkout's own index has just been made from `tree`: as long as it is this one, and no file is another,
-        the snapshot is that tree, and git need not be asked.
+        the snapshot is that tree, and git need not write it.
         """
         folder = self.folder(git)
         async with locked(folder / "lock"):
@@ -200,6 +210,10 @@ def _read(path: Path) -> str:
         return path.read_text()
     except FileNotFoundError:
         return ""
+
+
+async def _exists(git: Git, tree: str) -> bool:
+    return _is_loose(git, tree) or any(await git.objects.read([tree]) or ())
 
 
 def _is_loose(git: Git, object_id: str) -> bool:

@@ -16,7 +16,8 @@ from equitr_coder.adapters.git.checkout import Checkout, find_linked, folder_key
 from equitr_coder.adapters.git.entries import SUBMODULE, index_entries
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
-from equitr_coder.adapters.git.files import remove_folder
+from equitr_coder.adapters.git.files import prune_empty, remove_folder
+from equitr_coder.adapters.git.known_files import KnownFiles
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.adapters.git.snapshots import replace_files
 from equitr_coder.domain.errors import UserError
@@ -33,21 +34,42 @@ _LEFTOVERS = (
 
 
 class Worktrees:
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, known: KnownFiles) -> None:
         self._home = home
+        self._known = known
 
-    async def add(self, git: Git, path: Path, commit: str) -> Checkout:
-        """A worktree at `path` with exactly the files of `commit`, ignored ones gone too; HEAD detached there."""
+    async def add(self, git: Git, path: Path, commit: str, tree: str) -> Checkout:
+        """A worktree at `path` with exactly the files of `commit`, whose tree is `tree`, ignored ones gone too; HEAD
+        detached there.
+        """
         checkout = await self._register(git, path, commit)
         # Different worktrees are filled at the same time; the lock above is for git's bookkeeping only.
         try:
-            await _fill(git.at(checkout), commit)
+            await self._fill(git.at(checkout), commit, tree)
         except (GitError, UserError):
             # Its metadata was damaged (a killed git, an agent outside the sandbox): make it anew, once.
             await self.remove(git, path)
             checkout = await self._register(git, path, commit)
-            await _fill(git.at(checkout), commit)
+            await self._fill(git.at(checkout), commit, tree)
         return checkout
+
+    async def _fill(self, git: Git, commit: str, tree: str) -> None:
+        if not _detach(git.checkout, commit):
+            await git.run("update-ref", "--no-deref", "HEAD", commit)
+        there, filled = self._known.exact(git.checkout), self._known.filled_with(git.checkout)
+        if there is None or there.files is None or filled is None:
+            await replace_files(git, commit, index=None, clean="-ffdxq")
+            await _empty_submodules(git)
+            await asyncio.to_thread(_level_folders, git.checkout.root)
+        elif (there.tree, filled) != (tree, tree):
+            # All that stands there is known: what git's index does not name is taken away here, the rest by git.
+            for path in there.files.keys() - (await self._known.files(git, filled)).keys():
+                gone = git.checkout.root / path
+                gone.unlink()
+                prune_empty(gone.parent, below=git.checkout.root)
+            await replace_files(git, commit, index=None, clean=None)
+            await asyncio.to_thread(_level_folders, git.checkout.root)
+        self._known.note_filled(git.checkout, tree)
 
     async def move(self, git: Git, old: Path, new: Path) -> bool:
         """Give the worktree of ours at `old` the place `new`, its files untouched; False when that cannot be.
@@ -118,14 +140,6 @@ class Worktrees:
 
 def is_made_by_us(linked: Checkout) -> bool:
     return (linked.git_dir / _MARK).exists()
-
-
-async def _fill(git: Git, commit: str) -> None:
-    if not _detach(git.checkout, commit):
-        await git.run("update-ref", "--no-deref", "HEAD", commit)
-    await replace_files(git, commit, index=None, clean="-ffdxq")
-    await _empty_submodules(git)
-    await asyncio.to_thread(_level_folders, git.checkout.root)
 
 
 def _detach(checkout: Checkout, commit: str) -> bool:
