@@ -29,7 +29,7 @@ from equitr_coder.ports import EventStore, Executor, ModelClient, Repository, Ru
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.faults.points import EXECUTOR, FILES, GIT_QUESTIONS, REPOSITORY, STORE
 
-_RESIDENTS = {b"start": "git.update-ref"}
+_RESIDENTS = {b"start\0": "git.update-ref", b"/": "git.hash-object"}
 """What begins so, asked of a git that stays, writes; the others only answer."""
 
 
@@ -128,7 +128,7 @@ def tap_git(points: Points) -> None:
     ask, send = Resident.ask, Resident._send
 
     async def tapped_ask(resident: Resident, request: bytes, answer: Answer) -> None:
-        kind = _RESIDENTS.get(request.split(b"\0")[0])
+        kind = next((kind for begin, kind in _RESIDENTS.items() if request.startswith(begin)), None)
         if kind is None:
             return await ask(resident, request, answer)
         number = points.enter(kind)

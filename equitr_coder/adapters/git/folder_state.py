@@ -59,10 +59,10 @@ def observe(root: Path, *, besides: str = "") -> FolderState | None:
     to_read = 0
     try:
         stamps[""] = (root.lstat().st_mode, 0, 0, 0, 0)
-        pending = [""]
+        pending, top = [""], f"{root}/"
         while pending:
             folder = pending.pop()
-            with os.scandir(root / folder) as entries:
+            with os.scandir(top + folder) as entries:
                 for entry in entries:
                     path = folder + entry.name
                     if path in (".git", besides):

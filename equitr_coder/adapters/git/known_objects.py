@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from equitr_coder.adapters.git import trees
 from equitr_coder.adapters.git.entries import SUBMODULE, Change, compare_trees, is_plain_path
+from equitr_coder.adapters.git.merging import merge_apart
 from equitr_coder.adapters.git.objects import is_full_id
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.ids import CommitId, TreeId
@@ -34,6 +35,28 @@ class KnownObjects:
         """The merge of a commit that we made on top of `ours`: its own tree."""
         tree, parents = self._made.get(theirs, (None, ()))
         return MergeForecast(tree=tree) if parents == (ours,) and is_full_id(ours) else None
+
+    async def forecast(self, git: Git, ours: str, theirs: str) -> MergeForecast:
+        """What merging the two commits gives; most merges of ours need no git for it."""
+        if (known := self.fast_forward(ours, theirs)) is not None:
+            return known
+        base = self._merge_base(ours, theirs)
+        merged = await merge_apart(git, base, ours, theirs) if base is not None else None
+        return MergeForecast(tree=TreeId(merged)) if merged is not None else await trees.forecast(git, ours, theirs)
+
+    def _merge_base(self, ours: str, theirs: str) -> str | None:
+        """Where two straight lines of commits that we made meet. One that lies on the other is left to git."""
+        behind = self._line(ours)
+        found = next((commit for commit in self._line(theirs) if commit in behind), None)
+        return None if found in (ours, theirs) else found
+
+    def _line(self, commit: str) -> dict[str, None]:
+        """The commit and those before it, as far as each has one parent and we made it; the last one is anybody's."""
+        line = dict.fromkeys((commit,))
+        while len(parents := self._made.get(commit, (None, ()))[1]) == 1 and parents[0] not in line:
+            [commit] = parents
+            line[commit] = None
+        return line
 
     async def tree_of(self, git: Git, commit: CommitId) -> TreeId:
         return await _once(self._trees, commit, (commit,), lambda: trees.tree_of(git, commit))

@@ -1,4 +1,5 @@
-"""Objects read by one `git cat-file --batch` that stays, and trees of them kept: an object never changes.
+"""Objects read by one `git cat-file --batch` that stays and written by one `git hash-object` for each kind. Trees that
+were read are kept: an object never changes.
 
 Everything here may answer None, "git itself must be asked": an object that is missing or damaged, a tree too large to
 be read piece by piece. A command of its own then answers, or says what is wrong.
@@ -7,6 +8,7 @@ be read piece by piece. A command of its own then answers, or says what is wrong
 import os
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from tempfile import NamedTemporaryFile
 
 from equitr_coder.adapters.git.resident import LONGEST, EndedError, Resident
 from equitr_coder.domain.frozen import frozen
@@ -17,7 +19,11 @@ _AT_ONCE = 500
 _MOST_ENTRIES = 50_000
 """Of all trees that are kept; about 10 MB."""
 
-ARGUMENTS = ("cat-file", "--batch")
+READING = ("cat-file", "--batch")
+
+
+def writing(kind: str) -> tuple[str, ...]:
+    return ("hash-object", "-t", kind, "-w", "--no-filters", "--stdin-paths")
 
 
 @frozen
@@ -50,7 +56,8 @@ def is_full_id(name: str) -> bool:
 class Objects:
     """Of one repository."""
 
-    def __init__(self, resident: Callable[[], Awaitable[Resident]]) -> None:
+    def __init__(self, resident: Callable[..., Awaitable[Resident]]) -> None:
+        """`resident` gives the git that stays with the given arguments."""
         self._resident = resident
         self._trees: dict[str, Tree] = {}
         self._entries = 0
@@ -63,11 +70,33 @@ class Objects:
             wanted = ids[begin : begin + step]
             answer = _Batch(len(wanted))
             try:
-                await (await self._resident()).ask("".join(f"{one}\n" for one in wanted).encode(), answer)
+                await (await self._resident(*READING)).ask("".join(f"{one}\n" for one in wanted).encode(), answer)
             except (EndedError, _UnknownAnswerError):
                 return None
             found += answer.objects
         return found
+
+    async def write(self, kind: str, content: bytes) -> str | None:
+        """The id of the object with this content, which is there now, though nothing names it yet."""
+        with NamedTemporaryFile(prefix="equitr-") as file:
+            file.write(content)
+            file.flush()
+            answer = _Line()
+            try:
+                await (await self._resident(*writing(kind))).ask(f"{file.name}\n".encode(), answer)
+            except EndedError:
+                return None
+        return answer.text
+
+    async def write_tree(self, tree: Tree) -> str | None:
+        content = b"".join(
+            b"%b %b\0%b" % (node.mode.lstrip("0").encode(), name, bytes.fromhex(node.object_id))
+            for name, node in sorted(tree.items(), key=lambda item: item[0] + b"/" * item[1].is_folder)
+        )
+        written = await self.write("tree", content)
+        if written is not None:
+            self._remember(written, tree)
+        return written
 
     async def tree_of(self, object_id: str) -> str | None:
         """The id of the tree that a commit names, or of the tree itself."""
@@ -100,11 +129,16 @@ class Objects:
 
     def _keep(self, object_id: str, found: Object) -> Tree:
         tree = _parse(found.content, len(object_id) // 2)
+        self._remember(object_id, tree)
+        return tree
+
+    def _remember(self, object_id: str, tree: Tree) -> None:
+        if object_id in self._trees:
+            return
         self._trees[object_id] = tree
         self._entries += len(tree)
         while self._entries > _MOST_ENTRIES and len(self._trees) > 1:
             self._entries -= len(self._trees.pop(next(iter(self._trees))))
-        return tree
 
 
 class _UnknownAnswerError(Exception):
@@ -146,6 +180,19 @@ class _Batch:
         del self._buffer[: size + 1]
         self._head = None
         return True
+
+
+class _Line:
+    """Implements `resident.Answer`."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def add(self, data: bytes) -> bool:
+        self.text += data.decode("ascii", "replace")
+        is_whole = self.text.endswith("\n")
+        self.text = self.text.rstrip("\n")
+        return is_whole
 
 
 def _parse(content: bytes, id_size: int) -> Tree:

@@ -63,7 +63,7 @@ class GitRepository:
         self._known = KnownObjects()
         self._opened: Git | None = None
         self._last: tuple[Checkout, tuple[object, ...]] | None = None
-        self._identity = Identity(is_known=False)
+        self._identity: Identity | None = None
         self._is_new_enough = False
 
     @property
@@ -97,7 +97,7 @@ class GitRepository:
         if self._opened is None or self._opened.checkout != found.checkout:
             self._opened = Git(self._process, found.checkout)
         state = await inspection.inspect(self._opened, hidden=self._home)
-        self._identity = Identity(is_known=state.has_identity)
+        self._identity = None  # somebody may have configured one meanwhile
         return state
 
     async def ensure(self) -> RepoState:
@@ -121,8 +121,7 @@ class GitRepository:
     async def add_worktree(self, path: Path, commit: CommitId) -> None:
         git = await self._open_real()
         tree = await self._known.tree_of(git, commit)
-        checkout = await self._worktrees.add(git, path, commit, tree)
-        await self._snapshots.note_checkout(git.at(checkout), tree)
+        await self._worktrees.add(git, path, commit, tree)
 
     async def move_worktree(self, old: Path, new: Path) -> bool:
         return await self._worktrees.move(await self._open_real(), old, new)
@@ -156,7 +155,7 @@ class GitRepository:
         at: datetime | None = None,
     ) -> CommitId:
         git = await self.open()
-        if not self._identity.is_known:
+        if self._identity is None:
             self._identity = await find_identity(git)
         commit = await trees.commit_tree(
             git, tree, parents=parents, message=message, identity=self._identity, author=author, at=at
@@ -171,7 +170,7 @@ class GitRepository:
         return await trees.mixed(await self.open(), tree, other, paths=paths)
 
     async def forecast(self, ours: CommitId, theirs: CommitId) -> MergeForecast:
-        return self._known.fast_forward(ours, theirs) or await trees.forecast(await self.open(), ours, theirs)
+        return await self._known.forecast(await self.open(), ours, theirs)
 
     async def move_ref(self, ref: str, new: CommitId, old: CommitId | None) -> bool:
         return await refs.move_ref(await self.open(), ref, new, old=old)

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
-from equitr_coder.adapters.git import objects
 from equitr_coder.adapters.git.checkout import Checkout
 from equitr_coder.adapters.git.configuration import Configuration, read_configuration, signature
 from equitr_coder.adapters.git.objects import Objects
@@ -64,7 +62,7 @@ class Git:
     def objects(self) -> Objects:
         """Those of the repository, read without a process for each."""
         if self._shared.objects is None:
-            self._shared.objects = Objects(partial(self.resident, *objects.ARGUMENTS))
+            self._shared.objects = Objects(self.resident)
         return self._shared.objects
 
     async def resident(self, *arguments: str) -> Resident:

@@ -75,16 +75,8 @@ class Snapshots:
                     if attempt == _ATTEMPTS:
                         raise
                     _forget(index)
-                    _seed(held, index)
+                    _seed(held, index, None)
         raise AssertionError
-
-    async def note_checkout(self, git: Git, tree: str) -> None:
-        """The checkout's own index has just been made from `tree`: as long as it is this one, and no file is another,
-        the snapshot is that tree, and git need not write it.
-        """
-        folder = self.folder(git)
-        async with locked(folder / "lock"):
-            (folder / "made").write_text(f"{_stamp(git)}\n{tree}")
 
     async def restore(self, git: Git, tree: str) -> None:
         """Make the files equal `tree`. Ignored files stay; everything else that is not in it goes."""
@@ -109,7 +101,7 @@ class Snapshots:
             index = folder / "index"
             # We hold the lock and every git of ours holds it with us: this one is left from a killed git.
             index.with_name("index.lock").unlink(missing_ok=True)
-            _seed(git, index)
+            _seed(git, index, self._known.filled_with(git.checkout))
             yield index, git.holding(descriptor)
 
     async def _stage(self, git: Git, index: Path, *, is_ours: bool, is_retry: bool) -> bool:
@@ -176,8 +168,8 @@ async def replace_files(git: Git, tree: str, *, index: Path | None, clean: str |
         await once()
 
 
-def _seed(git: Git, index: Path) -> None:
-    """Copy the checkout's own index when it is another than the one last copied."""
+def _seed(git: Git, index: Path, tree: str | None) -> None:
+    """Copy the checkout's own index (made from `tree`, when that is known) if it is not the one last copied."""
     source, stamp = git.checkout.index, index.with_name("seed")
     current = _stamp(git)
     if current == _read(stamp):
@@ -185,8 +177,7 @@ def _seed(git: Git, index: Path) -> None:
     _forget(index)
     if current != _NONE:
         copy_file(source, index)
-    made, _, tree = _read(index.with_name("made")).partition("\n")
-    if made == current and tree:
+    if tree is not None:
         index.with_name("tree").write_text(tree)
     stamp.write_text(current)
 

@@ -1,16 +1,19 @@
 """Reads and writes trees and commits without touching any checkout."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
+from equitr_coder.adapters.git.attributes import has_attributes
 from equitr_coder.adapters.git.entries import (
     EXECUTABLE,
     REGULAR,
     SUBMODULE,
     Entry,
     changes_between,
+    compare_trees,
     is_plain_path,
     put_entries,
     tree_entries,
@@ -41,18 +44,46 @@ async def commit_tree(
     author: str | None = None,
     at: datetime | None = None,
 ) -> CommitId:
+    """`at` is now when it is None."""
+    if author is not None and (made := await _commit(git, tree, parents, message, identity, author, at)):
+        return CommitId(made)
     arguments = ["commit-tree", tree]
     for parent in parents:
         arguments += ["-p", parent]
     env = identity.environment(author)
     if at is not None:
-        date = at.astimezone().strftime("@%s %z")
-        env |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+        env |= dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"@{_date(at)}")
     with NamedTemporaryFile(prefix="equitr-") as file:
         # Not by stdin: a git whose caller is killed would take what it has for the message, and commit that.
         file.write(message.encode() + b"\n")
         file.flush()
         return CommitId((await git.run(*arguments, "-F", file.name, env=env)).line)
+
+
+async def _commit(
+    git: Git,
+    tree: str,
+    parents: Sequence[str],
+    message: str,
+    identity: Identity,
+    author: str,
+    at: datetime | None,
+) -> str | None:
+    """The same commit, written by a git that stays; None for what that one does not look at as `commit-tree` does."""
+    signed, date = identity.author(author), _date(at or datetime.now(UTC))
+    if "\0" in message or " <" not in signed.lstrip(" ") or "<>" in signed or not is_full_id(tree):
+        return None
+    for named in (tree, *parents):
+        if not is_full_id(named) or await git.objects.tree_of(named) is None:
+            return None
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in dict.fromkeys(parents))]
+    lines += [f"author {signed} {date}", f"committer {identity.committer} {date}", "", message, ""]
+    return await git.objects.write("commit", os.fsencode("\n".join(lines)))
+
+
+def _date(at: datetime) -> str:
+    """Seconds since 1970 and the distance from UTC, as a commit holds them."""
+    return f"{int(at.timestamp())} {at.astimezone():%z}"
 
 
 async def tree_with(git: Git, base: str, files: Mapping[str, bytes | None]) -> TreeId:
@@ -145,6 +176,8 @@ async def changed(git: Git, old: str, new: str) -> dict[str, str]:
 
 async def file_changes(git: Git, old: str, new: str) -> dict[str, tuple[str, int, int]]:
     """Path -> created, modified or deleted; lines added and removed; (0, 0) for binary files."""
+    if (counted := await _counted(git, old, new)) is not None:
+        return counted
     said = await git.run("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", *_PATCH[:2], old, new)
     found: dict[str, tuple[str, int, int]] = {}
     records = iter(said.records)
@@ -157,6 +190,42 @@ async def file_changes(git: Git, old: str, new: str) -> dict[str, tuple[str, int
             if added != "-":
                 found[path] = (found[path][0], int(added), int(removed))
     return found
+
+
+_FEW = 50
+_BINARY_HEAD = 8000
+"""Bytes in which git looks for a NUL (`buffer_is_binary` in its xdiff-interface.c)."""
+
+
+async def _counted(git: Git, old: str, new: str) -> dict[str, tuple[str, int, int]] | None:
+    """The same of a few files that came or went, whose lines need no comparison; None where git must count."""
+    changes = await compare_trees(git, old, new)
+    if changes is None or len(changes) > _FEW:
+        return None
+    entries: dict[str, Entry] = {}
+    for path, change in changes.items():
+        entry = change.new or change.old
+        if entry is None or (change.old and change.new) or entry.mode not in (REGULAR, EXECUTABLE):
+            return None
+        entries[path] = entry
+    if has_attributes(git.checkout, await git.configuration(), entries):
+        return None
+    read = await git.objects.read([entry.blob for entry in entries.values()])
+    if read is None:
+        return None
+    found: dict[str, tuple[str, int, int]] = {}
+    for path, blob in zip(entries, read, strict=True):
+        if blob is None:
+            return None
+        lines = _lines(blob.content)
+        found[path] = ("created", lines, 0) if changes[path].new else ("deleted", 0, lines)
+    return found
+
+
+def _lines(content: bytes) -> int:
+    if b"\0" in content[:_BINARY_HEAD]:
+        return 0
+    return content.count(b"\n") + (bool(content) and not content.endswith(b"\n"))
 
 
 async def diff(git: Git, old: str, new: str, *, paths: Sequence[str]) -> str:

@@ -7,29 +7,32 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from equitr_coder.adapters.git.entries import Change, Entry, changes_between, compare_trees, tree_entries
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.meter import measured
-from equitr_coder.adapters.git.objects import ARGUMENTS
+from equitr_coder.adapters.git.objects import READING
 from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId, TreeId
 from tests.adapters.git.stage import Checkout, FileJournal
 
-_NAMES = st.sampled_from(["a", "b", "a.txt", "ä", "two words", "a-b", "\udcff"])
-_PATHS = st.lists(_NAMES, min_size=1, max_size=3).map("/".join)
+NAMES = st.sampled_from(["a", "b", "a.txt", "ä", "two words", "a-b", "\udcff"])
+_PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 _ENTRIES = st.tuples(st.sampled_from(["100644", "100755", "120000", "160000"]), st.sampled_from([b"", b"x\n", b"y\0"]))
-_TREES = st.dictionaries(_PATHS, _ENTRIES, max_size=8)
-_SLOWLY = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+TREES = st.dictionaries(_PATHS, _ENTRIES, max_size=8)
+SLOWLY = settings(
+    max_examples=15,
+    deadline=None,
+    phases=(Phase.reuse, Phase.generate),  # every example is a dozen commands
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
-async def _tree(git: Git, checkout: Checkout, files: dict[str, tuple[str, bytes]]) -> str:
+async def tree_made_of(git: Git, checkout: Checkout, files: dict[str, tuple[str, bytes]]) -> str:
     """By commands of their own; where a file and a folder have one name, the last one stays."""
     index = checkout.root / ".git" / "made"
     index.unlink(missing_ok=True)
@@ -42,13 +45,13 @@ async def _tree(git: Git, checkout: Checkout, files: dict[str, tuple[str, bytes]
     return (await git.run("write-tree", "--missing-ok", index=index)).line
 
 
-@_SLOWLY
-@given(old=_TREES, new=_TREES)
+@SLOWLY
+@given(old=TREES, new=TREES)
 async def test_trees_compared_here_differ_as_git_says(
     checkout: Checkout, repository: GitRepository, old: dict[str, tuple[str, bytes]], new: dict[str, tuple[str, bytes]]
 ) -> None:
     git = await repository.open()
-    before, after = await _tree(git, checkout, old), await _tree(git, checkout, new)
+    before, after = await tree_made_of(git, checkout, old), await tree_made_of(git, checkout, new)
 
     compared = await compare_trees(git, before, after)
 
@@ -114,7 +117,7 @@ async def test_one_that_dies_is_replaced(checkout: Checkout, repository: GitRepo
     tree = checkout.tree
     assert await repository.show_file(checkout.head, "README.md") is not None
     for _ in range(2):
-        _kill(git, ARGUMENTS)
+        _kill(git, READING)
 
         assert await repository.show_file(TreeId(tree), "README.md") is not None
 
