@@ -282,9 +282,9 @@ class EventStore(Protocol):
         """Register a run; returns its epic number in this workspace, greater than `above`, when `with_epic`."""
         ...
 
-    async def append(self, events: Sequence[Event]) -> None:
-        """All or none, durable (fsync) when it returns. A cancelled call finishes first: the events are stored when it
-        raises CancelledError.
+    async def append(self, *batches: Sequence[Event]) -> None:
+        """Of one call of `EventSink.record`, or of several that came together: all or none, in this order, durable
+        (fsync) when it returns. A cancelled call finishes first: the events are stored when it raises CancelledError.
 
         Raises:
             UserError: the disk is full or the store cannot be written; nothing of this call is stored.

@@ -24,8 +24,10 @@ class Hub:
         self._store = store
         self._clock = clock
         self._view = view if view is not None else RunView(run=run)
-        self._order = asyncio.Lock()
         self._readers: set[_Reader] = set()
+        self._waiting: list[_Recorded] = []
+        self._in_store: list[_Recorded] = []
+        self._writer: asyncio.Task[None] | None = None
 
     @property
     def view(self) -> RunView:
@@ -36,31 +38,67 @@ class Hub:
         if not events:
             return
         cancelled: asyncio.CancelledError | None = None
-        step = asyncio.get_running_loop().create_task(self._record(events))
-        while not step.done():
+        mine = _Recorded(events)
+        self._waiting.append(mine)
+        if self._writer is None:
+            self._write()
+        while not mine.is_stored.done():
             try:
-                await asyncio.wait([step])
+                await asyncio.wait([mine.is_stored])
             except asyncio.CancelledError as again:
                 cancelled = again
-        step.result()
+        mine.is_stored.result()
         if cancelled is not None:
             raise cancelled
 
-    async def _record(self, events: Sequence[Event]) -> None:
-        async with self._order:
-            now = self._clock.now()
-            stamped: list[Event] = [
-                event.model_copy(update={"seq": self._view.seq + offset, "at": now, "run": self._run})
-                for offset, event in enumerate(events, start=1)
-            ]
+    def _write(self) -> None:
+        self._writer = asyncio.get_running_loop().create_task(self._store_waiting())
+        self._writer.add_done_callback(self._written)
+
+    async def _store_waiting(self) -> None:
+        """In the order of their coming; what came while the disk was busy goes there together."""
+        while self._waiting:
+            self._in_store, self._waiting = self._waiting, []
+            stamped = self._stamped()
             try:
-                await self._store.append(stamped)
+                await self._store.append(*stamped)
             except asyncio.CancelledError:
                 self._apply(stamped)  # they are stored: a loop that ends cancels this very task as well
                 raise
             self._apply(stamped)
 
-    def _apply(self, stamped: Sequence[Event]) -> None:
+    def _written(self, writer: asyncio.Task[None]) -> None:
+        """Nobody waits for ever for a writer that is gone."""
+        self._writer = None
+        lost, self._in_store = self._in_store, []
+        if writer.cancelled():
+            lost, self._waiting = [*lost, *self._waiting], []
+        error = None if writer.cancelled() else writer.exception()
+        for one in lost:
+            if error is None:
+                one.is_stored.cancel()
+            else:
+                one.is_stored.set_exception(error)
+        if self._waiting:
+            self._write()
+
+    def _stamped(self) -> list[list[Event]]:
+        now, seq = self._clock.now(), self._view.seq
+        stamped: list[list[Event]] = []
+        for one in self._in_store:
+            stamped.append([])
+            for event in one.events:
+                seq += 1
+                stamped[-1].append(event.model_copy(update={"seq": seq, "at": now, "run": self._run}))
+        return stamped
+
+    def _apply(self, stamped: Sequence[Sequence[Event]]) -> None:
+        done, self._in_store = self._in_store, []
+        for events, one in zip(stamped, done, strict=True):
+            self._fold(events)
+            one.is_stored.set_result(None)
+
+    def _fold(self, stamped: Sequence[Event]) -> None:
         for event in stamped:
             apply(self._view, event)
             for reader in self._readers:
@@ -107,6 +145,14 @@ class Hub:
     def _has_ended(self, position: int) -> bool:
         ended = self._view.state.is_final or self._view.state.value == "paused"
         return ended and position >= self._view.seq
+
+
+class _Recorded:
+    """Events of one call, and whether they are in the log and in the fold."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+        self.is_stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 @frozen

@@ -84,9 +84,11 @@ class Tapped:
 class TappedStore(Tapped):
     """An append is named after what it stores, so that a point can be chosen by what it means."""
 
-    async def append(self, events: Sequence[Event]) -> None:
-        kind = f"append.{events[-1].type}"
-        await self._points.around(kind, lambda: cast("EventStore", self._real).append(events))
+    async def append(self, *batches: Sequence[Event]) -> None:
+        passed = [(kind, self._points.enter(kind)) for kind in (f"append.{events[-1].type}" for events in batches)]
+        await cast("EventStore", self._real).append(*batches)
+        for kind, number in passed:
+            self._points.leave(kind, number)
 
 
 class TappedClient(Tapped):
