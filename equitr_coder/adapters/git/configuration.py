@@ -7,6 +7,7 @@ file whose filter is switched off keeps what the repository stores (for LFS: the
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from equitr_coder.adapters.git.checkout import Checkout
@@ -83,19 +84,17 @@ async def read_configuration(process: GitProcess, checkout: Checkout) -> Configu
 
 def signature(checkout: Checkout) -> tuple[object, ...]:
     """Changes when one of the repository's own configuration files does."""
-    return tuple(
-        _stamp(path)
-        for path in (
-            checkout.common_dir / "config",
-            checkout.common_dir / "config.worktree",
-            checkout.git_dir / "config.worktree",
-        )
-    )
+    return tuple(map(_stamp, _files(checkout.common_dir, checkout.git_dir)))
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+@lru_cache(maxsize=256)
+def _files(common_dir: Path, git_dir: Path) -> tuple[str, ...]:
+    return (str(common_dir / "config"), str(common_dir / "config.worktree"), str(git_dir / "config.worktree"))
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - asked before every command
     except OSError:
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino)

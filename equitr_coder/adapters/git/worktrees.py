@@ -9,7 +9,9 @@ import os
 import re
 import shutil
 import stat
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from equitr_coder.adapters.git.checkout import Checkout, find_linked, folder_key
@@ -23,6 +25,7 @@ from equitr_coder.adapters.git.snapshots import replace_files
 from equitr_coder.domain.errors import UserError
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SIMPLE = re.compile(r"[A-Za-z0-9_-]+")
 _SUBMODULE_MODE = (0o160000).to_bytes(4, "big")
 """As an index writes it. Found elsewhere in one it costs a look, no more."""
 _MARK = "equitrcoder"
@@ -37,6 +40,7 @@ class Worktrees:
     def __init__(self, home: Path, known: KnownFiles) -> None:
         self._home = home
         self._known = known
+        self._turn = asyncio.Lock()
 
     async def add(self, git: Git, path: Path, commit: str, tree: str) -> Checkout:
         """A worktree at `path` with exactly the files of `commit`, whose tree is `tree`, ignored ones gone too; HEAD
@@ -105,6 +109,10 @@ class Worktrees:
         shutil.rmtree(self._home / "git" / folder_key(path), ignore_errors=True)
 
     async def _register(self, git: Git, path: Path, commit: str) -> Checkout:
+        linked = find_linked(git.checkout.common_dir, path)
+        if linked is not None and is_made_by_us(linked) and _stands(linked):
+            _repair(linked)  # nothing of git's bookkeeping changes, and who works here has the place for himself
+            return linked
         async with self._bookkeeping(git) as descriptor:
             linked = find_linked(git.checkout.common_dir, path)
             self._refuse_foreign(git, path, linked)
@@ -116,15 +124,22 @@ class Worktrees:
             if linked:
                 _forget(linked)
             await asyncio.to_thread(_clear, path)
-            held = git.holding(descriptor)
-            await held.run("worktree", "add", "--detach", "--no-checkout", "--quiet", "--", str(path), commit)
+            if not _add_here(git.checkout.common_dir, (await git.configuration()).values, path, commit):
+                held = git.holding(descriptor)
+                await held.run("worktree", "add", "--detach", "--no-checkout", "--quiet", "--", str(path), commit)
             added = find_linked(git.checkout.common_dir, path)
             assert added, "git registered the worktree"
             (added.git_dir / _MARK).touch()
             return added
 
-    def _bookkeeping(self, git: Git) -> AbstractAsyncContextManager[int]:
-        return locked(self._home / "git" / folder_key(git.checkout.common_dir) / "worktrees.lock")
+    @asynccontextmanager
+    async def _bookkeeping(self, git: Git) -> AsyncIterator[int]:
+        # Among ourselves by a lock that wakes who waits; the other one is looked at again and again.
+        async with (
+            self._turn,
+            locked(self._home / "git" / folder_key(git.checkout.common_dir) / "worktrees.lock") as descriptor,
+        ):
+            yield descriptor
 
     def _refuse_foreign(self, git: Git, path: Path, linked: Checkout | None) -> None:
         """Only an empty folder, a worktree we made or something under our home may be cleared."""
@@ -136,6 +151,40 @@ class Worktrees:
             return
         if path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir())):
             raise UserError(f"{path} is not empty and no worktree of ours.", hint="Move it away, or remove it.")
+
+
+def _add_here(common_dir: Path, settings: Mapping[str, str], path: Path, commit: str) -> bool:
+    """What `git worktree add --no-checkout` does (gitrepository-layout(5), "worktrees"). False where more is to be done
+    than to write down where the two folders are, or where the names may need git's care.
+    """
+    formats = ("extensions.worktreeconfig", "extensions.refstorage", "extensions.relativeworktrees")
+    is_plain = _OBJECT_ID.fullmatch(commit) and _SIMPLE.fullmatch(path.name)
+    if not is_plain or any(name in settings for name in formats):
+        return False
+    path.mkdir()
+    admin = _new_folder(common_dir / "worktrees", path.name)
+    there = path.parent.resolve() / path.name
+    # While it is not ready a `git worktree prune` would take it for a rest.
+    (admin / "locked").write_text("initializing\n")
+    for place, text in (
+        (admin / "gitdir", f"{there / '.git'}\n"),
+        (admin / "HEAD", f"{commit}\n"),
+        (admin / "commondir", "../..\n"),
+        (there / ".git", f"gitdir: {admin}\n"),
+    ):
+        place.write_text(text)
+    (admin / "locked").unlink()
+    return True
+
+
+def _new_folder(folder: Path, name: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number in count():
+        with suppress(FileExistsError):
+            made = folder / (f"{name}{number}" if number else name)
+            made.mkdir()
+            return made
+    raise AssertionError
 
 
 def is_made_by_us(linked: Checkout) -> bool:
