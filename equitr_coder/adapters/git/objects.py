@@ -16,6 +16,7 @@ from equitr_coder.domain.frozen import frozen
 _FULL_ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 _AT_ONCE = 500
 """Objects asked for in one request."""
+_MOST_COMMITS = 1000
 _MOST_ENTRIES = 50_000
 """Of all trees that are kept; about 10 MB."""
 
@@ -61,6 +62,7 @@ class Objects:
         self._resident = resident
         self._trees: dict[str, Tree] = {}
         self._entries = 0
+        self._of_commits: dict[str, str] = {}
 
     async def read(self, ids: Sequence[str]) -> Sequence[Object | None] | None:
         """The objects with these full ids, each None where there is none of that id; None when git could not say."""
@@ -102,6 +104,8 @@ class Objects:
         """The id of the tree that a commit names, or of the tree itself."""
         if object_id in self._trees:
             return object_id
+        if object_id in self._of_commits:
+            return self._of_commits[object_id]
         if not is_full_id(object_id):
             return None
         [found] = await self.read([object_id]) or [None]
@@ -111,7 +115,15 @@ class Objects:
             self._keep(object_id, found)
             return object_id
         named = re.match(rb"tree ([0-9a-f]+)\n", found.content) if found.kind == "commit" else None
-        return named[1].decode() if named else None
+        if named is None:
+            return None
+        self.note_commit(object_id, named[1].decode())
+        return self._of_commits[object_id]
+
+    def note_commit(self, commit: str, tree: str) -> None:
+        self._of_commits[commit] = tree
+        if len(self._of_commits) > _MOST_COMMITS:
+            del self._of_commits[next(iter(self._of_commits))]
 
     async def trees(self, ids: Collection[str]) -> Mapping[str, Tree] | None:
         """All of them, or None."""

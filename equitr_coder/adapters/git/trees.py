@@ -78,7 +78,10 @@ async def _commit(
             return None
     lines = [f"tree {tree}", *(f"parent {parent}" for parent in dict.fromkeys(parents))]
     lines += [f"author {signed} {date}", f"committer {identity.committer} {date}", "", message, ""]
-    return await git.objects.write("commit", os.fsencode("\n".join(lines)))
+    written = await git.objects.write("commit", os.fsencode("\n".join(lines)))
+    if written is not None:
+        git.objects.note_commit(written, tree)
+    return written
 
 
 def _date(at: datetime) -> str:
