@@ -80,14 +80,14 @@ class Objects:
 
     async def write(self, kind: str, content: bytes) -> str | None:
         """The id of the object with this content, which is there now, though nothing names it yet."""
-        with NamedTemporaryFile(prefix="equitr-") as file:
-            file.write(content)
-            file.flush()
-            answer = _Line()
-            try:
+        answer = _Line()
+        try:
+            with NamedTemporaryFile(prefix="equitr-") as file:
+                file.write(content)
+                file.flush()
                 await (await self._resident(*writing(kind))).ask(f"{file.name}\n".encode(), answer)
-            except EndedError:
-                return None
+        except (EndedError, OSError):
+            return None
         return answer.text
 
     async def write_tree(self, tree: Tree) -> str | None:

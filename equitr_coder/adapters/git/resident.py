@@ -13,6 +13,7 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Protocol
 
 from equitr_coder.adapters.git.meter import one_question
@@ -97,7 +98,7 @@ class Resident:
 
 class _Running:
     def __init__(self, start: Start) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        self._errors = _file_for_errors()
         self._process = start(self._errors)
         self.close = weakref.finalize(self, _end_now, self._process, self._errors)
 
@@ -131,6 +132,13 @@ class _Running:
         code = self._process.poll()
         self.close()
         return EndedError(-signal.SIGKILL if code is None else code, said)
+
+
+def _file_for_errors() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return Path(os.devnull).open("w+b")  # a full disk; the command that is run instead will say so
 
 
 def _end_now(process: "subprocess.Popen[bytes]", errors: IO[bytes]) -> None:
