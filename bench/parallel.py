@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,16 +196,14 @@ def memory_of(leader: int, every: float = 0.2) -> Iterator[list[float]]:
 
 
 def _family(leader: int) -> set[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue
-    found = {leader}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
+    """It and what it has started, by the lists that the kernel keeps: looking at every process disturbs the run."""
+    found, pending = {leader}, [leader]
+    while pending:
+        for listed in Path(f"/proc/{pending.pop()}/task").glob("*/children"):
+            with suppress(OSError):
+                fresh = {int(pid) for pid in listed.read_text().split()} - found
+                found |= fresh
+                pending += fresh
     return found
 
 

@@ -299,9 +299,9 @@ class EventStore(Protocol):
         """Register a run; returns its epic number in this workspace, greater than `above`, when `with_epic`."""
         ...
 
-    async def append(self, events: Sequence[Event]) -> None:
-        """All or none, durable (fsync) when it returns. A cancelled call finishes first: the events are stored when it
-        raises CancelledError.
+    async def append(self, *batches: Sequence[Event]) -> None:
+        """Of one call of `EventSink.record`, or of several that came together: all or none, in this order, durable
+        (fsync) when it returns. A cancelled call finishes first: the events are stored when it raises CancelledError.
 
         Raises:
             UserError: the disk is full or the store cannot be written; nothing of this call is stored.
@@ -688,7 +688,9 @@ class Repository(Protocol):
         """Compare-and-swap; `old=None` means it must not exist. False when it was something else."""
         ...
 
-    async def delete_ref(self, ref: str) -> None: ...
+    async def delete_refs(self, refs: Collection[str]) -> None:
+        """At once: all of them are gone afterwards, whether they existed or not, or none."""
+        ...
 
     async def kept_by_alone(self, refs: Collection[str]) -> Sequence[tuple[CommitId, str]]:
         """Commits that nothing but these refs (full names under `refs/equitr/`) keeps, newest first, each with its

@@ -6,18 +6,14 @@ from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
-from equitr_coder.adapters.git.repository import open_repository
+from equitr_coder.adapters.git.repository import GitRepository, open_repository
 from equitr_coder.adapters.local.user import local_user
 from equitr_coder.adapters.sqlite.store import SqliteStore
 from equitr_coder.app.enquiries import Enquiries
 from equitr_coder.app.overrides import Overrides
 from equitr_coder.app.workshop import Workshop
 from equitr_coder.domain.errors import UserError
-from equitr_coder.ports import (
-    EventStore,
-    Repository,
-    RunApi,
-)
+from equitr_coder.ports import EventStore, RunApi
 from equitr_coder.session.service import LocalRunApi
 from equitr_coder.settings.home import equitr_home
 from equitr_coder.settings.layers import load_settings
@@ -35,7 +31,8 @@ async def open_api(overrides: Overrides) -> AsyncIterator[RunApi]:
     _log_to(home / "logs" / "equitr.log")
     store = overrides.wrap_store(SqliteStore(home))
     try:
-        checkout, repository = await _open_workspace(overrides, home, store)
+        opened = await _open_workspace(overrides, home, store)
+        checkout, repository = opened.root, overrides.wrap_repository(opened)
         trust = FileTrustStore(home)
         loaded = load_settings(home=home, repo=checkout, environ=overrides.environ, flags=overrides.flags, trust=trust)
         workshop = Workshop(
@@ -58,11 +55,12 @@ async def open_api(overrides: Overrides) -> AsyncIterator[RunApi]:
                 yield api
         finally:
             await workshop.close()
+            opened.close()
     finally:
         await store.close()
 
 
-async def _open_workspace(overrides: Overrides, home: Path, store: EventStore) -> tuple[Path, Repository]:
+async def _open_workspace(overrides: Overrides, home: Path, store: EventStore) -> GitRepository:
     try:
         root = overrides.repo.expanduser().absolute()
     except FileNotFoundError as error:
@@ -79,8 +77,9 @@ async def _open_workspace(overrides: Overrides, home: Path, store: EventStore) -
     found = await open_repository(root.resolve(), home=home, store=store, shadow_ok=True)
     if is_new:
         await found.ensure()
+        found.close()
         found = await open_repository(root.resolve(), home=home, store=store, shadow_ok=True)
-    return found.root, overrides.wrap_repository(found)
+    return found
 
 
 def _log_to(path: Path) -> None:

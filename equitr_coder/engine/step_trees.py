@@ -94,8 +94,7 @@ def kept_ref(run: RunId, session: SessionId) -> str:
 
 async def release(repository: Repository, run: RunId) -> None:
     """Nothing can go on from the steps of this run any more: git may have them."""
-    for ref in await repository.refs(_kept_below(run)):
-        await repository.delete_ref(ref)
+    await repository.delete_refs(tuple(await repository.refs(_kept_below(run))))
 
 
 async def is_readable(repository: Repository, tree: TreeId) -> bool:

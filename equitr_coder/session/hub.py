@@ -24,8 +24,10 @@ class Hub:
         self._store = store
         self._clock = clock
         self._view = view if view is not None else RunView(run=run)
-        self._order = asyncio.Lock()
         self._readers: set[_Reader] = set()
+        self._waiting: list[_Recorded] = []
+        self._in_store: list[_Recorded] = []
+        self._writer: asyncio.Task[None] | None = None
 
     @property
     def view(self) -> RunView:
@@ -34,40 +36,93 @@ class Hub:
     async def record(self, *events: Event) -> None:
         """As in the port; a cancelled caller is told so only after its events are in the log and in the fold."""
         if events:
-            await self.record_made(lambda _: events)
+            await self._recorded(_Recorded(lambda _: events))
 
     async def record_made(self, make: Callable[[RunView], Sequence[Event]]) -> bool:
+        return await self._recorded(_Recorded(make, looks=True))
+
+    async def _recorded(self, mine: "_Recorded") -> bool:
         cancelled: asyncio.CancelledError | None = None
-        step = asyncio.get_running_loop().create_task(self._record(make))
-        while not step.done():
+        self._waiting.append(mine)
+        if self._writer is None:
+            self._write()
+        while not mine.is_stored.done():
             try:
-                await asyncio.wait([step])
+                await asyncio.wait([mine.is_stored])
             except asyncio.CancelledError as again:
                 cancelled = again
-        is_recorded = step.result()
+        is_recorded = mine.is_stored.result()
         if cancelled is not None:
             raise cancelled
         return is_recorded
 
-    async def _record(self, make: Callable[[RunView], Sequence[Event]]) -> bool:
-        async with self._order:
-            events = make(self._view)
-            if not events:
-                return False
-            now = self._clock.now()
-            stamped: list[Event] = [
-                event.model_copy(update={"seq": self._view.seq + offset, "at": now, "run": self._run})
-                for offset, event in enumerate(events, start=1)
-            ]
+    def _write(self) -> None:
+        self._writer = asyncio.get_running_loop().create_task(self._store_waiting())
+        self._writer.add_done_callback(self._written)
+
+    async def _store_waiting(self) -> None:
+        """In the order of their coming; what came while the disk was busy goes there together."""
+        while self._waiting:
+            self._take()
+            stamped = self._stamped()
+            if not stamped:
+                continue
             try:
-                await self._store.append(stamped)
+                await self._store.append(*stamped)
             except asyncio.CancelledError:
                 self._apply(stamped)  # they are stored: a loop that ends cancels this very task as well
                 raise
             self._apply(stamped)
-            return True
 
-    def _apply(self, stamped: Sequence[Event]) -> None:
+    def _take(self) -> None:
+        """Who looks at the view before it says what is recorded has to see all that came before it, and goes alone."""
+        alone = next((at for at, one in enumerate(self._waiting) if one.looks), len(self._waiting))
+        count = alone or 1
+        self._in_store, self._waiting = self._waiting[:count], self._waiting[count:]
+
+    def _written(self, writer: asyncio.Task[None]) -> None:
+        """Nobody waits for ever for a writer that is gone."""
+        self._writer = None
+        lost, self._in_store = self._in_store, []
+        if writer.cancelled():
+            lost, self._waiting = [*lost, *self._waiting], []
+        error = None if writer.cancelled() else writer.exception()
+        for one in lost:
+            if error is None:
+                one.is_stored.cancel()
+            else:
+                one.is_stored.set_exception(error)
+        if self._waiting:
+            self._write()
+
+    def _stamped(self) -> list[list[Event]]:
+        """The events of those who have some; the others have their answer."""
+        now, seq = self._clock.now(), self._view.seq
+        taken, self._in_store = self._in_store, []
+        stamped: list[list[Event]] = []
+        for one in taken:
+            try:
+                events = one.make(self._view)
+            except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
+                one.is_stored.set_exception(error)
+                continue
+            if not events:
+                one.is_stored.set_result(False)
+                continue
+            self._in_store.append(one)
+            stamped.append([])
+            for event in events:
+                seq += 1
+                stamped[-1].append(event.model_copy(update={"seq": seq, "at": now, "run": self._run}))
+        return stamped
+
+    def _apply(self, stamped: Sequence[Sequence[Event]]) -> None:
+        done, self._in_store = self._in_store, []
+        for events, one in zip(stamped, done, strict=True):
+            self._fold(events)
+            one.is_stored.set_result(True)
+
+    def _fold(self, stamped: Sequence[Event]) -> None:
         for event in stamped:
             apply(self._view, event)
             for reader in self._readers:
@@ -114,6 +169,16 @@ class Hub:
     def _has_ended(self, position: int) -> bool:
         ended = self._view.state.is_final or self._view.state.value == "paused"
         return ended and position >= self._view.seq
+
+
+class _Recorded:
+    """What one call records, and whether it is in the log and in the fold: False when there was nothing to record."""
+
+    def __init__(self, make: Callable[[RunView], Sequence[Event]], *, looks: bool = False) -> None:
+        """`looks`: what `make` makes depends on the view."""
+        self.make = make
+        self.looks = looks
+        self.is_stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
 
 @frozen

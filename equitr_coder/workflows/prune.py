@@ -50,8 +50,7 @@ class Pruning:
                 await self._repository.remove_worktree(folder)
                 if not any(folder.parent.iterdir()):
                     folder.parent.rmdir()
-            for ref in doomed:
-                await self._repository.delete_ref(ref)
+            await self._repository.delete_refs(doomed)
         return PruneAnswer(runs=tuple(rows), spared=tuple(spared), size=size, deleted=delete)
 
     def _places(self, run: RunId) -> list[Path]:

@@ -20,6 +20,7 @@ from equitr_coder import __main__ as program
 from equitr_coder import app
 from equitr_coder.adapters.git import child, process
 from equitr_coder.adapters.git.files import FileOps
+from equitr_coder.adapters.git.resident import Answer, Resident
 from equitr_coder.cli.doors import Doors
 from equitr_coder.domain.events import Event
 from equitr_coder.domain.models import Delta, ModelRequest, Reply
@@ -27,6 +28,9 @@ from equitr_coder.ports import EventStore, Executor, ModelClient, Repository, Ru
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.faults.points import EXECUTOR, FILES, GIT_QUESTIONS, REPOSITORY, STORE
+
+_RESIDENTS = {b"start\0": "git.update-ref", b"/": "git.hash-object"}
+"""What begins so, asked of a git that stays, writes; the others only answer."""
 
 
 class Points:
@@ -80,9 +84,11 @@ class Tapped:
 class TappedStore(Tapped):
     """An append is named after what it stores, so that a point can be chosen by what it means."""
 
-    async def append(self, events: Sequence[Event]) -> None:
-        kind = f"append.{events[-1].type}"
-        await self._points.around(kind, lambda: cast("EventStore", self._real).append(events))
+    async def append(self, *batches: Sequence[Event]) -> None:
+        passed = [(kind, self._points.enter(kind)) for kind in (f"append.{events[-1].type}" for events in batches)]
+        await cast("EventStore", self._real).append(*batches)
+        for kind, number in passed:
+            self._points.leave(kind, number)
 
 
 class TappedClient(Tapped):
@@ -95,7 +101,9 @@ class TappedClient(Tapped):
 
 
 def tap_git(points: Points) -> None:
-    """Every git command that writes: before it, while it runs and nobody waits for it any more, and after it."""
+    """Every git command that writes, also what one that stays is told to write: before it, while it is at work and
+    nobody waits for it any more, and after it.
+    """
     run, start = child.run_child, child._start
     current: ContextVar[tuple[str, int] | None] = ContextVar("current", default=None)
 
@@ -119,8 +127,31 @@ def tap_git(points: Points) -> None:
         points.leave(kind, number)
         return output
 
+    ask, send = Resident.ask, Resident._send
+
+    async def tapped_ask(resident: Resident, request: bytes, answer: Answer) -> None:
+        kind = next((kind for begin, kind in _RESIDENTS.items() if request.startswith(begin)), None)
+        if kind is None:
+            return await ask(resident, request, answer)
+        number = points.enter(kind)
+        token = current.set((kind, number))
+        try:
+            await ask(resident, request, answer)
+        finally:
+            current.reset(token)
+        points.leave(kind, number)
+        return None
+
+    def tapped_send(resident: Resident, request: bytes) -> Any:
+        running = send(resident, request)
+        if (here := current.get()) is not None:
+            points.die_at(here[0], "during", here[1])
+        return running
+
     vars(child)["_start"] = tapped_start
     vars(process)["run_child"] = tapped_run
+    for name, tapped in (("ask", tapped_ask), ("_send", tapped_send)):
+        setattr(Resident, name, tapped)
 
 
 def tap_files(points: Points) -> None:

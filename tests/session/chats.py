@@ -36,11 +36,12 @@ class Dying:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def append(self, events: Sequence[e.Event]) -> None:
-        if self._is_dead:
-            raise Gone
-        await self._real.append(events)
-        self._is_dead = any(event.type == self._dies_after for event in events)
+    async def append(self, *batches: Sequence[e.Event]) -> None:
+        for events in batches:
+            if self._is_dead:
+                raise Gone
+            await self._real.append(events)
+            self._is_dead = any(event.type == self._dies_after for event in events)
 
 
 @dataclass

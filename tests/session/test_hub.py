@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from equitr_coder.adapters.sqlite.store import SqliteStore
-from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, QuestionAnswered, RunPaused, RunStarted
 from equitr_coder.domain.ids import AgentName, RequestId, RunId, SessionId
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
@@ -145,11 +145,15 @@ class Slow:
     def __init__(self, real: SqliteStore) -> None:
         self._real = real
         self.gate = asyncio.Event()
+        self.appended: list[int] = []
+        self.is_appending = asyncio.Event()
         self.is_read = asyncio.Event()
 
-    async def append(self, events: Sequence[Event]) -> None:
+    async def append(self, *batches: Sequence[Event]) -> None:
+        self.appended.append(len(batches))
+        self.is_appending.set()
         await self.gate.wait()
-        await self._real.append(events)
+        await self._real.append(*batches)
 
     async def read(self, run: RunId, *, after: int = 0, transcripts: bool = True) -> Sequence[Event]:
         self.is_read.set()
@@ -201,3 +205,56 @@ async def test_a_loop_that_ends_cancels_the_record_itself_and_the_next_one_still
     stored = await SqliteStore(tmp_path).read(RUN)
     assert [event.seq for event in stored] == list(range(1, len(stored) + 1))
     assert hub.view.seq == len(stored)
+
+
+async def test_what_comes_while_the_disk_is_busy_is_stored_together_and_in_order(tmp_path: Path) -> None:
+    store = Slow(SqliteStore(tmp_path))
+    hub = Hub(run=RUN, store=cast("EventStore", store), clock=FixedClock())
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hub.record(started()))
+        await store.is_appending.wait()
+        waiting = [group.create_task(hub.record(answered(number), answered(number))) for number in range(20)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert hub.view.seq == 0
+        assert not any(task.done() for task in waiting)
+        store.gate.set()
+
+    assert store.appended == [1, 20]
+    stored = await SqliteStore(tmp_path).read(RUN)
+    assert [event.seq for event in stored] == list(range(1, 42))
+    assert [event.answer for event in stored if isinstance(event, QuestionAnswered)] == [
+        str(number) for number in range(20) for _ in range(2)
+    ]
+
+
+class Full:
+    """The real store, whose disk is full once."""
+
+    def __init__(self, real: SqliteStore) -> None:
+        self._real = real
+        self.is_full = False
+
+    async def append(self, *batches: Sequence[Event]) -> None:
+        await asyncio.sleep(0)
+        if self.is_full:
+            raise UserError("the disk is full", hint="free some space")
+        await self._real.append(*batches)
+
+
+async def test_a_full_disk_is_told_to_everybody_whose_events_it_did_not_take_and_the_next_ones_fit(
+    tmp_path: Path,
+) -> None:
+    store = Full(SqliteStore(tmp_path))
+    hub = Hub(run=RUN, store=cast("EventStore", store), clock=FixedClock())
+    await hub.record(started())
+    store.is_full = True
+
+    told = await asyncio.gather(*(hub.record(answered(number)) for number in range(5)), return_exceptions=True)
+    assert [type(error) for error in told] == [UserError] * 5
+    assert hub.view.seq == 1
+    store.is_full = False
+    await hub.record(answered(7))
+
+    assert [event.seq for event in await SqliteStore(tmp_path).read(RUN)] == [1, 2]

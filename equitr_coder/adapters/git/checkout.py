@@ -152,6 +152,8 @@ def find_linked(common_dir: Path, path: Path) -> Checkout | None:
     if found := _linked_by_itself(common_dir, wanted):
         return found
     for linked in linked_checkouts(common_dir):
+        if linked.root.name != wanted.name:
+            continue  # the last part is never followed as a link
         if linked.root in (path, wanted) or linked.root.parent.resolve() / linked.root.name == wanted:
             return Checkout(root=wanted, git_dir=linked.git_dir, common_dir=common_dir)
     return None

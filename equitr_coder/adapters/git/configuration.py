@@ -7,6 +7,7 @@ file whose filter is switched off keeps what the repository stores (for LFS: the
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from equitr_coder.adapters.git.checkout import Checkout
@@ -29,6 +30,8 @@ class Configuration:
     has_includes: bool = False
     """Whether the repository's configuration takes in other files, which may lie where an agent can write: it is then
     read anew before every command."""
+    is_local: bool = True
+    """Whether another checkout of the repository may have other settings."""
 
     @property
     def null_id(self) -> str:
@@ -49,12 +52,13 @@ async def read_configuration(process: GitProcess, checkout: Checkout) -> Configu
     foreign: dict[str, dict[str, str]] = {}
     own: set[str] = set()
     overrides: list[tuple[str, str]] = []
-    has_includes = False
+    has_includes = is_local = False
     for scope, entry in zip(fields[::2], fields[1::2], strict=False):
         key, _, value = entry.partition("\n")
         values[key] = value
         section, _, rest = key.partition(".")
         has_includes |= section in ("include", "includeif") and scope in _OWN
+        is_local |= section == "includeif" or key == "extensions.worktreeconfig"
         name, _, variable = rest.rpartition(".")
         if section == "filter" and variable in {"clean", "smudge", "process", "required"}:
             if scope in _OWN:
@@ -69,24 +73,28 @@ async def read_configuration(process: GitProcess, checkout: Checkout) -> Configu
         kept = {} if name in disabled else foreign[name]
         overrides += [(f"filter.{name}.{part}", kept.get(part, "")) for part in ("clean", "smudge", "process")]
         overrides.append((f"filter.{name}.required", kept.get("required", "false")))
-    return Configuration(values=values, overrides=tuple(overrides), own_filters=disabled, has_includes=has_includes)
+    return Configuration(
+        values=values,
+        overrides=tuple(overrides),
+        own_filters=disabled,
+        has_includes=has_includes,
+        is_local=is_local or has_includes,
+    )
 
 
 def signature(checkout: Checkout) -> tuple[object, ...]:
     """Changes when one of the repository's own configuration files does."""
-    return tuple(
-        _stamp(path)
-        for path in (
-            checkout.common_dir / "config",
-            checkout.common_dir / "config.worktree",
-            checkout.git_dir / "config.worktree",
-        )
-    )
+    return tuple(map(_stamp, _files(checkout.common_dir, checkout.git_dir)))
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+@lru_cache(maxsize=256)
+def _files(common_dir: Path, git_dir: Path) -> tuple[str, ...]:
+    return (str(common_dir / "config"), str(common_dir / "config.worktree"), str(git_dir / "config.worktree"))
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - asked before every command
     except OSError:
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino)

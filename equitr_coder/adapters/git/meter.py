@@ -43,3 +43,14 @@ def one_command() -> Iterator[None]:
         if meter is not None:
             meter.commands += 1
             meter.seconds += time.monotonic() - started
+
+
+@contextmanager
+def one_question() -> Iterator[None]:
+    """As `one_command`, for a git that runs already."""
+    meter, started = _METER.get(), time.monotonic()
+    try:
+        yield
+    finally:
+        if meter is not None:
+            meter.seconds += time.monotonic() - started

@@ -4,8 +4,10 @@ Never inherits the caller's GIT_DIR and the like, never asks, never pages, never
 """
 
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from equitr_coder.adapters.git.child import run_child
 from equitr_coder.adapters.git.failures import failure
@@ -108,6 +110,33 @@ class GitProcess:
             raise failure(arguments, output.code, output.stderr, cwd)
         return output
 
+    def start(
+        self,
+        *arguments: str,
+        cwd: Path,
+        env: Mapping[str, str],
+        config: Sequence[tuple[str, str]],
+        stderr: IO[bytes],
+    ) -> "subprocess.Popen[bytes]":
+        """A git that stays, with pipes to ask it through: for `resident.Resident`, who ends it.
+
+        Raises:
+            UserError: as `run`.
+        """
+        try:
+            return subprocess.Popen(
+                ("git", *arguments),
+                cwd=cwd,
+                env=self._environment(env, config),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            raise _not_started(error, cwd) from error
+
     def _environment(self, env: Mapping[str, str] | None, config: Sequence[tuple[str, str]]) -> dict[str, str]:
         # Environment and not `-c`: names of filters may hold any character, and what git itself starts inherits it.
         settings = (*self._config, *config)
@@ -122,14 +151,18 @@ class GitProcess:
     ) -> GitOutput:
         try:
             code, stdout, stderr = await run_child(("git", *arguments), cwd=cwd, env=env, stdin=stdin, hold=hold)
-        except FileNotFoundError as error:
-            if str(error.filename) == str(cwd):
-                hint = "If it was a worktree of a run, `equitrcoder resume` makes it anew."
-                raise UserError(f"The folder {cwd} does not exist.", hint=hint) from error
-            raise UserError("git is not installed.", hint="Install git 2.38 or newer.") from error
-        except PermissionError as error:
-            raise UserError(f"git cannot be run in {cwd}: {error.strerror}.", hint="Check its permissions.") from error
+        except (FileNotFoundError, PermissionError) as error:
+            raise _not_started(error, cwd) from error
         return GitOutput(code, stdout, stderr)
+
+
+def _not_started(error: OSError, cwd: Path) -> UserError:
+    if isinstance(error, PermissionError):
+        return UserError(f"git cannot be run in {cwd}: {error.strerror}.", hint="Check its permissions.")
+    if str(error.filename) == str(cwd):
+        hint = "If it was a worktree of a run, `equitrcoder resume` makes it anew."
+        return UserError(f"The folder {cwd} does not exist.", hint=hint)
+    return UserError("git is not installed.", hint="Install git 2.38 or newer.")
 
 
 def _configuration_in(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -2,11 +2,12 @@
 
 import os
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from equitr_coder.adapters.git.checkout import linked_checkouts
-from equitr_coder.adapters.git.failures import GitError
+from equitr_coder.adapters.git.failures import GitError, failure
+from equitr_coder.adapters.git.resident import LONGEST, EndedError
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId
@@ -52,9 +53,12 @@ async def move_ref(git: Git, ref: str, new: str, *, old: str | None, reason: str
 async def swap(git: Git, name: str, new: str, *, old: str | None, reason: str = "") -> bool:
     """As `move_ref`, also for a branch that is checked out."""
     expected = old or (await git.configuration()).null_id
-    logged = ("-m", f"equitrcoder: {reason}") if reason else ()
     try:
-        await git.run("update-ref", "--no-deref", *logged, name, new, expected)
+        if name.startswith(_OURS):
+            await _transact(git, [_line(f"update {name}", new, expected)])
+        else:
+            logged = ("-m", f"equitrcoder: {reason}") if reason else ()
+            await git.run("update-ref", "--no-deref", *logged, name, new, expected)
     except (GitError, UserError):
         if await _value(git, name) == old:
             raise
@@ -66,12 +70,45 @@ async def keep(git: Git, name: str, object_id: str) -> None:
     """`name` holds the object, a commit or not, whatever it held: what only a ref of ours names is never garbage."""
     if not name.startswith(_OURS):
         raise ValueError(f"not a ref of ours: {name}")
-    await git.run("update-ref", "--no-deref", name, object_id)
+    await _transact(git, [_line(f"update {name}", object_id, "")])
 
 
-async def delete_ref(git: Git, ref: str) -> None:
-    """Gone afterwards, whether it existed or not."""
-    await git.run("update-ref", "--no-deref", "-d", full_name(ref))
+async def delete_refs(git: Git, names: Collection[str]) -> None:
+    """Gone afterwards, whether they existed or not; all of them, or none when git cannot."""
+    if names:
+        await _transact(git, [_line(f"delete {full_name(name)}", "") for name in dict.fromkeys(names)])
+
+
+_TRANSACTIONS = ("update-ref", "--no-deref", "-z", "--stdin")
+
+
+async def _transact(git: Git, commands: Sequence[bytes]) -> None:
+    """All of them or none, by a git that stays. When we die before the last byte is sent, none: without its `commit`
+    a transaction is given up at the end of the input.
+    """
+    request = b"".join((_line("start"), *commands, _line("commit")))
+    if len(request) > LONGEST:
+        await git.run(*_TRANSACTIONS, stdin=request)
+        return
+    try:
+        await (await git.resident(*_TRANSACTIONS)).ask(request, _Committed())
+    except EndedError as error:
+        raise failure(_TRANSACTIONS, error.code, error.stderr, git.checkout.root) from error
+
+
+def _line(*fields: str) -> bytes:
+    return b"".join(os.fsencode(field) + b"\0" for field in fields)
+
+
+class _Committed:
+    """Implements `resident.Answer`."""
+
+    def __init__(self) -> None:
+        self._said = b""
+
+    def add(self, data: bytes) -> bool:
+        self._said += data
+        return self._said.endswith(b"commit: ok\n")
 
 
 async def kept_by_alone(git: Git, names: Collection[str]) -> list[tuple[CommitId, str]]:

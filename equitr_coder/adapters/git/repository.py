@@ -12,6 +12,7 @@ from equitr_coder.adapters.git.creation import create_repository, make_first_com
 from equitr_coder.adapters.git.files import FileOps
 from equitr_coder.adapters.git.identity import Identity, find_identity
 from equitr_coder.adapters.git.intent import Journal
+from equitr_coder.adapters.git.known_files import KnownFiles
 from equitr_coder.adapters.git.known_objects import KnownObjects
 from equitr_coder.adapters.git.landing import Landings
 from equitr_coder.adapters.git.meter import measured
@@ -55,13 +56,14 @@ class GitRepository:
         self._process = git or GitProcess()
         self._files = files or FileOps()
         self._shadow_ok = shadow_ok
-        self._snapshots = Snapshots(self._home)
-        self._worktrees = Worktrees(self._home)
+        known = KnownFiles(self._home)
+        self._snapshots = Snapshots(self._home, known)
+        self._worktrees = Worktrees(self._home, known)
         self._landings = Landings(home=self._home, journal=store, files=self._files)
         self._known = KnownObjects()
         self._opened: Git | None = None
         self._last: tuple[Checkout, tuple[object, ...]] | None = None
-        self._identity = Identity(is_known=False)
+        self._identity: Identity | None = None
         self._is_new_enough = False
 
     @property
@@ -95,7 +97,7 @@ class GitRepository:
         if self._opened is None or self._opened.checkout != found.checkout:
             self._opened = Git(self._process, found.checkout)
         state = await inspection.inspect(self._opened, hidden=self._home)
-        self._identity = Identity(is_known=state.has_identity)
+        self._identity = None  # somebody may have configured one meanwhile
         return state
 
     async def ensure(self) -> RepoState:
@@ -118,8 +120,8 @@ class GitRepository:
 
     async def add_worktree(self, path: Path, commit: CommitId) -> None:
         git = await self._open_real()
-        checkout = await self._worktrees.add(git, path, commit)
-        await self._snapshots.note_checkout(git.at(checkout), await self._known.tree_of(git, commit))
+        tree = await self._known.tree_of(git, commit)
+        await self._worktrees.add(git, path, commit, tree)
 
     async def move_worktree(self, old: Path, new: Path) -> bool:
         return await self._worktrees.move(await self._open_real(), old, new)
@@ -157,7 +159,7 @@ class GitRepository:
         at: datetime | None = None,
     ) -> CommitId:
         git = await self.open()
-        if not self._identity.is_known:
+        if self._identity is None:
             self._identity = await find_identity(git)
         commit = await trees.commit_tree(
             git, tree, parents=parents, message=message, identity=self._identity, author=author, at=at
@@ -172,7 +174,7 @@ class GitRepository:
         return await trees.mixed(await self.open(), tree, other, paths=paths)
 
     async def forecast(self, ours: CommitId, theirs: CommitId) -> MergeForecast:
-        return self._known.fast_forward(ours, theirs) or await trees.forecast(await self.open(), ours, theirs)
+        return await self._known.forecast(await self.open(), ours, theirs)
 
     async def move_ref(self, ref: str, new: CommitId, old: CommitId | None) -> bool:
         return await refs.move_ref(await self.open(), ref, new, old=old)
@@ -180,8 +182,8 @@ class GitRepository:
     async def keep(self, ref: str, object_id: TreeId | CommitId) -> None:
         await refs.keep(await self.open(), ref, object_id)
 
-    async def delete_ref(self, ref: str) -> None:
-        await refs.delete_ref(await self.open(), ref)
+    async def delete_refs(self, refs_: Collection[str]) -> None:
+        await refs.delete_refs(await self.open(), refs_)
 
     async def kept_by_alone(self, refs_: Collection[str]) -> Sequence[tuple[CommitId, str]]:
         return await refs.kept_by_alone(await self.open(), refs_)
@@ -200,7 +202,7 @@ class GitRepository:
         return await trees.file_changes(await self.open(), old, new)
 
     async def diff(self, old: TreeId | CommitId, new: TreeId | CommitId, *, paths: Sequence[str] = ()) -> str:
-        return await trees.diff(await self.open(), old, new, paths=paths)
+        return await self._known.diff(await self.open(), old, new, paths)
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None:
         return await trees.show_file(await self.open(), tree, path)
@@ -209,7 +211,7 @@ class GitRepository:
         return await trees.read_blob(await self.open(), blob)
 
     async def list_tree(self, tree: TreeId | CommitId) -> Sequence[str]:
-        return await trees.list_tree(await self.open(), tree)
+        return await self._known.listed(await self.open(), tree)
 
     async def status_text(self, root: Path) -> str:
         git, _ = await self._at(root)
@@ -228,6 +230,11 @@ class GitRepository:
     async def restore_files(self, from_tree: TreeId, to_tree: TreeId, root: Path) -> Sequence[str]:
         git, is_ours = await self._at(root)
         return await take_back(git, self._files, self._snapshots, from_tree=from_tree, to_tree=to_tree, is_ours=is_ours)
+
+    def close(self) -> None:
+        """End the git processes that stay; what is asked afterwards starts them again."""
+        if self._opened is not None:
+            self._opened.close()
 
     def git_dir(self) -> Path:
         """Of the repository as last found; where the shadow is, or would be, when there was none."""

@@ -16,6 +16,7 @@ from equitr_coder.adapters.git.entries import SUBMODULE, index_entries, nul_sepa
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
 from equitr_coder.adapters.git.files import copy_file, make_writable
+from equitr_coder.adapters.git.known_files import KnownFiles
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
@@ -43,8 +44,9 @@ class Listing:
 class Snapshots:
     """Snapshots of the user's checkout and of worktrees. `home` is where the private indexes live."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, known: KnownFiles) -> None:
         self._home = home
+        self._known = known
 
     def folder(self, git: Git) -> Path:
         return self._home / "git" / git.checkout.key
@@ -55,6 +57,14 @@ class Snapshots:
         A repository inside a worktree of ours (`is_ours`) is taken as the plain files it holds; inside the user's
         checkout it is somebody else's history and stays out, and so do huge untracked files.
         """
+        known, state = await self._known.tree(git, is_ours=is_ours, also=also)
+        if known is not None and await _exists(git, known):
+            return TreeId(known)
+        tree = await self._take(git, is_ours=is_ours, also=also)
+        await self._known.note(git, state, tree, is_ours=is_ours, also=also)
+        return tree
+
+    async def _take(self, git: Git, *, is_ours: bool, also: Collection[str]) -> TreeId:
         async with self._index(git) as (index, held):
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
@@ -65,16 +75,8 @@ class Snapshots:
                     if attempt == _ATTEMPTS:
                         raise
                     _forget(index)
-                    _seed(held, index)
+                    _seed(held, index, None)
         raise AssertionError
-
-    async def note_checkout(self, git: Git, tree: str) -> None:
-        """The checkout's own index has just been made from `tree`: as long as it is this one, and no file is another,
-        the snapshot is that tree, and git need not be asked.
-        """
-        folder = self.folder(git)
-        async with locked(folder / "lock"):
-            (folder / "made").write_text(f"{_stamp(git)}\n{tree}")
 
     async def restore(self, git: Git, tree: str) -> None:
         """Make the files equal `tree`. Ignored files stay; everything else that is not in it goes."""
@@ -99,7 +101,7 @@ class Snapshots:
             index = folder / "index"
             # We hold the lock and every git of ours holds it with us: this one is left from a killed git.
             index.with_name("index.lock").unlink(missing_ok=True)
-            _seed(git, index)
+            _seed(git, index, self._known.filled_with(git.checkout))
             yield index, git.holding(descriptor)
 
     async def _stage(self, git: Git, index: Path, *, is_ours: bool, also: Collection[str], is_retry: bool) -> bool:
@@ -168,8 +170,8 @@ async def replace_files(git: Git, tree: str, *, index: Path | None, clean: str |
         await once()
 
 
-def _seed(git: Git, index: Path) -> None:
-    """Copy the checkout's own index when it is another than the one last copied."""
+def _seed(git: Git, index: Path, tree: str | None) -> None:
+    """Copy the checkout's own index (made from `tree`, when that is known) if it is not the one last copied."""
     source, stamp = git.checkout.index, index.with_name("seed")
     current = _stamp(git)
     if current == _read(stamp):
@@ -177,8 +179,7 @@ def _seed(git: Git, index: Path) -> None:
     _forget(index)
     if current != _NONE:
         copy_file(source, index)
-    made, _, tree = _read(index.with_name("made")).partition("\n")
-    if made == current and tree:
+    if tree is not None:
         index.with_name("tree").write_text(tree)
     stamp.write_text(current)
 
@@ -202,6 +203,10 @@ def _read(path: Path) -> str:
         return path.read_text()
     except FileNotFoundError:
         return ""
+
+
+async def _exists(git: Git, tree: str) -> bool:
+    return _is_loose(git, tree) or any(await git.objects.read([tree]) or ())
 
 
 def _is_loose(git: Git, object_id: str) -> bool:

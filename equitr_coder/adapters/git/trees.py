@@ -1,21 +1,26 @@
 """Reads and writes trees and commits without touching any checkout."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
+from equitr_coder.adapters.git.attributes import has_attributes
 from equitr_coder.adapters.git.entries import (
     EXECUTABLE,
     REGULAR,
     SUBMODULE,
     Entry,
     changes_between,
+    compare_trees,
+    is_plain_path,
     put_entries,
     tree_entries,
 )
 from equitr_coder.adapters.git.failures import failure
 from equitr_coder.adapters.git.identity import Identity
+from equitr_coder.adapters.git.objects import is_full_id
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.ids import CommitId, TreeId
 from equitr_coder.ports import Clash, MergeForecast
@@ -24,6 +29,8 @@ _PATCH = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--
 
 
 async def tree_of(git: Git, commit: str) -> TreeId:
+    if (known := await git.objects.tree_of(commit)) is not None:
+        return TreeId(known)
     return TreeId((await git.run("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")).line)
 
 
@@ -37,18 +44,49 @@ async def commit_tree(
     author: str | None = None,
     at: datetime | None = None,
 ) -> CommitId:
+    """`at` is now when it is None."""
+    if author is not None and (made := await _commit(git, tree, parents, message, identity, author, at)):
+        return CommitId(made)
     arguments = ["commit-tree", tree]
     for parent in parents:
         arguments += ["-p", parent]
     env = identity.environment(author)
     if at is not None:
-        date = at.astimezone().strftime("@%s %z")
-        env |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+        env |= dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"@{_date(at)}")
     with NamedTemporaryFile(prefix="equitr-") as file:
         # Not by stdin: a git whose caller is killed would take what it has for the message, and commit that.
         file.write(message.encode() + b"\n")
         file.flush()
         return CommitId((await git.run(*arguments, "-F", file.name, env=env)).line)
+
+
+async def _commit(
+    git: Git,
+    tree: str,
+    parents: Sequence[str],
+    message: str,
+    identity: Identity,
+    author: str,
+    at: datetime | None,
+) -> str | None:
+    """The same commit, written by a git that stays; None for what that one does not look at as `commit-tree` does."""
+    signed, date = identity.author(author), _date(at or datetime.now(UTC))
+    if "\0" in message or " <" not in signed.lstrip(" ") or "<>" in signed or not is_full_id(tree):
+        return None
+    for named in (tree, *parents):
+        if not is_full_id(named) or await git.objects.tree_of(named) is None:
+            return None
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in dict.fromkeys(parents))]
+    lines += [f"author {signed} {date}", f"committer {identity.committer} {date}", "", message, ""]
+    written = await git.objects.write("commit", os.fsencode("\n".join(lines)))
+    if written is not None:
+        git.objects.note_commit(written, tree)
+    return written
+
+
+def _date(at: datetime) -> str:
+    """Seconds since 1970 and the distance from UTC, as a commit holds them."""
+    return f"{int(at.timestamp())} {at.astimezone():%z}"
 
 
 async def tree_with(git: Git, base: str, files: Mapping[str, bytes | None]) -> TreeId:
@@ -57,7 +95,7 @@ async def tree_with(git: Git, base: str, files: Mapping[str, bytes | None]) -> T
     Raises:
         ValueError: a path that no tree can hold. Git itself would leave it out without a word.
     """
-    if wrong := [path for path in files if not _may_be_tracked(path)]:
+    if wrong := [path for path in files if not is_plain_path(path)]:
         raise ValueError(f"no path of a tree: {wrong[0]!r}")
     before = await tree_entries(git, base, files)
     with TemporaryDirectory(prefix="equitr-") as folder:
@@ -82,10 +120,6 @@ async def mixed(git: Git, tree: str, other: str, *, paths: Collection[str]) -> T
         entries = {path: wanted.get(path) for path in paths if path in there or path in wanted}
         await put_entries(git, index, entries)
         return TreeId((await git.run("write-tree", index=index)).line)
-
-
-def _may_be_tracked(path: str) -> bool:
-    return all(part not in {"", ".", ".."} and part.lower() != ".git" for part in path.split("/"))
 
 
 async def _write_blobs(git: Git, folder: Path, contents: Sequence[bytes]) -> dict[bytes, str]:
@@ -145,6 +179,8 @@ async def changed(git: Git, old: str, new: str) -> dict[str, str]:
 
 async def file_changes(git: Git, old: str, new: str) -> dict[str, tuple[str, int, int]]:
     """Path -> created, modified or deleted; lines added and removed; (0, 0) for binary files."""
+    if (counted := await _counted(git, old, new)) is not None:
+        return counted
     said = await git.run("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", *_PATCH[:2], old, new)
     found: dict[str, tuple[str, int, int]] = {}
     records = iter(said.records)
@@ -159,6 +195,42 @@ async def file_changes(git: Git, old: str, new: str) -> dict[str, tuple[str, int
     return found
 
 
+_FEW = 50
+_BINARY_HEAD = 8000
+"""Bytes in which git looks for a NUL (`buffer_is_binary` in its xdiff-interface.c)."""
+
+
+async def _counted(git: Git, old: str, new: str) -> dict[str, tuple[str, int, int]] | None:
+    """The same of a few files that came or went, whose lines need no comparison; None where git must count."""
+    changes = await compare_trees(git, old, new)
+    if changes is None or len(changes) > _FEW:
+        return None
+    entries: dict[str, Entry] = {}
+    for path, change in changes.items():
+        entry = change.new or change.old
+        if entry is None or (change.old and change.new) or entry.mode not in (REGULAR, EXECUTABLE):
+            return None
+        entries[path] = entry
+    if has_attributes(git.checkout, await git.configuration(), entries):
+        return None
+    read = await git.objects.read([entry.blob for entry in entries.values()])
+    if read is None:
+        return None
+    found: dict[str, tuple[str, int, int]] = {}
+    for path, blob in zip(entries, read, strict=True):
+        if blob is None:
+            return None
+        lines = _lines(blob.content)
+        found[path] = ("created", lines, 0) if changes[path].new else ("deleted", 0, lines)
+    return found
+
+
+def _lines(content: bytes) -> int:
+    if b"\0" in content[:_BINARY_HEAD]:
+        return 0
+    return content.count(b"\n") + (bool(content) and not content.endswith(b"\n"))
+
+
 async def diff(git: Git, old: str, new: str, *, paths: Sequence[str]) -> str:
     said = await git.run("diff-tree", "-p", "-r", "-M", *_PATCH, old, new, "--", *paths)
     return said.stdout.decode("utf-8", "replace")
@@ -166,16 +238,15 @@ async def diff(git: Git, old: str, new: str, *, paths: Sequence[str]) -> str:
 
 async def show_file(git: Git, tree: str, path: str) -> bytes | None:
     """Bytes as stored; None for a path that is no file of the tree."""
-    said = await git.run("cat-file", "blob", f"{tree}:{path}", accept=(0, 128))
-    if said.code == 0:
-        return said.stdout
     entry = (await tree_entries(git, tree, (path,))).get(path)
-    if entry is None or entry.mode == SUBMODULE:
-        return None
-    return (await git.run("cat-file", "blob", entry.blob)).stdout
+    return None if entry is None or entry.mode == SUBMODULE else await read_blob(git, entry.blob)
 
 
 async def read_blob(git: Git, blob: str) -> bytes:
+    if is_full_id(blob):
+        [found] = await git.objects.read([blob]) or [None]
+        if found is not None and found.kind == "blob":
+            return found.content
     return (await git.run("cat-file", "blob", blob)).stdout
 
 

@@ -9,21 +9,24 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from equitr_coder.adapters.git.checkout import Checkout, find_linked, folder_key
 from equitr_coder.adapters.git.entries import SUBMODULE, index_entries
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
-from equitr_coder.adapters.git.files import remove_folder
+from equitr_coder.adapters.git.files import prune_empty, remove_folder
+from equitr_coder.adapters.git.known_files import KnownFiles
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.adapters.git.snapshots import replace_files
 from equitr_coder.domain.errors import UserError
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SIMPLE = re.compile(r"[A-Za-z0-9_-]+")
 _SUBMODULE_MODE = (0o160000).to_bytes(4, "big")
 """As an index writes it. Found elsewhere in one it costs a look, no more."""
 _MARK = "equitrcoder"
@@ -35,21 +38,43 @@ _LEFTOVERS = (
 
 
 class Worktrees:
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, known: KnownFiles) -> None:
         self._home = home
+        self._known = known
+        self._turn = asyncio.Lock()
 
-    async def add(self, git: Git, path: Path, commit: str) -> Checkout:
-        """A worktree at `path` with exactly the files of `commit`, ignored ones gone too; HEAD detached there."""
+    async def add(self, git: Git, path: Path, commit: str, tree: str) -> Checkout:
+        """A worktree at `path` with exactly the files of `commit`, whose tree is `tree`, ignored ones gone too; HEAD
+        detached there.
+        """
         checkout = await self._register(git, path, commit)
         # Different worktrees are filled at the same time; the lock above is for git's bookkeeping only.
         try:
-            await _fill(git.at(checkout), commit)
+            await self._fill(git.at(checkout), commit, tree)
         except (GitError, UserError):
             # Its metadata was damaged (a killed git, an agent outside the sandbox): make it anew, once.
             await self.remove(git, path)
             checkout = await self._register(git, path, commit)
-            await _fill(git.at(checkout), commit)
+            await self._fill(git.at(checkout), commit, tree)
         return checkout
+
+    async def _fill(self, git: Git, commit: str, tree: str) -> None:
+        if not _detach(git.checkout, commit):
+            await git.run("update-ref", "--no-deref", "HEAD", commit)
+        there, filled = self._known.exact(git.checkout), self._known.filled_with(git.checkout)
+        if there is None or there.files is None or filled is None:
+            await replace_files(git, commit, index=None, clean="-ffdxq")
+            await _empty_submodules(git)
+            await asyncio.to_thread(_level_folders, git.checkout.root)
+        elif (there.tree, filled) != (tree, tree):
+            # All that stands there is known: what git's index does not name is taken away here, the rest by git.
+            for path in there.files.keys() - (await self._known.files(git, filled)).keys():
+                gone = git.checkout.root / path
+                gone.unlink()
+                prune_empty(gone.parent, below=git.checkout.root)
+            await replace_files(git, commit, index=None, clean=None)
+            await asyncio.to_thread(_level_folders, git.checkout.root)
+        self._known.note_filled(git.checkout, tree)
 
     async def move(self, git: Git, old: Path, new: Path) -> bool:
         """Give the worktree of ours at `old` the place `new`, its files untouched; False when that cannot be.
@@ -83,6 +108,10 @@ class Worktrees:
         shutil.rmtree(self._home / "git" / folder_key(path), ignore_errors=True)
 
     async def _register(self, git: Git, path: Path, commit: str) -> Checkout:
+        linked = find_linked(git.checkout.common_dir, path)
+        if linked is not None and is_made_by_us(linked) and _stands(linked):
+            _repair(linked)  # nothing of git's bookkeeping changes, and who works here has the place for himself
+            return linked
         async with self._bookkeeping(git) as descriptor:
             linked = find_linked(git.checkout.common_dir, path)
             self._refuse_foreign(git, path, linked)
@@ -94,15 +123,22 @@ class Worktrees:
             if linked:
                 _forget(linked)
             await asyncio.to_thread(_clear, path)
-            held = git.holding(descriptor)
-            await held.run("worktree", "add", "--detach", "--no-checkout", "--quiet", "--", str(path), commit)
+            if not _add_here(git.checkout.common_dir, (await git.configuration()).values, path, commit):
+                held = git.holding(descriptor)
+                await held.run("worktree", "add", "--detach", "--no-checkout", "--quiet", "--", str(path), commit)
             added = find_linked(git.checkout.common_dir, path)
             assert added, "git registered the worktree"
             (added.git_dir / _MARK).touch()
             return added
 
-    def _bookkeeping(self, git: Git) -> AbstractAsyncContextManager[int]:
-        return locked(self._home / "git" / folder_key(git.checkout.common_dir) / "worktrees.lock")
+    @asynccontextmanager
+    async def _bookkeeping(self, git: Git) -> AsyncIterator[int]:
+        # Among ourselves by a lock that wakes who waits; the other one is looked at again and again.
+        async with (
+            self._turn,
+            locked(self._home / "git" / folder_key(git.checkout.common_dir) / "worktrees.lock") as descriptor,
+        ):
+            yield descriptor
 
     def _refuse_foreign(self, git: Git, path: Path, linked: Checkout | None) -> None:
         """Only an empty folder, a worktree we made or something under our home may be cleared."""
@@ -116,16 +152,42 @@ class Worktrees:
             raise UserError(f"{path} is not empty and no worktree of ours.", hint="Move it away, or remove it.")
 
 
+def _add_here(common_dir: Path, settings: Mapping[str, str], path: Path, commit: str) -> bool:
+    """What `git worktree add --no-checkout` does (gitrepository-layout(5), "worktrees"). False where more is to be done
+    than to write down where the two folders are, or where the names may need git's care.
+    """
+    formats = ("extensions.worktreeconfig", "extensions.refstorage", "extensions.relativeworktrees")
+    is_plain = _OBJECT_ID.fullmatch(commit) and _SIMPLE.fullmatch(path.name)
+    if not is_plain or any(name in settings for name in formats):
+        return False
+    path.mkdir()
+    admin = _new_folder(common_dir / "worktrees", path.name)
+    there = path.parent.resolve() / path.name
+    # While it is not ready a `git worktree prune` would take it for a rest.
+    (admin / "locked").write_text("initializing\n")
+    for place, text in (
+        (admin / "gitdir", f"{there / '.git'}\n"),
+        (admin / "HEAD", f"{commit}\n"),
+        (admin / "commondir", "../..\n"),
+        (there / ".git", f"gitdir: {admin}\n"),
+    ):
+        place.write_text(text)
+    (admin / "locked").unlink()
+    return True
+
+
+def _new_folder(folder: Path, name: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number in count():
+        with suppress(FileExistsError):
+            made = folder / (f"{name}{number}" if number else name)
+            made.mkdir()
+            return made
+    raise AssertionError
+
+
 def is_made_by_us(linked: Checkout) -> bool:
     return (linked.git_dir / _MARK).exists()
-
-
-async def _fill(git: Git, commit: str) -> None:
-    if not _detach(git.checkout, commit):
-        await git.run("update-ref", "--no-deref", "HEAD", commit)
-    await replace_files(git, commit, index=None, clean="-ffdxq")
-    await _empty_submodules(git)
-    await asyncio.to_thread(_level_folders, git.checkout.root)
 
 
 def _detach(checkout: Checkout, commit: str) -> bool:

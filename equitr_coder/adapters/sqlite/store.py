@@ -58,8 +58,8 @@ class SqliteStore:
 
         return await self._do(create)
 
-    async def append(self, events: Sequence[Event]) -> None:
-        rows = [(e.run, e.seq, e.type, e.model_dump_json(exclude_none=True)) for e in events]
+    async def append(self, *batches: Sequence[Event]) -> None:
+        rows = [(e.run, e.seq, e.type, e.model_dump_json(exclude_none=True)) for events in batches for e in events]
 
         def write(connection: sqlite3.Connection) -> None:
             with _transaction(connection):

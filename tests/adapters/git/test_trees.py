@@ -245,3 +245,25 @@ async def test_changes_and_their_lines_are_what_the_two_questions_say_apart(
 
     assert {path: kind for path, (kind, _, _) in found.items()} == await repository.changed(old, new)
     assert len(found) == 5
+
+
+@pytest.mark.parametrize("attributes", ["", "*.txt -diff\n"])
+async def test_lines_of_files_that_came_or_went_are_those_that_git_counts(
+    checkout: Checkout, repository: GitRepository, base: TreeId, attributes: str
+) -> None:
+    if attributes:
+        checkout.write(".gitattributes", attributes)
+    files = {
+        "empty.txt": b"", "one.txt": b"1", "lines.txt": b"1\n2\n", "more/crlf.txt": b"1\r\n\r\n3",
+        "binary": b"1\n\0\n", "late.bin": b"1\n" * 5000 + b"\0\n", "src/app.py": None,
+    }  # fmt: skip
+    after = await repository.tree_with(base, files)
+
+    counted = await repository.file_changes(base, after)
+
+    said = checkout.git("diff-tree", "-r", "--numstat", base, after).splitlines()
+    lines = {path: (added, removed) for added, removed, path in (line.split("\t") for line in said)}
+    assert {path: (str(added), str(removed)) for path, (_, added, removed) in counted.items()} == {
+        path: tuple(number.replace("-", "0") for number in numbers) for path, numbers in lines.items()
+    }
+    assert {path for path, (kind, _, _) in counted.items() if kind == "deleted"} == {"src/app.py"}

@@ -1,0 +1,103 @@
+"""What stands in a folder, by what the system says of each file: as long as it says the same, it is the same.
+
+The time of the last change (ctime) cannot be set. It has the grain of the system's clock tick, so of what was changed a
+moment ago the content is remembered too.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+
+from equitr_coder.domain.frozen import frozen
+
+MOST = 1000
+"""Files and folders; with more in it git is quicker."""
+LARGE = 1 << 20
+"""Bytes of a file that is read."""
+_ALL = 8 << 20
+"""Bytes of all files that are read for one state."""
+_TICK_NS = 50_000_000
+"""Longer than any tick: what was changed within it may be changed again without a new time."""
+
+Stamp = tuple[int, int, int, int, int]
+"""Mode, size, times of the last writing and of the last change, inode."""
+
+
+@frozen
+class FolderState:
+    stamps: Mapping[str, Stamp]
+    """Path -> stamp, folders included; of the folder itself, under the empty path, only the mode."""
+    recent: Mapping[str, bytes]
+    """Path -> digest of what a file held whose times do not tell enough."""
+
+    def is_same(self, path: str, other: "FolderState", root: Path) -> bool:
+        """Whether the file is in `other`, observed later in the same folder, what it is here."""
+        if self.stamps.get(path) != other.stamps.get(path):
+            return False
+        return path not in self.recent or self.recent[path] == (other.recent.get(path) or _digest(root / path))
+
+    def is_all_same(self, other: "FolderState", root: Path) -> bool:
+        return self.stamps == other.stamps and all(self.is_same(path, other, root) for path in self.recent)
+
+    def folders(self) -> set[str]:
+        return {path for path, about in self.stamps.items() if path and stat.S_ISDIR(about[0])}
+
+    def files(self) -> set[str]:
+        return {path for path, about in self.stamps.items() if not stat.S_ISDIR(about[0])}
+
+
+def observe(root: Path, *, besides: str = "") -> FolderState | None:
+    """The state of `root` without its `.git` and without `besides`; None when there is too much in it, or when
+    something cannot be told: it changes just now, or was changed a moment ago and is no file that can be read.
+    """
+    since = time.time_ns() - _TICK_NS
+    stamps: dict[str, Stamp] = {}
+    recent: dict[str, bytes] = {}
+    to_read = 0
+    try:
+        stamps[""] = (root.lstat().st_mode, 0, 0, 0, 0)
+        pending, top = [""], f"{root}/"
+        while pending:
+            folder = pending.pop()
+            with os.scandir(top + folder) as entries:
+                for entry in entries:
+                    path = folder + entry.name
+                    if path in (".git", besides):
+                        continue
+                    about = entry.stat(follow_symlinks=False)
+                    mode = about.st_mode
+                    stamps[path] = (mode, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
+                    if stat.S_ISDIR(mode):
+                        pending.append(f"{path}/")
+                    elif max(about.st_ctime_ns, about.st_mtime_ns) > since:
+                        to_read += about.st_size
+                        digest = _digest(root / path) if to_read <= _ALL else None
+                        if digest is None:
+                            return None
+                        recent[path] = digest
+            if len(stamps) > MOST:
+                return None
+    except OSError:
+        return None
+    return FolderState(stamps, recent)
+
+
+def content(path: Path) -> bytes | None:
+    """Of a file what it holds, of a link where it leads; None of anything else, and of what is large."""
+    try:
+        about = path.lstat()
+        if stat.S_ISLNK(about.st_mode):
+            return os.fsencode(path.readlink())
+        if stat.S_ISREG(about.st_mode) and about.st_size <= LARGE:
+            return path.read_bytes()
+    except OSError:
+        return None
+    return None
+
+
+def _digest(path: Path) -> bytes | None:
+    found = content(path)
+    return None if found is None else blake2b(found, digest_size=16).digest()

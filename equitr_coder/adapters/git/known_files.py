@@ -1,0 +1,191 @@
+"""What this process knows of the files in checkouts: which tree they are, as long as nothing in the folder is another.
+
+A snapshot of files that git has read and nobody has touched since, and of a checkout that was just made, is then known
+without asking git.
+"""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from equitr_coder.adapters.git.checkout import Checkout
+from equitr_coder.adapters.git.entries import EXECUTABLE, LINK, REGULAR, Entry, compare_trees, tree_entries
+from equitr_coder.adapters.git.folder_state import FolderState, content, observe
+from equitr_coder.adapters.git.runner import Git
+from equitr_coder.domain.frozen import frozen
+
+_SLASH = re.compile("/")
+_MOST_READ = 200
+"""Files of a new checkout that are read to see that they are right; of more git is asked."""
+
+
+@frozen
+class Standing:
+    """The files of a checkout as they stood when they were `tree`."""
+
+    tree: str
+    state: FolderState
+    terms: tuple[object, ...]
+    """What else decides what a snapshot holds: the index, what is ignored, the settings."""
+    files: Mapping[str, Entry] | None
+    """Every file of the tree, when exactly these were there, in plain folders; else None."""
+
+
+@frozen
+class Filled:
+    """What git has last checked out, and its index then."""
+
+    tree: str
+    index: object
+
+
+class KnownFiles:
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._standing: dict[Path, Standing] = {}
+        self._filled: dict[Path, Filled] = {}
+        self._listed: tuple[str, Mapping[str, Entry]] | None = None
+
+    async def tree(
+        self, git: Git, *, is_ours: bool, also: Collection[str] = ()
+    ) -> tuple[str | None, FolderState | None]:
+        """The tree that a snapshot would have now, when that is known; and what stands there, for `note`."""
+        state, place = self._observe(git.checkout), git.checkout.git_dir
+        if state is None:
+            return None, None
+        terms, known = await self._terms(git, is_ours=is_ours, also=also), self._standing.get(place)
+        if known is not None and known.terms == terms and known.state.is_all_same(state, git.checkout.root):
+            self._standing[place] = replace(known, state=state)
+            return known.tree, state
+        filled = self.filled_with(git.checkout)
+        if filled is None or not is_ours:
+            return None, state
+        files = await self.files(git, filled)
+        if not self._is_exactly(git, files, state):
+            return None, state
+        self._standing[place] = Standing(filled, state, terms, files)
+        return filled, state
+
+    async def note(
+        self, git: Git, state: FolderState | None, tree: str, *, is_ours: bool, also: Collection[str] = ()
+    ) -> None:
+        """Git has found `tree` after `state` was observed."""
+        place = git.checkout.git_dir
+        if state is None:
+            self._standing.pop(place, None)
+            return
+        files = await self.files(git, tree) if is_ours else None
+        if files is not None and not _are_all(files, state, git.checkout.root):
+            files = None
+        self._standing[place] = Standing(tree, state, await self._terms(git, is_ours=is_ours, also=also), files)
+
+    def exact(self, checkout: Checkout) -> Standing | None:
+        """What stands in the checkout, when all of that is known, ignored files included."""
+        known = self._standing.get(checkout.git_dir)
+        if known is None or known.files is None:
+            return None
+        state = self._observe(checkout)
+        return known if state is not None and known.state.is_all_same(state, checkout.root) else None
+
+    def filled_with(self, checkout: Checkout) -> str | None:
+        """The tree that git has checked out there, while its index is still the same."""
+        filled = self._filled.get(checkout.git_dir)
+        return filled.tree if filled is not None and filled.index == index_stamp(checkout) else None
+
+    def note_filled(self, checkout: Checkout, tree: str) -> None:
+        """Git has just checked out `tree`, by the checkout's own index."""
+        self._filled[checkout.git_dir] = Filled(tree, index_stamp(checkout))
+
+    async def files(self, git: Git, tree: str) -> Mapping[str, Entry]:
+        """Every file of a tree, from those of the tree asked about before."""
+        changes = await compare_trees(git, self._listed[0], tree) if self._listed is not None else None
+        if self._listed is None or changes is None:
+            files: Mapping[str, Entry] = await tree_entries(git, tree)
+        elif changes:
+            now = {path: change.new for path, change in changes.items()}
+            files = {path: entry for path, entry in ({**self._listed[1], **now}).items() if entry is not None}
+        else:
+            files = self._listed[1]
+        self._listed = (tree, files)
+        return files
+
+    def _is_exactly(self, git: Git, files: Mapping[str, Entry], state: FolderState) -> bool:
+        """Every file stands there as the tree has it, byte for byte, and nothing else does.
+
+        What git would turn into something else on its way in is left to git.
+        """
+        root = git.checkout.root
+        if not _are_all(files, state, root):
+            return False
+        known = self._standing.get(git.checkout.git_dir)
+        before = known.files if known is not None and known.files is not None else {}
+        unread = [
+            path
+            for path, entry in files.items()
+            if known is None or before.get(path) != entry or not known.state.is_same(path, state, root)
+        ]
+        if len(unread) > _MOST_READ:
+            return False
+        return all(_holds(root / path, state.stamps[path][0], files[path]) for path in unread)
+
+    def _observe(self, checkout: Checkout) -> FolderState | None:
+        inside = self._home.is_relative_to(checkout.root)
+        return observe(checkout.root, besides=self._home.relative_to(checkout.root).as_posix() if inside else "")
+
+    async def _terms(self, git: Git, *, is_ours: bool, also: Collection[str]) -> tuple[object, ...]:
+        configuration = await git.configuration()
+        excludes = configuration.values.get("core.excludesfile", "")
+        return (
+            is_ours,
+            frozenset(also),
+            configuration,
+            index_stamp(git.checkout),
+            _stamp(git.checkout.common_dir / "info" / "exclude"),
+            _stamp(_expanded(excludes)),
+        )
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's own way fails for a user that is not there
+
+
+def index_stamp(checkout: Checkout) -> object:
+    return _stamp(checkout.index)
+
+
+def _stamp(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+
+
+def _are_all(files: Mapping[str, Entry], state: FolderState, root: Path) -> bool:
+    """No file more or less, no folder without one, and every folder as a new checkout has it."""
+    if state.files() != files.keys():
+        return False
+    folders = {path[: at.start()] for path in files for at in _SLASH.finditer(path)}
+    usual = stat.S_IMODE(root.parent.stat().st_mode)
+    return state.folders() == folders and all(stat.S_IMODE(state.stamps[path][0]) == usual for path in ("", *folders))
+
+
+def _holds(path: Path, mode: int, entry: Entry) -> bool:
+    """Whether the file is the entry without any conversion."""
+    if _git_mode(mode) != entry.mode:
+        return False
+    held = content(path)
+    if held is None:
+        return False
+    digest = hashlib.sha1 if len(entry.blob) == 40 else hashlib.sha256
+    return digest(b"blob %d\0%b" % (len(held), held)).hexdigest() == entry.blob
+
+
+def _git_mode(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return LINK
+    return EXECUTABLE if mode & stat.S_IXUSR else REGULAR
