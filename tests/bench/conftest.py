@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Ended, Stage, stage
+from tests.e2e.conftest import Ended, Stage, stage, tools
 
-__all__ = ["stage"]
+__all__ = ["stage", "tools"]
 
 PROGRAM = Path(__file__).parents[2] / "bench" / "eval.py"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from equitr_coder.testing.script import Rule
-from tests.e2e.conftest import OpenStage, Stage, stage
+from tests.e2e.conftest import OpenStage, Stage, stage, tools
 from tests.e2e_real.source import UnobtainableError, fetch, unpack
 
-__all__ = ["stage"]
+__all__ = ["stage", "tools"]
 
 
 @dataclass(frozen=True)
