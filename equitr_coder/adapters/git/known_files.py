@@ -19,6 +19,8 @@ from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.frozen import frozen
 
 _SLASH = re.compile("/")
+_USUAL_EXCLUDES = f"{os.environ.get('XDG_CONFIG_HOME') or '~/.config'}/git/ignore"
+"""Where git looks when `core.excludesFile` is not set."""
 _MOST_READ = 200
 """Files of a new checkout that are read to see that they are right; of more git is asked."""
 
@@ -138,7 +140,7 @@ class KnownFiles:
 
     async def _terms(self, git: Git, *, is_ours: bool, also: Collection[str]) -> tuple[object, ...]:
         configuration = await git.configuration()
-        excludes = configuration.values.get("core.excludesfile", "")
+        excludes = configuration.values.get("core.excludesfile") or _USUAL_EXCLUDES
         return (
             is_ours,
             frozenset(also),
