@@ -34,6 +34,8 @@ class _Candidate:
     tree: TreeId
     old: CommitId
     paths: tuple[str, ...]
+    landed: frozenset[TaskId]
+    """The tasks that `old` holds: their checks, and no others, are a matter of this tree."""
 
     @property
     def is_empty(self) -> bool:
@@ -115,7 +117,8 @@ class MergeQueue:
         """True when it has landed; False when the branch has moved and it does not fit any more: that is settled
         outside the turn, so that the others go on.
         """
-        while candidate.old != self.tip:
+        # A task may land without a commit: its earlier work is proven, and from then on this tree has to keep it.
+        while (candidate.old, candidate.landed) != (self.tip, self._landed()):
             moved = await self._candidate(hand_in, settles=False)
             if moved is None:
                 return False
@@ -161,7 +164,7 @@ class MergeQueue:
 
     async def _prove(self, hand_in: HandIn, candidate: _Candidate) -> tuple[Sequence[CheckResult], SentBack | None]:
         task = hand_in.task
-        results: Sequence[CheckResult] = await self._gate.prove(candidate.commit, self._checks(task, candidate.paths))
+        results: Sequence[CheckResult] = await self._gate.prove(candidate.commit, self._checks(task, candidate))
         refusal = _refusal(results)
         if candidate.is_empty:
             if refusal is not None and refusal.reason is not StopReason.CHECK_UNPROVEN:
@@ -238,18 +241,22 @@ class MergeQueue:
         own = task.check or self._default_check
         return ((own,) if own else ()) + self._gate_checks
 
-    def _checks(self, task: Task, paths: Sequence[str]) -> tuple[str, ...]:
-        """With the checks of landed tasks whose files this one touches, or that build on what it promised."""
+    def _checks(self, task: Task, candidate: _Candidate) -> tuple[str, ...]:
+        """With the checks of tasks it is merged with whose files it touches, or that build on what it promised."""
         readers = {consumer for point in self._plan.produced_by(task.id) for consumer in point.consumers}
         landed = [
             other.check
             for other in self._plan.tasks
             if other.check
             and other.id != task.id
-            and self._events.view.tasks[other.id].state is TaskState.DONE
-            and (other.id in readers or self._overlaps(other, paths))
+            and other.id in candidate.landed
+            and (other.id in readers or self._overlaps(other, candidate.paths))
         ]
         return tuple(dict.fromkeys((*self.checks(task), *landed)))
+
+    def _landed(self) -> frozenset[TaskId]:
+        """The tasks that are on the branch, as it is at its present tip."""
+        return frozenset(task.id for task in self._events.view.tasks.values() if task.state is TaskState.DONE)
 
     def _overlaps(self, other: Task, paths: Sequence[str]) -> bool:
         touched = set(self._events.view.tasks[other.id].files)
@@ -263,7 +270,7 @@ class MergeQueue:
 
     async def _candidate(self, hand_in: HandIn, *, settles: bool = True) -> _Candidate | SentBack | None:
         """None only for what does not merge by itself, when that is not to be settled here."""
-        old = self.tip
+        old, landed = self.tip, self._landed()
         forecast = await self._repository.forecast(old, self._resolver.standing(hand_in))
         if forecast.tree is None and not settles:
             return None
@@ -274,7 +281,7 @@ class MergeQueue:
             if not (hand_in.task.check or self._default_check):
                 words = "nothing was changed, so there is nothing to merge, and no check can prove that it is done"
                 return SentBack(StopReason.NO_CHANGE, words)
-            return _Candidate(old, resolved, old, ())
+            return _Candidate(old, resolved, old, (), landed)
         paths = tuple(sorted(await self._repository.changed(old, resolved)))
         commit = await self._repository.commit_tree(
             resolved,
@@ -286,7 +293,7 @@ class MergeQueue:
         await self._repository.move_ref(
             f"{self._ref_prefix}{hand_in.task.id}.{hand_in.attempt}-merged-{commit[:10]}", commit, None
         )
-        return _Candidate(commit, resolved, old, paths)
+        return _Candidate(commit, resolved, old, paths, landed)
 
     def _message(self, hand_in: HandIn) -> str:
         summary = f"{hand_in.summary.strip()}\n\n" if hand_in.summary.strip() else ""

@@ -1,4 +1,6 @@
 import asyncio
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -9,12 +11,13 @@ from equitr_coder.domain.conflicts import ConflictState
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import ConflictChanged, ModelCallFailed, RunFinished, RunPaused, TaskChanged
-from equitr_coder.domain.ids import RequestId, TaskId
+from equitr_coder.domain.ids import CommitId, RequestId, TaskId
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
+from equitr_coder.ports import Repository
 from equitr_coder.testing.script import ScriptedError, ScriptedReply, call
 from tests.e2e.conftest import OpenStage, Stage
 from tests.e2e.scenes import builds, file_of, gate, hands_in, held, plans, task, word_of, worker, writes
-from tests.e2e.test_conflicts import LIST, NAMES, edits
+from tests.e2e.test_conflicts import BOTH, LIST, NAMES, clash, edits, merges, reviews
 
 MANUAL = {"collaboration": {"conflict_resolution": {"mode": "manual"}}, "orchestrator": {"max_workers": 3}}
 START = StartRun(kind=RunKind.EPIC, request="build words", plan=PlanMode.ALWAYS, yes=True, multi_agent=True)
@@ -124,3 +127,37 @@ async def test_a_word_on_a_conflict_reads_what_another_process_has_done_since(st
         assert (await api.view(run)).seq > known + 1
 
     assert other.code == 0, other.brief
+
+
+class Late:
+    """The real repository; the commit that merges T2 is named only after T1 has landed."""
+
+    def __init__(self, real: Repository, landed: asyncio.Event) -> None:
+        self._real = real
+        self._landed = landed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def move_ref(self, ref: str, new: CommitId, old: CommitId | None) -> bool:
+        if "T2.1-merged-" in ref:
+            await self._landed.wait()
+        return await self._real.move_ref(ref, new, old)
+
+
+async def test_a_merge_is_not_held_to_what_landed_after_it_was_made(stage: OpenStage) -> None:
+    user = stage(clash(merges("list.txt", BOTH), reviews("approve")))
+    user.commit({"list.txt": LIST})
+    landed = asyncio.Event()
+    wrapped = replace(overrides(user), wrap_repository=lambda part: cast("Repository", Late(part, landed)))
+
+    async with open_api(wrapped) as api:
+        run = await api.submit(START)
+        async for event in api.events(run):
+            if isinstance(event, TaskChanged) and event.task == "T1" and event.state is TaskState.DONE:
+                landed.set()
+        view = await api.view(run)
+
+    assert view.state is RunState.COMPLETED
+    assert view.tasks[TaskId("T2")].attempt == 1, "its merge was made before T1 landed, and is made anew"
+    assert user.read("list.txt") == BOTH
