@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from equitr_coder.domain.conflicts import Conflict, ConflictStage, ConflictState
 from equitr_coder.domain.errors import RunStopped, StopReason
 from equitr_coder.domain.events import ConflictChanged, ConflictResolved, Event
-from equitr_coder.domain.ids import CommitId, RequestId, TaskId, TreeId
+from equitr_coder.domain.ids import CommitId, RequestId, SessionId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult
 from equitr_coder.domain.run_view import ConflictView, RunView
 from equitr_coder.domain.runs import RunOptions
@@ -232,7 +232,13 @@ class Conflicts:
     async def _keep(self, hand_in: HandIn, tree: TreeId, ours: CommitId, what: str) -> CommitId:
         """On a ref of its own, so that nothing that was proposed or resolved is ever garbage."""
         task = hand_in.task
-        commit = await self._repository.commit_tree(tree, [ours], f"{task.id}: {task.title} ({what})")
+        commit = await self._repository.commit_tree(
+            tree,
+            [ours],
+            f"{task.id}: {task.title} ({what})",
+            # Made again after a crash it is the same commit, and none is left that no ref names.
+            at=self._events.view.last_call(SessionId(f"{task.id}.{hand_in.attempt}")),
+        )
         ref = f"{self._ref_prefix}{task.id}.{hand_in.attempt}-{what}-{commit[:10]}"
         await self._repository.move_ref(ref, commit, await self._repository.resolve(ref))
         return commit
