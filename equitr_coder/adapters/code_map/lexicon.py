@@ -3,7 +3,6 @@ came after it.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
 
 from equitr_coder.adapters.sqlite.outlines import Digest, OutlineCache
 
@@ -30,13 +29,14 @@ class Lexicon:
         for name in set(names.split()):
             self._added.setdefault(name, []).append(number)
 
-    def definers(self, name: str) -> Iterator[int]:
+    def definers(self, name: str) -> list[int]:
         """Numbers of the contents that define `name`, each once, in ascending order."""
         start = name.encode() + b" "
         at = bisect_left(self._lines, start)
+        added = self._added.get(name, [])
         if at < len(self._lines) and self._lines[at].startswith(start):
-            yield from map(int, self._lines[at].split(b" ")[1:])
-        yield from self._added.get(name, ())
+            return [*map(int, self._lines[at].split(b" ")[1:]), *added]
+        return added
 
     def digest(self, upto: int) -> Digest:
         """Of all that is in it. `upto` is the number of its last row."""

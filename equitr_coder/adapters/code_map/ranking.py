@@ -98,22 +98,22 @@ class _Graph:
         if len(contents) < len(self.paths):
             raise DamagedCacheError
         self._contents = contents
-        self._known: dict[str, Sequence[int]] = {}
-        self._weights: dict[str, float] = {}
+        self._meanings: dict[str, tuple[float, Sequence[int]]] = {}
+        self._tests: dict[int, bool] = {}
         self._flows: dict[int, list[tuple[int, str, float]]] = {}
         self._through: dict[tuple[int, str], tuple[float, int]] = {}
 
     def _definers(self, name: str) -> Sequence[int]:
         """Files that define `name`, in order; of a common name only some, but more than `_COMMON`."""
-        known = self._known.get(name)
-        if known is None:
-            found: set[int] = set()
-            for number in self._lexicon.definers(name):
-                found.update(self._nodes[number])
-                if len(found) > _COMMON:
-                    break
-            known = self._known[name] = sorted(found)
-        return known
+        numbers = self._lexicon.definers(name)
+        if len(numbers) <= 1:
+            return self._nodes[numbers[0]] if numbers else ()
+        found: set[int] = set()
+        for number in numbers:
+            found.update(self._nodes[number])
+            if len(found) > _COMMON:
+                break
+        return sorted(found)
 
     def seeds(self, at_hand: Sequence[str]) -> dict[int, float]:
         shares: dict[int, float] = defaultdict(float)
@@ -137,13 +137,11 @@ class _Graph:
         return {node: shares[node] / total for node in sorted(shares)}
 
     def _share_names(self, share: _Share) -> None:
-        named = {
-            name: sureness
-            for name, sureness in self._question.identifiers.items()
-            if 0 < len(self._definers(name)) <= _COMMON
-        }
-        for name, sureness in named.items():
-            share(_NAME * sureness, self._definers(name))
+        for name, sureness in self._question.identifiers.items():
+            definers = self._definers(name)
+            if not 0 < len(definers) <= _COMMON:
+                continue
+            share(_NAME * sureness, definers)
             users = self._where(f" {name} ".encode(), self._lexicon.uses) if sureness >= 1 else []
             if 0 < len(users) <= _USERS:
                 share(_USER, users)
@@ -168,10 +166,7 @@ class _Graph:
         flows: list[tuple[int, str, float]] = []
         is_code = not self._is_test(node)
         for name in self._lexicon.uses[self._contents[node]].decode().split():
-            definers = self._definers(name)
-            if not definers:
-                continue
-            own = self._weight(name, len(definers))
+            own, definers = self._meanings.get(name) or self._meaning(name)
             if own == 0 or node in definers:
                 continue
             for other in definers:
@@ -195,19 +190,25 @@ class _Graph:
         return flowed / math.sqrt(times)
 
     def _is_test(self, node: int) -> bool:
-        return _TEST.search(self.paths[node]) is not None
+        known = self._tests.get(node)
+        if known is None:
+            known = self._tests[node] = _TEST.search(self.paths[node]) is not None
+        return known
 
-    def _weight(self, name: str, definers: int) -> float:
-        """How sure it is that this name means one of these definitions, and how much that tells."""
-        weight = self._weights.get(name)
-        if weight is None:
-            has_meaning = is_telling(name)
+    def _meaning(self, name: str) -> tuple[float, Sequence[int]]:
+        """The files that may define what `name` means; before them, how sure it is that it means what one of them
+        defines, and how much that tells.
+        """
+        definers = self._definers(name)
+        has_meaning = is_telling(name)
+        if not 0 < len(definers) <= (_COMMON if has_meaning else _COMMON_WORD):
+            meaning: tuple[float, Sequence[int]] = (0.0, ())
+        else:
             weight = 3.0 if self._question.identifiers.get(name, 0.0) >= 1 else 1.0
-            weight *= (1.0 if has_meaning else 0.1) * (0.3 if name.startswith("_") else 1.0) / definers
-            if definers > (_COMMON if has_meaning else _COMMON_WORD):
-                weight = 0.0
-            self._weights[name] = weight
-        return weight
+            weight *= (1.0 if has_meaning else 0.1) * (0.3 if name.startswith("_") else 1.0) / len(definers)
+            meaning = (weight, definers)
+        self._meanings[name] = meaning
+        return meaning
 
     def likeness(self, name: str) -> float:
         """How far the request asks for a definition by its name."""

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, Self
 from equitr_coder.domain.frozen import frozen
 
 _BUSY_SECONDS = 3.0
+_PAGE = 16_384
+"""Bytes, where a digest is millions of them."""
 _SPARE = 4
 """So many times what is in use may lie here before the rest goes."""
 _ALWAYS_KEPT = 2_000
@@ -31,7 +33,6 @@ _DIGEST = (
     "names BLOB NOT NULL, uses BLOB NOT NULL, definers BLOB NOT NULL)"
 )
 _Row = tuple[str, str, int, str, int, bytes]
-_ALL = "FROM (SELECT * FROM outlines UNION ALL SELECT * FROM unsaved)"
 
 
 @frozen
@@ -97,7 +98,7 @@ class OutlineCache:
         Raises:
             DamagedCacheError
         """
-        return set(keys) - {key for (key,) in self._rows(f"SELECT key {_ALL}")}
+        return set(keys) - {key for (key,) in self._rows("SELECT key FROM outlines UNION ALL SELECT key FROM unsaved")}
 
     def put(self, outlines: Iterable[tuple[str, Outline]]) -> bool:
         """As one transaction; another process may have put the same. False when nothing can be kept now: another
@@ -118,14 +119,28 @@ class OutlineCache:
         Raises:
             DamagedCacheError
         """
-        for upto, crc, *parts in self._rows("SELECT upto, crc, keys, names, uses, definers FROM digest"):
-            if not isinstance(upto, int) or not all(isinstance(part, bytes) for part in parts):
-                raise DamagedCacheError
-            digest = Digest(upto, *parts)
-            if digest.checksum() != crc:
-                raise DamagedCacheError
-            return digest
-        return Digest()
+        try:
+            self._connection.execute("BEGIN")  # all parts of one digest, though another process should change it
+            try:
+                digest, crc = self._digest()
+            finally:
+                self._connection.rollback()
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise DamagedCacheError from error
+        if digest.checksum() != crc:
+            raise DamagedCacheError
+        return digest
+
+    def _digest(self) -> tuple[Digest, int]:
+        row = self._connection.execute("SELECT upto, crc FROM digest").fetchone()
+        if row is None:
+            return Digest(), Digest().checksum()
+        upto, crc = map(int, row)
+        parts = []
+        for column in Digest._fields[1:]:
+            with self._connection.blobopen("digest", column, 1, readonly=True) as blob:  # copies once, a SELECT thrice
+                parts.append(blob.read())
+        return Digest(upto, *parts), crc
 
     def keep_digest(self, digest: Digest) -> None:
         """Best effort: whoever finds none makes one."""
@@ -149,7 +164,10 @@ class OutlineCache:
 
     def definitions(self, key: str) -> Sequence[tuple[int, str, str]]:
         """Line, name and source line of each, of a content that is known; likewise."""
-        for names, crc, places in self._rows(f"SELECT names, names_crc, places {_ALL} WHERE key = ?", key):
+        columns = "names, names_crc, places"
+        kept = self._rows(f"SELECT {columns} FROM outlines WHERE key = ?", key)  # noqa: S608
+        lent = self._rows(f"SELECT {columns} FROM unsaved WHERE key = ?", key)  # noqa: S608
+        for names, crc, places in chain(kept, lent):
             try:
                 numbers, *texts = zlib.decompress(places).decode().split("\n")
                 return list(zip(map(int, numbers.split()), _checked(names, crc).split(), texts, strict=True))
@@ -207,6 +225,7 @@ class OutlineCache:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS)
         try:
+            connection.execute(f"PRAGMA page_size = {_PAGE}")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             (found,) = connection.execute("PRAGMA user_version").fetchone()
