@@ -2,7 +2,10 @@
 came after it.
 """
 
+from array import array
 from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import chain, groupby
 
 from equitr_coder.adapters.sqlite.outlines import Digest, OutlineCache
 
@@ -38,23 +41,6 @@ class Lexicon:
             return [*map(int, self._lines[at].split(b" ")[1:]), *added]
         return added
 
-    def digest(self, upto: int) -> Digest:
-        """Of all that is in it. `upto` is the number of its last row."""
-        first: dict[str, str] = {}
-        more: dict[str, list[str]] = {}  # few names have several: a list for each would take most of the memory
-        for number, names in enumerate(self.names):
-            text = str(number)
-            for name in set(names.split()):
-                if first.setdefault(name, text) is not text:
-                    more.setdefault(name, []).append(text)
-        return Digest(
-            upto,
-            keys="\0".join(self.keys).encode(),
-            names="\n".join(self.names).encode(),
-            uses=b"\n".join(self.uses),
-            definers="\n".join(" ".join((name, first[name], *more.get(name, ()))) for name in sorted(first)).encode(),
-        )
-
 
 def read_lexicon(cache: OutlineCache) -> Lexicon:
     """Of everything that `cache` knows. Leaves a new digest there when the old one lacks much.
@@ -63,12 +49,33 @@ def read_lexicon(cache: OutlineCache) -> Lexicon:
         DamagedCacheError
     """
     digest = cache.digest()
+    if cache.count_after(digest.upto) > max(_FEW, digest.keys.count(b"\0") // _SHARE):
+        digest = digest_of(cache.after(0))
+        cache.keep_digest(digest)
     lexicon = Lexicon(digest)
-    covered = len(lexicon.keys)
-    last, added, is_lent = digest.upto, 0, False
-    for number, key, names, uses in cache.after(digest.upto):
-        lexicon.add(key, names, uses)
-        last, added, is_lent = max(last, number), added + 1, is_lent or number == 0
-    if not is_lent and added > max(_FEW, covered // _SHARE):
-        cache.keep_digest(lexicon.digest(last))
+    for _, *facts in chain(cache.after(digest.upto), cache.lent()):
+        lexicon.add(*facts)
     return lexicon
+
+
+def digest_of(rows: Iterable[tuple[int, str, str, str]]) -> Digest:
+    """Of rows as `OutlineCache.after` gives them."""
+    upto = 0
+    keys: list[str] = []
+    texts = bytearray()
+    uses = bytearray()
+    defined: list[str] = []
+    places = array("L")  # a list for each of a hundred thousand names would take most of the memory
+    for place, (number, key, names, used) in enumerate(rows):
+        upto = number
+        keys.append(key)
+        texts += names.encode() + b"\n"
+        uses += used.encode() + b"\n"
+        own = set(names.split())
+        defined += own
+        places.extend([place] * len(own))
+    definers = bytearray()
+    order = sorted(range(len(defined)), key=defined.__getitem__)
+    for name, group in groupby(order, key=defined.__getitem__):
+        definers += " ".join((name, *(str(places[at]) for at in group))).encode() + b"\n"
+    return Digest(upto, "\0".join(keys).encode(), bytes(texts[:-1]), bytes(uses[:-1]), bytes(definers[:-1]))

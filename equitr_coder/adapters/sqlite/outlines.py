@@ -149,18 +149,19 @@ class OutlineCache:
             row = (upto, digest.checksum(), *parts)
             self._connection.execute("INSERT OR REPLACE INTO digest VALUES (1, ?, ?, ?, ?, ?, ?)", row)
 
-    def after(self, upto: int) -> Iterator[tuple[int, str, str, str]]:
-        """Number, key, names and uses of what came after `upto`, in this order, and then of what is lent, whose number
-        is 0.
+    def count_after(self, number: int) -> int:
+        """How many rows came after this one; likewise."""
+        for (count,) in self._rows(f"SELECT count(*) FROM outlines WHERE number > {number:d}"):  # noqa: S608
+            return int(count)
+        return 0
 
-        Raises:
-            DamagedCacheError
-        """
-        columns = "key, names, names_crc, uses, uses_crc"
-        query = f"SELECT number, {columns} FROM outlines WHERE number > {upto:d} ORDER BY number"  # noqa: S608
-        lent = f"SELECT 0, {columns} FROM unsaved ORDER BY number"  # noqa: S608
-        for number, key, names, names_crc, uses, uses_crc in chain(self._rows(query), self._rows(lent)):
-            yield number, key, _checked(names, names_crc), _checked(uses, uses_crc)
+    def after(self, number: int) -> Iterator[tuple[int, str, str, str]]:
+        """Number, key, names and uses of the rows that came after this one, in their order; likewise."""
+        return self._facts(f"FROM outlines WHERE number > {number:d} ORDER BY number")
+
+    def lent(self) -> Iterator[tuple[int, str, str, str]]:
+        """Of the rows that are lent, likewise; their numbers are others."""
+        return self._facts("FROM unsaved ORDER BY number")
 
     def definitions(self, key: str) -> Sequence[tuple[int, str, str]]:
         """Line, name and source line of each, of a content that is known; likewise."""
@@ -202,6 +203,11 @@ class OutlineCache:
             yield from self._connection.execute(query, arguments)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise DamagedCacheError from error
+
+    def _facts(self, source: str) -> Iterator[tuple[int, str, str, str]]:
+        for number, key, *checked in self._rows(f"SELECT number, key, names, names_crc, uses, uses_crc {source}"):
+            names, names_crc, uses, uses_crc = checked
+            yield number, key, _checked(names, names_crc), _checked(uses, uses_crc)
 
     def _write(self, outlines: Iterable[tuple[str, Outline]], table: str) -> None:
         rows = [_row(key, outline) for key, outline in outlines]

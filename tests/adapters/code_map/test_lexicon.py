@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equitr_coder.adapters.code_map.lexicon import Lexicon
-from equitr_coder.adapters.sqlite.outlines import Digest, Outline, OutlineCache
+from equitr_coder.adapters.code_map.lexicon import Lexicon, digest_of
+from equitr_coder.adapters.sqlite.outlines import DamagedCacheError, Digest, Outline, OutlineCache
 
 SAMPLE = ("a", "ab", "abc", "b", "größe", "valid?", "do!", "$x", "\U00020000")
 NAMES = st.lists(st.sampled_from(SAMPLE), max_size=5)
@@ -16,14 +17,13 @@ def test_a_name_is_found_where_it_is_defined_however_much_of_it_the_digest_holds
     rows: list[tuple[list[str], list[str]]], covered: int
 ) -> None:
     whole = [(f"key{number}", " ".join(names), f" {' '.join(uses)} ") for number, (names, uses) in enumerate(rows)]
-    early = Lexicon(Digest())
-    for row in whole[:covered]:
-        early.add(*row)
+    digest = digest_of((number, *row) for number, row in enumerate(whole[:covered], start=3))
 
-    lexicon = Lexicon(early.digest(covered))
+    lexicon = Lexicon(digest)
     for row in whole[covered:]:
         lexicon.add(*row)
 
+    assert digest.upto == (2 + len(whole[:covered]) if whole[:covered] else 0)
     assert list(zip(lexicon.keys, lexicon.names, (uses.decode() for uses in lexicon.uses), strict=True)) == whole
     for name in (*SAMPLE, "", "c"):
         expected = [number for number, (names, _) in enumerate(rows) if name in names]
@@ -37,3 +37,8 @@ def test_a_row_after_the_digest_is_read_though_it_took_the_place_of_one_in_it(tm
         cache.put([("a", Outline.empty())])
 
         assert [(number, key) for number, key, *_ in cache.after(2)] == [(3, "a")]
+
+
+def test_a_row_that_should_be_there_and_is_not_is_damage(tmp_path: Path) -> None:
+    with OutlineCache(tmp_path / "a.db", version=1) as cache, pytest.raises(DamagedCacheError):
+        cache.definitions("gone")
