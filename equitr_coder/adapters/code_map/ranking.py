@@ -100,7 +100,8 @@ class _Graph:
         self._contents = contents
         self._meanings: dict[str, tuple[float, Sequence[int]]] = {}
         self._tests: dict[int, bool] = {}
-        self._flows: dict[int, list[tuple[int, str, float]]] = {}
+        self._flows: dict[int, tuple[float, list[tuple[int, str, float]]]] = {}
+        """Of each node that was looked at: the sum of the weights, and each with where to and over which name."""
         self._through: dict[tuple[int, str], tuple[float, int]] = {}
 
     def _definers(self, name: str) -> Sequence[int]:
@@ -174,13 +175,14 @@ class _Graph:
                 edges[other] += weight
                 flows.append((other, name, weight))
         total = sum(edges.values())
-        self._flows[node] = [(other, name, weight / total) for other, name, weight in flows]
+        self._flows[node] = (total, flows)
         return {other: weight / total for other, weight in edges.items()}
 
     def note(self, node: int, mass: float) -> None:
-        for other, name, weight in self._flows[node]:
+        total, flows = self._flows[node]
+        for other, name, weight in flows:
             flowed, times = self._through.get((other, name), (0.0, 0))
-            self._through[other, name] = (flowed + mass * weight, times + 1)
+            self._through[other, name] = (flowed + mass * weight / total, times + 1)
 
     def attention(self, node: int, name: str) -> float:
         """What flowed over a definition; the less of it counts, the more files it came from: what everything uses says
