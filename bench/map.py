@@ -32,7 +32,7 @@ _WORDS: list[str] = re.findall(
     """
     account address audit basket billing cache carrier catalog charge client contact coupon customer delivery discount
     invoice item journal ledger limit mailer member message notice offer order parcel partner payment payout person
-    price product profile quote rate receipt refund region report return route sale schedule seller session shipment
+    price product profile quote rate receipt refund region rental report route sale schedule seller session shipment
     stock store supplier tariff tax ticket token transfer user vault voucher warehouse
     """,
 )

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from equitr_coder.adapters.code_map import parse
+from equitr_coder.adapters.code_map.lexicon import read_lexicon
 from equitr_coder.adapters.code_map.question import read_question
 from equitr_coder.adapters.code_map.ranking import Ranking, rank
 from equitr_coder.adapters.code_map.sources import LARGEST, find_sources
@@ -20,13 +20,19 @@ PATIENCE = 15.0
 """Seconds that one map may spend on parsing."""
 BYTES_PER_TOKEN = 3
 """Source lines with paths and numbers have more than three bytes to a token in the vocabularies that are known."""
-_BATCH = 2_500_000
-"""Bytes of source that one parser takes."""
-_BATCH_FILES = 1_000
+_BATCH = 6_000_000
+"""Bytes of source that one parser takes at the most, unless it is one file: what it found is lost when time is up."""
+_ARGUMENTS = 500_000
+"""Bytes of paths; Linux takes no more than a quarter of the stack's limit, which is 8 MB as a rule (execve(2))."""
+_BUFFER = 1_000_000
+_WORTH_A_PARSER = 200_000
+"""Bytes of source below which a second parser costs more than it brings."""
+_AT_ONCE = 4
+"""Parsers."""
 _FALLS = 5
 _STUCK = 600.0
 _CANNOT_RUN = 126
-_NOTHING = Outline(names=(), lines=(), texts=(), uses=())
+_NOTHING = Outline.empty()
 _MORE_ROW = 16
 _Outlines = list[tuple[str, Outline]]
 _MISSES = 30
@@ -76,7 +82,8 @@ class LocalCodeMaps:
         def found() -> list[tuple[str, int]]:
             with OutlineCache(self._cache, version=parse.VERSION) as cache:
                 cache.lend(unsaved)
-                keys = {key for key, names in cache.names() if f" {name} " in f" {names} "}
+                lexicon = read_lexicon(cache)
+                keys = {lexicon.keys[number] for number in lexicon.definers(name)}
                 return [
                     (path, line)
                     for path, key in sources.items()
@@ -96,13 +103,13 @@ class LocalCodeMaps:
         def ranked() -> CodeMap:
             with OutlineCache(self._cache, version=parse.VERSION) as cache:
                 cache.lend(unsaved)
-                missing = cache.missing(sources.values())
-                unread = sum(key in missing for key in sources.values())
                 cache.prune(set(sources.values()))
-                known = {path: key for path, key in sources.items() if key not in missing}
-                ranking = rank(cache, known, read_question(request), files)
+                lexicon = read_lexicon(cache)
+                keys = set(lexicon.keys)
+                known = {path: key for path, key in sources.items() if key in keys}
+                ranking = rank(cache, lexicon, known, read_question(request), files)
             chosen = fitting(ranking, tokens * BYTES_PER_TOKEN)
-            return CodeMap(files=chosen, sources=len(sources), unread=unread)
+            return CodeMap(files=chosen, sources=len(sources), unread=len(sources) - len(known))
 
         return await asyncio.to_thread(ranked)
 
@@ -113,7 +120,7 @@ class LocalCodeMaps:
         batches = await asyncio.to_thread(self._batches, root, sources, unsaved)
         if not batches:
             return
-        limit = asyncio.Semaphore(min(4, os.cpu_count() or 1))
+        limit = asyncio.Semaphore(_parsers())
 
         async def read(paths: list[str]) -> None:
             async with limit:
@@ -131,49 +138,40 @@ class LocalCodeMaps:
         with OutlineCache(self._cache, version=parse.VERSION) as cache:
             missing = cache.missing(sources.values())
             by_key = {key: path for path, key in sources.items() if key in missing}
-            batches: list[list[str]] = []
-            room = 0
+            sizes: dict[str, int] = {}
             too_large: _Outlines = []
             for key, path in sorted(by_key.items(), key=lambda item: item[1]):
                 size = _size(root / path)
                 if size > LARGEST:
                     too_large.append((key, _NOTHING))
-                    continue
-                if not batches or room < size or len(batches[-1]) >= _BATCH_FILES:
-                    batches.append([])
-                    room = _BATCH
-                batches[-1].append(path)
-                room -= size
+                else:
+                    sizes[path] = size
             if too_large and not cache.put(too_large):
                 unsaved += too_large
-        return batches
+        return in_batches(sizes, parsers=_parsers())
 
     async def _parse(self, root: Path, paths: list[str], sources: Mapping[str, str], unsaved: _Outlines) -> None:
-        """A parser that falls over a file is started again behind it."""
+        """A parser that falls over a file is started again: first so that it tells which one, then behind that one."""
+        buffer = _BUFFER
         for _ in range(_FALLS):
             output = bytearray()
-            argv = [sys.executable, "-I", parse.__file__, str(root), *paths]
+            argv = [sys.executable, "-I", parse.__file__, str(buffer), str(root), *paths]
             ended = await run_process(
                 argv, cwd=root, env=self._env, timeout=_STUCK, on_output=output.extend,
                 on_errors=lambda _: None, cap=2,
             )  # fmt: skip
-            done = await asyncio.to_thread(self._keep, bytes(output), sources, unsaved)
-            rest = [path for path in paths if path not in done]
-            if not rest or ended.timed_out or ended.exit_code in (0, _CANNOT_RUN, parse.NO_PARSER):
+            done = await asyncio.to_thread(self._keep, output, sources, unsaved)
+            paths = [path for path in paths if path not in done]
+            if not paths or ended.timed_out or ended.exit_code in (0, _CANNOT_RUN, parse.NO_PARSER):
                 return
-            await asyncio.to_thread(self._put, [(sources[rest[0]], _NOTHING)], unsaved)
-            paths = rest[1:]
-            if not paths:
-                return
+            if buffer == 0:
+                await asyncio.to_thread(self._put, [(sources[paths.pop(0)], _NOTHING)], unsaved)
+                if not paths:
+                    return
+            buffer = 0
 
-    def _keep(self, output: bytes, sources: Mapping[str, str], unsaved: _Outlines) -> set[str]:
-        rows: dict[str, Outline] = {}
-        for line in output.split(b"\n"):
-            try:
-                path, names, lines, texts, uses = json.loads(line)
-            except ValueError:
-                continue  # cut off where the parser fell
-            rows[path] = Outline(tuple(names), tuple(lines), tuple(texts), tuple(uses))
+    def _keep(self, output: bytearray, sources: Mapping[str, str], unsaved: _Outlines) -> set[str]:
+        rows = dict(read_records(output))
         self._put([(sources[path], outline) for path, outline in rows.items() if path in sources], unsaved)
         return set(rows)
 
@@ -181,6 +179,44 @@ class LocalCodeMaps:
         with OutlineCache(self._cache, version=parse.VERSION) as cache:
             if not cache.put(outlines):
                 unsaved += outlines
+
+
+def read_records(output: bytes | bytearray) -> Iterator[tuple[str, Outline]]:
+    """Path and outline of each record of a parser's; the last may be cut off where it fell."""
+    at = 0
+    while at + parse.HEADER.size <= len(output):
+        sizes = parse.HEADER.unpack_from(output, at)
+        at += parse.HEADER.size
+        fields = []
+        for size in sizes:
+            fields.append(bytes(output[at : at + size]))
+            at += size
+        if at > len(output):
+            return
+        path, names, uses, places = fields
+        yield os.fsdecode(path), Outline(names=names.decode(), uses=uses.decode(), places=places)
+
+
+def in_batches(sizes: Mapping[str, int], *, parsers: int) -> list[list[str]]:
+    """`sizes` maps paths to bytes. Loads of about the same size, as many as keep all parsers busy to the end, none of
+    more than a parser should take.
+    """
+    rounds = max(1, -(-sum(sizes.values()) // (parsers * _BATCH)))
+    load = min(_BATCH, max(_WORTH_A_PARSER, -(-sum(sizes.values()) // (parsers * rounds))))
+    batches: list[list[str]] = []
+    taken = length = 0
+    for path, size in sizes.items():
+        length += len(os.fsencode(path)) + 1
+        if not batches or taken >= load or (taken and taken + size > _BATCH) or length > _ARGUMENTS:
+            batches.append([])
+            taken, length = 0, len(os.fsencode(path)) + 1
+        batches[-1].append(path)
+        taken += size
+    return batches
+
+
+def _parsers() -> int:
+    return min(_AT_ONCE, os.cpu_count() or 1)
 
 
 def fitting(ranking: Ranking, room: int) -> tuple[MappedFile, ...]:

@@ -6,8 +6,9 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from equitr_coder.adapters.code_map.lexicon import Lexicon
 from equitr_coder.adapters.code_map.push import forward_push
 from equitr_coder.adapters.code_map.question import Question, is_telling, named_files
 from equitr_coder.adapters.sqlite.outlines import DamagedCacheError, OutlineCache
@@ -27,6 +28,7 @@ _FILES = 80
 _NAMED_FILE, _FILE_AT_HAND, _NAME, _USER, _WORD_IN_PATH, _WORD_IN_NAME = 8.0, 4.0, 6.0, 2.0, 2.0, 1.0
 """How much attention each thing that the request names gets, in all; several files share it."""
 _TEST = re.compile(r"(?:^|/)(?:tests?|__tests__|spec)/|(?:^|/)(?:test_|conftest)|[._](?:test|spec)\.\w+$")
+_Text = TypeVar("_Text", str, bytes)
 _Share = Callable[[float, Sequence[int]], None]
 
 
@@ -47,13 +49,16 @@ class Ranking:
     """How many there are in each file of `ranks`."""
 
 
-def rank(cache: OutlineCache, files: Mapping[str, str], question: Question, at_hand: Sequence[str]) -> Ranking:
-    """`files` maps paths to the keys of their content, `at_hand` are paths that the conversation holds already.
+def rank(
+    cache: OutlineCache, lexicon: Lexicon, files: Mapping[str, str], question: Question, at_hand: Sequence[str]
+) -> Ranking:
+    """`lexicon` is that of `cache`; `files` maps paths to the keys of their content; `at_hand` are paths that the
+    conversation holds already.
 
     Raises:
         DamagedCacheError
     """
-    graph = _Graph(cache, files, question)
+    graph = _Graph(lexicon, files, question)
     seeds = graph.seeds(at_hand)
     ranks, residue = forward_push(seeds, graph.out, epsilon=_EPSILON, most=_PUSHES, on_push=graph.note)
     for node, mass in residue.items():  # what there was no time for counts where it stands
@@ -76,59 +81,40 @@ def rank(cache: OutlineCache, files: Mapping[str, str], question: Question, at_h
 class _Graph:
     """Files as nodes; an edge for each name that one uses and another defines. Only asked-for nodes are looked at."""
 
-    def __init__(self, cache: OutlineCache, files: Mapping[str, str], question: Question) -> None:
-        self._cache = cache
+    def __init__(self, lexicon: Lexicon, files: Mapping[str, str], question: Question) -> None:
+        """
+        Raises:
+            DamagedCacheError: a file's content is not in the lexicon.
+        """
+        self._lexicon = lexicon
         self._question = question
         self.paths = sorted(files)
-        self._keys = [files[path] for path in self.paths]
-        self._nodes: dict[str, list[int]] = {}
-        for node, key in enumerate(self._keys):
-            self._nodes.setdefault(key, []).append(node)
-        self._first: dict[str, int] = {}
-        self._several: dict[str, list[int]] = {}
-        """Names that more than one file defines; few are, and a list for each name would be slow to make."""
-        self._in_names: dict[str, list[int]] = defaultdict(list)
-        self._weights: dict[str, float] = {}
-        self._flows: dict[int, list[tuple[int, str, float]]] = {}
+        nodes: dict[str, list[int]] = {}
+        for node, path in enumerate(self.paths):
+            nodes.setdefault(files[path], []).append(node)
+        self._nodes = [nodes.get(key, ()) for key in lexicon.keys]
+        """Of each content."""
+        contents = {node: number for number, found in enumerate(self._nodes) for node in found}
+        if len(contents) < len(self.paths):
+            raise DamagedCacheError
+        self._contents = contents
+        self._meanings: dict[str, tuple[float, Sequence[int]]] = {}
+        self._tests: dict[int, bool] = {}
+        self._flows: dict[int, tuple[float, list[tuple[int, str, float]]]] = {}
+        """Of each node that was looked at: the sum of the weights, and each with where to and over which name."""
         self._through: dict[tuple[int, str], tuple[float, int]] = {}
-        self._read_names()
-
-    def _read_names(self) -> None:
-        first = self._first
-        common: set[str] = set()
-        several = self._several
-        known = 0
-        for key, names in self._cache.names():
-            nodes = self._nodes.get(key)
-            if nodes is None:
-                continue
-            known += 1
-            own = set(names.split())
-            for node in nodes:  # by whole sets: there may be a hundred thousand names
-                again = first.keys() & own
-                first.update(dict.fromkeys(own - again if again else own, node))
-                for name in again - common:
-                    definers = several.get(name)
-                    if definers is None:
-                        several[name] = [first[name], node]
-                        continue
-                    definers.append(node)
-                    if len(definers) > _COMMON:
-                        common.add(name)
-            lower = names.lower()
-            for word in self._question.words:
-                if word in lower:
-                    self._in_names[word] += nodes
-
-        if known < len(self._nodes):
-            raise DamagedCacheError  # its index knows more than its rows
 
     def _definers(self, name: str) -> Sequence[int]:
-        several = self._several.get(name)
-        if several is not None:
-            return several
-        first = self._first.get(name)
-        return () if first is None else (first,)
+        """Files that define `name`, in order; of a common name only some, but more than `_COMMON`."""
+        numbers = self._lexicon.definers(name)
+        if len(numbers) <= 1:
+            return self._nodes[numbers[0]] if numbers else ()
+        found: set[int] = set()
+        for number in numbers:
+            found.update(self._nodes[number])
+            if len(found) > _COMMON:
+                break
+        return sorted(found)
 
     def seeds(self, at_hand: Sequence[str]) -> dict[int, float]:
         shares: dict[int, float] = defaultdict(float)
@@ -152,42 +138,36 @@ class _Graph:
         return {node: shares[node] / total for node in sorted(shares)}
 
     def _share_names(self, share: _Share) -> None:
-        named = {
-            name: sureness
-            for name, sureness in self._question.identifiers.items()
-            if 0 < len(self._definers(name)) <= _COMMON
-        }
-        users: dict[str, list[int]] = {name: [] for name, sureness in named.items() if sureness >= 1}
-        if users:
-            for key, uses in self._cache.all_uses():
-                nodes = self._nodes.get(key)
-                for name, found in users.items():
-                    if nodes is not None and f" {name} " in uses:
-                        found.extend(nodes)
-        for name, sureness in named.items():
-            share(_NAME * sureness, self._definers(name))
-            if 0 < len(found := users.get(name, [])) <= _USERS:
-                share(_USER, found)
+        for name, sureness in self._question.identifiers.items():
+            definers = self._definers(name)
+            if not 0 < len(definers) <= _COMMON:
+                continue
+            share(_NAME * sureness, definers)
+            users = self._where(f" {name} ".encode(), self._lexicon.uses) if sureness >= 1 else []
+            if 0 < len(users) <= _USERS:
+                share(_USER, users)
 
     def _share_words(self, share: _Share) -> None:
         """A word counts for more the fewer files it is in."""
         lower = [path.lower() for path in self.paths]
+        names = [names.lower() for names in self._lexicon.names]
         for word in self._question.words:
             in_paths = [node for node, path in enumerate(lower) if word in path]
-            for mass, nodes in ((_WORD_IN_PATH, in_paths), (_WORD_IN_NAME, self._in_names.get(word, []))):
+            for mass, nodes in ((_WORD_IN_PATH, in_paths), (_WORD_IN_NAME, self._where(word, names))):
                 if nodes:
                     all_files = 1 + len(self.paths)
                     share(mass * math.log(all_files / len(nodes)) / math.log(all_files), nodes)
+
+    def _where(self, part: _Text, texts: Sequence[_Text]) -> list[int]:
+        """Files for whose content `texts` holds `part`."""
+        return sorted({node for nodes, text in zip(self._nodes, texts, strict=True) if part in text for node in nodes})
 
     def out(self, node: int) -> dict[int, float]:
         edges: dict[int, float] = defaultdict(float)
         flows: list[tuple[int, str, float]] = []
         is_code = not self._is_test(node)
-        for name in self._cache.uses(self._keys[node]):
-            definers = self._definers(name)
-            if not definers:
-                continue
-            own = self._weight(name, len(definers))
+        for name in self._lexicon.uses[self._contents[node]].decode().split():
+            own, definers = self._meanings.get(name) or self._meaning(name)
             if own == 0 or node in definers:
                 continue
             for other in definers:
@@ -195,13 +175,14 @@ class _Graph:
                 edges[other] += weight
                 flows.append((other, name, weight))
         total = sum(edges.values())
-        self._flows[node] = [(other, name, weight / total) for other, name, weight in flows]
+        self._flows[node] = (total, flows)
         return {other: weight / total for other, weight in edges.items()}
 
     def note(self, node: int, mass: float) -> None:
-        for other, name, weight in self._flows[node]:
+        total, flows = self._flows[node]
+        for other, name, weight in flows:
             flowed, times = self._through.get((other, name), (0.0, 0))
-            self._through[other, name] = (flowed + mass * weight, times + 1)
+            self._through[other, name] = (flowed + mass * weight / total, times + 1)
 
     def attention(self, node: int, name: str) -> float:
         """What flowed over a definition; the less of it counts, the more files it came from: what everything uses says
@@ -211,19 +192,25 @@ class _Graph:
         return flowed / math.sqrt(times)
 
     def _is_test(self, node: int) -> bool:
-        return _TEST.search(self.paths[node]) is not None
+        known = self._tests.get(node)
+        if known is None:
+            known = self._tests[node] = _TEST.search(self.paths[node]) is not None
+        return known
 
-    def _weight(self, name: str, definers: int) -> float:
-        """How sure it is that this name means one of these definitions, and how much that tells."""
-        weight = self._weights.get(name)
-        if weight is None:
-            has_meaning = is_telling(name)
+    def _meaning(self, name: str) -> tuple[float, Sequence[int]]:
+        """The files that may define what `name` means; before them, how sure it is that it means what one of them
+        defines, and how much that tells.
+        """
+        definers = self._definers(name)
+        has_meaning = is_telling(name)
+        if not 0 < len(definers) <= (_COMMON if has_meaning else _COMMON_WORD):
+            meaning: tuple[float, Sequence[int]] = (0.0, ())
+        else:
             weight = 3.0 if self._question.identifiers.get(name, 0.0) >= 1 else 1.0
-            weight *= (1.0 if has_meaning else 0.1) * (0.3 if name.startswith("_") else 1.0) / definers
-            if definers > (_COMMON if has_meaning else _COMMON_WORD):
-                weight = 0.0
-            self._weights[name] = weight
-        return weight
+            weight *= (1.0 if has_meaning else 0.1) * (0.3 if name.startswith("_") else 1.0) / len(definers)
+            meaning = (weight, definers)
+        self._meanings[name] = meaning
+        return meaning
 
     def likeness(self, name: str) -> float:
         """How far the request asks for a definition by its name."""

@@ -18,11 +18,11 @@ from equitr_coder.adapters.local.processes import run_process
 LARGEST = 1_000_000
 _SECONDS = 30.0
 _CAP = 256_000_000
-_ASKED = (
-    "ls-files --stage -z",
-    "diff-files --name-only --relative --no-ext-diff -z",
-    "ls-files --others --exclude-standard -z",
-)
+_ASKED = "ls-files --stage --modified --others --exclude-standard -t -z"
+"""What is in the index, then again what of it differs on disk, and what git does not know, each with a letter for it
+(https://git-scm.com/docs/git-ls-files). Files that a sparse checkout leaves out have another letter.
+"""
+_CACHED, _UNMERGED, _CHANGED, _OTHER = "HMC?"
 _REGULAR = ("100644", "100755")
 
 
@@ -31,31 +31,37 @@ async def find_sources(root: Path, *, env: Mapping[str, str]) -> dict[str, str]:
     git = shutil.which("git", path=env["PATH"])
     if git is None:
         return await asyncio.to_thread(_stated, root, None)
-    async with asyncio.TaskGroup() as tasks:
-        asked = [tasks.create_task(_records(git, command, root, env)) for command in _ASKED]
-    index, dirty, untracked = (task.result() for task in asked)
-    if index is None or dirty is None or untracked is None or (not index and not untracked and not _is_top(root)):
+    records = await _records(git, _ASKED, root, env)
+    if records is None or (not records and not _is_top(root)):
         return await asyncio.to_thread(_stated, root, None)  # no repository, or an ignored folder of one further up
-    return await asyncio.to_thread(_known, root, index, set(dirty), untracked)
+    return await asyncio.to_thread(_known, root, records)
 
 
 def _is_top(root: Path) -> bool:
     return os.path.lexists(root / ".git")
 
 
-def _known(root: Path, index: Iterable[str], dirty: set[str], untracked: Iterable[str]) -> dict[str, str]:
+def _known(root: Path, records: Iterable[str]) -> dict[str, str]:
     ignores = Ignores(root, (OWN,))
     found: dict[str, str] = {}
-    to_look_at = list(untracked)
-    for record in index:
+    to_look_at: set[str] = set()
+    for record in records:
         facts, _, path = record.partition("\t")
-        mode, blob, stage = facts.split(" ")
-        if mode not in _REGULAR or language_of(path) is None or not _is_text(path):
+        letter = record[0]
+        if letter == _OTHER:
+            to_look_at.add(record[2:])
             continue
-        if stage != "0" or path in dirty:
-            to_look_at.append(path)
-        elif not ignores.covers(path):
+        if language_of(path) is None:
+            continue
+        _, mode, blob, _ = facts.split(" ")
+        if mode not in _REGULAR or not _is_text(path):
+            continue
+        if letter in (_CHANGED, _UNMERGED):
+            to_look_at.add(path)
+        elif letter == _CACHED and not ignores.covers(path):
             found[path] = blob
+    for path in to_look_at:
+        found.pop(path, None)
     found.update(_stated(root, to_look_at))
     return dict(sorted(found.items()))
 
@@ -77,6 +83,8 @@ def _stated(root: Path, paths: Iterable[str] | None) -> dict[str, str]:
 
 
 def _is_text(path: str) -> bool:
+    if path.isascii():
+        return True
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -90,4 +98,4 @@ async def _records(git: str, command: str, root: Path, env: Mapping[str, str]) -
     said = await run_process(argv, cwd=root, env=env, timeout=_SECONDS, cap=_CAP, on_errors=lambda _: None)
     if said.exit_code != 0 or said.truncated:
         return None
-    return [os.fsdecode(record) for record in said.output.split(b"\0") if record]
+    return os.fsdecode(said.output).split("\0")[:-1]

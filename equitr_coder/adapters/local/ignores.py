@@ -4,6 +4,7 @@ folder comes back.
 """
 
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +46,8 @@ class Ignores:
         if is_folder:
             return self._covers_folder(path)
         folder = path.rpartition("/")[0]
+        if not self._of(folder):
+            return False  # as it is nearly everywhere
         return self._covers_folder(folder) or self._is_matched(path, folder, is_folder=False)
 
     def _covers_folder(self, path: str) -> bool:
@@ -76,7 +79,8 @@ class Ignores:
 def _read(path: Path) -> tuple[Rule, ...]:
     """A link is not followed, as in git: it might lead out of the tree."""
     try:
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
             return ()
         return parse_rules(path.read_text(encoding="utf-8", errors="surrogateescape").removeprefix("\ufeff"))
     except OSError:

@@ -3,16 +3,16 @@ import os
 import random
 import shutil
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from equitr_coder.adapters.code_map import parse
-from equitr_coder.adapters.code_map.maps import BYTES_PER_TOKEN, LocalCodeMaps
-from equitr_coder.adapters.sqlite.outlines import OutlineCache
+from equitr_coder.adapters.code_map.maps import BYTES_PER_TOKEN, LocalCodeMaps, in_batches, read_records
+from equitr_coder.adapters.sqlite.outlines import Digest, OutlineCache
 from equitr_coder.adapters.tokens.encodings import Encodings
 from equitr_coder.domain.code_map import CodeMap, map_text
 from tests.adapters.code_map.conftest import Draw, git, put, shown
@@ -145,6 +145,24 @@ async def test_a_conflicted_file_is_read_as_it_lies_there(repository: Path, draw
     assert shown(await draw(repository, "shop/mail.py"))["shop/mail.py"] == ["ours", "theirs"]
 
 
+async def test_what_a_sparse_checkout_leaves_out_is_not_known_as_empty(repository: Path, draw: Draw) -> None:
+    git(repository, "sparse-checkout", "set", "--no-cone", "shop/")
+    assert set(shown(await draw(repository))) == {"shop/orders.py", "shop/stock.py", "shop/mail.py"}
+
+    git(repository, "sparse-checkout", "disable")
+    assert "web/api.ts" in shown(await draw(repository))
+
+
+async def test_a_file_that_was_only_touched_is_not_read_again(repository: Path, draw: Draw, cache: Path) -> None:
+    await draw(repository)
+    before = keys(cache)
+    os.utime(repository / "shop/mail.py", (0, 0))
+
+    await draw(repository)
+
+    assert keys(cache) == before
+
+
 # ---------------------------------------------------------------- the budget
 
 
@@ -175,6 +193,90 @@ async def test_the_estimate_holds_for_real_source(draw: Draw) -> None:
     for request in ("the ledger reserves twice", "planning documents"):
         text = map_text(await draw(root, request, tokens=1_000))
         assert 500 < counter(text) <= 1_000
+
+
+# ---------------------------------------------------------------- the digest
+
+
+@pytest.fixture
+def large(repository: Path) -> Path:
+    """Enough files for a digest."""
+    put(repository, {f"many/m{number}.py": f"def made_{number}():\n    Warehouse()\n" for number in range(150)})
+    return repository
+
+
+def digested(cache: Path) -> int:
+    """How many contents the digest covers."""
+    with sqlite3.connect(cache) as connection:
+        return sum(len(found.split(b"\0")) for (found,) in connection.execute("SELECT keys FROM digest"))
+
+
+async def test_what_came_after_the_digest_is_in_the_map(large: Path, draw: Draw, cache: Path) -> None:
+    await draw(large, QUESTION)
+    put(large, {"new.py": "def place_order_twice():\n    return made_7()\n", "many/m3.py": "def other(): ...\n"})
+
+    requests = ("place_order_twice", "made_3", "other", "")
+    with_digest = [await draw(large, request) for request in requests]
+
+    assert digested(cache) == 154
+    cache.unlink()
+    assert [await draw(large, request) for request in requests] == with_digest
+
+
+async def test_a_digest_that_lacks_much_is_made_anew(large: Path, draw: Draw, cache: Path) -> None:
+    await draw(large, QUESTION)
+    put(large, {f"more/m{number}.py": f"def more_{number}(): ...\n" for number in range(100)})
+    await draw(large, QUESTION)
+    before = digested(cache)
+    put(large, {"more/m100.py": "def more_100(): ...\n"})
+    await draw(large, QUESTION)
+
+    assert (before, digested(cache)) == (154, 255)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["names = CAST(replace(names, 'r', 'x') AS BLOB)", "uses = x'', keys = x''", "upto = 3", "definers = 'text'"],
+)
+async def test_a_changed_digest_is_found_out(large: Path, draw: Draw, cache: Path, change: str) -> None:
+    expected = await draw(large, QUESTION)
+    with sqlite3.connect(cache) as connection:
+        connection.execute(f"UPDATE digest SET {change}")
+
+    assert await draw(large, QUESTION) == expected
+    assert len(keys(cache)) == digested(cache) == 154
+
+
+async def test_a_row_that_only_the_digest_knows_is_read_again(large: Path, draw: Draw, cache: Path) -> None:
+    expected = await draw(large, QUESTION)
+    with sqlite3.connect(cache) as connection:
+        connection.execute("DELETE FROM outlines WHERE names LIKE '%OrderBook%'")
+
+    assert await draw(large, QUESTION) == expected
+    assert len(keys(cache)) == 154
+
+
+async def test_many_at_once_leave_one_digest(large: Path, draw: Draw, cache: Path) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        drawing = [tasks.create_task(draw(large, QUESTION)) for _ in range(4)]
+
+    first, *others = [task.result() for task in drawing]
+    assert all(other == first for other in others)
+    assert await draw(large, QUESTION) == first
+    assert len(keys(cache)) == 154
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_a_torn_digest_is_made_anew_without_a_word(large: Path, draw: Draw, cache: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    expected = await draw(large, QUESTION)
+    data = bytearray(cache.read_bytes())
+    for _ in range(chance.choice([1, 8, 64])):
+        at = chance.randrange(len(data))
+        data[at : at + 200] = chance.randbytes(200)
+    cache.write_bytes(data)
+
+    assert await draw(large, QUESTION) == expected
 
 
 # ---------------------------------------------------------------- what can go wrong
@@ -318,6 +420,48 @@ async def test_without_its_parser_nothing_is_known_and_nothing_is_taken_for_know
     assert list(shown(await draw(repository, QUESTION))) == ["shop/orders.py", "shop/stock.py"]
 
 
+def sizes_of_files() -> st.SearchStrategy[dict[str, int]]:
+    return st.dictionaries(st.text("abö/", min_size=1, max_size=6), st.integers(0, 3_000_000), max_size=40)
+
+
+@given(sizes_of_files(), st.integers(1, 4))
+def test_each_file_is_in_one_load_and_none_is_too_much_for_a_parser(sizes: dict[str, int], parsers: int) -> None:
+    batches = in_batches(sizes, parsers=parsers)
+
+    assert [path for batch in batches for path in batch] == list(sizes)
+    assert all(sum(map(sizes.__getitem__, batch)) <= 6_000_000 for batch in batches)
+
+
+@pytest.mark.parametrize("parsers", [1, 2, 4])
+def test_all_parsers_are_kept_busy(parsers: int) -> None:
+    batches = in_batches({f"m{number}.py": 7_000 for number in range(5_000)}, parsers=parsers)
+
+    assert len(batches) % parsers == 0
+
+
+def test_paths_fit_into_a_command() -> None:
+    batches = in_batches({f"{'a/' * 1_000}{number}": 1 for number in range(1_000)}, parsers=2)
+
+    assert all(sum(len(path) + 1 for path in batch) <= 500_000 for batch in batches)
+
+
+@given(st.integers(0, 400))
+def test_records_are_read_up_to_where_a_parser_fell(cut: int) -> None:
+    paths = ("ö.py", "b.py", "c/d.py")
+    packed = parse.packed([parse.Definition(3, "größe", "def größe():")], ["größe", "use"])
+    records = [parse.HEADER.pack(*map(len, fields)) + b"".join(fields) for fields in _fields(paths, packed)]
+    ends = [sum(map(len, records[: number + 1])) for number in range(len(records))]
+
+    read = list(read_records(b"".join(records)[:cut]))
+
+    assert [path for path, _ in read] == [path for path, end in zip(paths, ends, strict=True) if end <= cut]
+    assert all((outline.names, outline.uses) == ("größe", " größe use ") for _, outline in read)
+
+
+def _fields(paths: Iterable[str], packed: tuple[bytes, ...]) -> list[tuple[bytes, ...]]:
+    return [(os.fsencode(path), *packed) for path in paths]
+
+
 async def test_the_definitions_of_a_name_are_found(repository: Path, cache: Path) -> None:
     put(repository, {"new.py": "class A:\n    def place_order(self): ...\n\ndef place_order_twice(): ...\n"})
     maps = LocalCodeMaps(cache, tokens=0, environ=os.environ)
@@ -330,12 +474,14 @@ def test_what_no_file_has_any_more_is_forgotten_in_time(cache: Path, monkeypatch
     from equitr_coder.adapters.sqlite import outlines
 
     monkeypatch.setattr(outlines, "_ALWAYS_KEPT", 0)
-    nothing: Any = outlines.Outline(names=(), lines=(), texts=(), uses=())
+    nothing = outlines.Outline.empty()
     with OutlineCache(cache, version=1) as open_cache:
         open_cache.put((str(number), nothing) for number in range(9))
 
         open_cache.prune({"1", "2", "3"})
         assert len(keys(cache)) == 9
+        open_cache.keep_digest(Digest(9, b"0"))
         open_cache.prune({"1", "2"})
 
+        assert open_cache.digest() == Digest()
     assert keys(cache) == ["1", "2"]
