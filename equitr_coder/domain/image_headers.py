@@ -58,7 +58,7 @@ def _png(data: bytes) -> Size:
     kind, header = next(chunks)
     if kind != b"IHDR" or len(header) != 13:
         raise ValueError("it has no PNG header")
-    if not any(kind == b"IDAT" for kind, _ in chunks):
+    if b"IDAT" not in [kind for kind, _ in chunks]:  # all of them are looked at
         raise ValueError("it has no pixels")
     return Size(int.from_bytes(header[:4]), int.from_bytes(header[4:8]))
 
