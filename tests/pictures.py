@@ -28,8 +28,15 @@ def jpeg(width: int, height: int, *, frame: int = 0xC0) -> bytes:
     tables = b"\xff\xc4" + struct.pack(">H", 4) + b"\x07\x07"
     shape = struct.pack(">HBHHBBBB", 11, 8, height, width, 1, 1, 0x11, 0)
     scan = b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1, 0, 0, 63, 0) + b"\x12\xff\x00\x34"
-    return b"\xff\xd8\xff\xe0" + struct.pack(">H", 7) + b"JFIF\0" + tables + b"\xff\xff" + bytes([frame]) + shape + (
-        scan + b"\xff\xd9"
+    return (
+        b"\xff\xd8\xff\xe0"
+        + struct.pack(">H", 7)
+        + b"JFIF\0"
+        + tables
+        + b"\xff\xff"
+        + bytes([frame])
+        + shape
+        + (scan + b"\xff\xd9")
     )
 
 

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -49,15 +51,16 @@ def test_one_turned_bit_of_a_png_shows(at: int, bit: int) -> None:
         read_size(bytes(data))
 
 
-@given(st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBP"]), st.binary(max_size=80))
+@given(
+    st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBP"]),
+    st.binary(max_size=80),
+)
 def test_no_bytes_make_it_crash(head: bytes, rest: bytes) -> None:
-    try:
-        width, height = read_size(head + rest)
-    except ValueError as error:
-        assert str(error)
-    else:
-        assert width > 0
-        assert height > 0
+    size = Size(1, 1)
+    with suppress(ValueError):
+        size = read_size(head + rest)
+
+    assert min(size) > 0
 
 
 @pytest.mark.parametrize("data", [b"", b"<svg/>", b"BM\0\0", b"II*\0", b"%PDF-1.7", b"RIFF\0\0\0\0WAVE"])

@@ -152,7 +152,12 @@ async def test_long_content_is_cut_and_that_is_told(mentions: Mentions, root: Pa
 
 
 async def test_images_are_kept_by_hash_and_numbered_in_the_text(mentions: Mentions, root: Path) -> None:
-    files = {"shot.png": png(3, 2), "photo.JPG": jpeg(640, 480), "anim": gif(7, 8), "page.txt": webp(9, 10, kind=b"VP8L")}
+    files = {
+        "shot.png": png(3, 2),
+        "photo.JPG": jpeg(640, 480),
+        "anim": gif(7, 8),
+        "page.txt": webp(9, 10, kind=b"VP8L"),
+    }
     for name, data in files.items():
         (root / name).write_bytes(data)
 
