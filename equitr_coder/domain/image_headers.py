@@ -83,8 +83,11 @@ def _jpeg(data: bytes) -> Size:
     size: Size | None = None
     at = 2
     while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            raise ValueError("a part of it is damaged")
+        if data[at] != 0xFF:  # decoders pass over what stands between two segments
+            at = data.find(b"\xff", at)
+            if at < 0:
+                break
+            continue
         marker = data[at + 1]
         if marker == 0xFF or marker in _ALONE:  # a marker may be filled up with FF before it
             at += 1 if marker == 0xFF else 2

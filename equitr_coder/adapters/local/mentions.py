@@ -65,7 +65,8 @@ class Mentions:
         blocks: list[str] = []
         pictures: dict[str, Picture] = {}
         left = _ALL
-        for written in mentioned(request):
+        written_all = mentioned(request)
+        for written in written_all[:_MOST_MENTIONS]:
             try:
                 found = await self._find(written)
             except ToolFailure as failure:
@@ -82,6 +83,8 @@ class Mentions:
                 left -= used
                 blocks.append(block)
                 attached.append(one.label)
+        if len(written_all) > _MOST_MENTIONS:
+            missing.append(f"{len(written_all) - _MOST_MENTIONS} more than the {_MOST_MENTIONS} that are read")
         if not attached and not missing:
             return None
         text = "\n\n".join([_HEAD, *blocks]) if blocks else ""
@@ -142,7 +145,7 @@ def mentioned(request: str) -> list[str]:
         written = f"{match[1]}{match[2]}" if match[1] else match[3].rstrip(".:!?*_/\\") if match[3] != "/" else ""
         if written:
             found[written] = None
-    return list(found)[:_MOST_MENTIONS]
+    return list(found)
 
 
 def _with_lines(written: str) -> tuple[str, int | None, int | None]:

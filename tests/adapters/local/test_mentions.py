@@ -217,3 +217,13 @@ async def test_a_text_with_the_name_of_an_image_is_a_text(mentions: Mentions, ro
 
     assert found.images == ()
     assert '<file path="notes.png">\nnot a picture\n</file>' in found.text
+
+
+async def test_what_is_mentioned_beyond_the_first_twenty_is_told(mentions: Mentions, root: Path) -> None:
+    for number in range(23):
+        (root / f"{number}.png").write_bytes(png(number + 1))
+
+    found = await attach(mentions, " ".join(f"@{number}.png" for number in range(23)))
+
+    assert [image.path for image in found.images] == [f"{number}.png" for number in range(20)]
+    assert found.missing == ("3 more than the 20 that are read",)
