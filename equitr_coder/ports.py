@@ -17,6 +17,7 @@ from equitr_coder.domain.errors import ModelError
 from equitr_coder.domain.events import EscalationTrigger, Event
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, RequestId, RunId, SessionId, TaskId, TreeId
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import (
     Delta,
     ModelInfo,
@@ -1001,6 +1002,8 @@ class AgentOrder:
     """For the environment of its commands."""
     delivers: tuple[RequestId, ...] = ()
     """Messages whose news the first message holds already."""
+    images: tuple[Image, ...] = ()
+    """Shown with the first message."""
     held: Mapping[str, str] = field(default_factory=dict)
     """Paths that prove the task, and in words what each is to it: only a person allows a change."""
 

@@ -50,6 +50,7 @@ async def open_api(overrides: Overrides) -> AsyncIterator[RunApi]:
                 workers=workshop.workers,
                 answer=Enquiries(workshop).answer,
                 attach=workshop.mentions().attach,
+                takes_images=workshop.takes_images,
                 user=local_user(overrides.environ),
             ) as api:
                 yield api

@@ -198,6 +198,7 @@ class Spawner:
         opening = Opening(
             system="\n\n".join(text for text in (self._system(profile, order, spec), general) if text),
             first_message="\n\n".join(text for text in (order.first_message, of_folders) if text),
+            images=order.images,
             delivers=order.delivers,
         )
         compaction = Compaction(

@@ -80,6 +80,7 @@ class Workshop:
             scripted=self._scripted(),
             timeout=self.settings.llm.timeout,
             prices=self.prices,
+            read_image=store.get_blob,
         )
         self.windows = Windows(self.router.discover, self.prices)
         self.client = overrides.wrap_client(self.router)
@@ -88,6 +89,7 @@ class Workshop:
             limiter=RateLimiter(lane_of=self.router.lane, clock=self.clock),
             outages=Outages(self.clock),
             name_of=self.router.provider,
+            takes_images=self.router.takes_images,
         )
 
     @property
@@ -149,6 +151,10 @@ class Workshop:
             self.router.require(one)
         self.router.warm_up(specs[0])
         return names
+
+    def takes_images(self, options: RunOptions, name: str, tier: Tier) -> bool | None:
+        """Of the model itself; its fallbacks that take none are left out when it comes to it."""
+        return self.router.takes_images(self._spec(name, tier, multi_agent=options.multi_agent))
 
     def profiles(self) -> Mapping[str, Profile]:
         """Every agent's profile, read once.
@@ -215,7 +221,7 @@ class Workshop:
 
     def mentions(self) -> Mentions:
         maps = self.code_maps()
-        return Mentions(self.checkout, lambda name: maps.places(self.checkout, name))
+        return Mentions(self.checkout, lambda name: maps.places(self.checkout, name), self.store.put_blob)
 
     @property
     def _name(self) -> str:
@@ -345,6 +351,7 @@ class Workshop:
             temperature=llm.temperature,
             max_tokens=llm.max_tokens,
             context_window=llm.context_window,
+            images=llm.images,
             adapter="scripted" if name.startswith("scripted/") else llm.adapter,
         )
 

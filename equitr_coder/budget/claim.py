@@ -7,7 +7,8 @@ from hashlib import blake2b
 from typing import Literal
 
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.models import AssistantMessage, ModelRequest
+from equitr_coder.domain.image_tokens import typical_tokens
+from equitr_coder.domain.models import AssistantMessage, ModelRequest, UserMessage
 
 SHARED_PREFIX = 1024
 """Tokens from which on a common beginning is worth a wait."""
@@ -76,6 +77,8 @@ def estimate(request: ModelRequest) -> int:
         total += len(message.text)
         if isinstance(message, AssistantMessage):
             total += sum(len(call.name) + len(call.arguments) for call in message.calls)
+        elif isinstance(message, UserMessage):
+            total += 4 * sum(typical_tokens(image.size) for image in message.images)
     return max(1, total // 4)
 
 

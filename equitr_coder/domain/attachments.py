@@ -1,5 +1,6 @@
 """What the `@` in a request brings with it."""
 
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.value import Value
 
 
@@ -10,6 +11,8 @@ class Attachments(Value):
     """In words, what it holds: `a.py lines 10-20`."""
     missing: tuple[str, ...] = ()
     """What could not be attached, with the reason: `@b.py: there is no such file or definition`."""
+    images: tuple[Image, ...] = ()
+    """What the model is shown beside the text, in the order of their numbers there."""
 
 
 def with_attachments(request: str, attachments: Attachments | None) -> str:

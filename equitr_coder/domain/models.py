@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from equitr_coder.domain.ids import CallId
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.money import Usage
 from equitr_coder.domain.value import Value
 
@@ -46,6 +47,8 @@ class ModelSpec(Value):
     adapter: Literal["auto", "direct", "litellm", "scripted"] = "auto"
     tools: Literal["auto", "native", "text"] = "auto"
     """How tools are offered: natively, or written into the prompt (the text protocol); `auto` by capability."""
+    images: Literal["auto", "yes", "no"] = "auto"
+    """Whether it takes images; `auto`: as its data says."""
     context_window: int | None = None
     """Tokens that it reads and writes in one call, when the person says so; None: as its provider does."""
     edit_format: Literal["auto"] | EditFormat = "auto"
@@ -78,6 +81,8 @@ class SystemMessage(Value):
 class UserMessage(Value):
     role: Literal["user"] = "user"
     text: str
+    images: tuple[Image, ...] = ()
+    """Shown after the text."""
 
 
 class AssistantMessage(Value):
@@ -109,6 +114,8 @@ class ModelRequest(Value):
     max_tokens: int
     session: str = ""
     """Who asks; for logs and for the scripted model, never sent to a provider."""
+    image_data: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
+    """Base64 by digest, of the images in `messages`; filled in when it is sent, and never stored."""
 
 
 class TextDelta(Value):
@@ -167,3 +174,5 @@ class ModelInfo(Value):
     """Native tool calls: True, False, or None when nobody says."""
     context_window: int | None = None
     max_output: int | None = None
+    images: bool | None = None
+    """Whether it takes images; None when nobody says."""

@@ -16,6 +16,7 @@ from equitr_coder.domain.file_history import FileHistory
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import (
     AssistantMessage,
     Message,
@@ -294,6 +295,11 @@ class RunView:
     def opening(self) -> str:
         """How whoever gets the request first is told it: verbatim, then what it mentions."""
         return with_attachments(self.request, self.attachments)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """What whoever gets the request first is shown with it."""
+        return self.attachments.images if self.attachments is not None else ()
 
     @property
     def spent(self) -> Decimal:

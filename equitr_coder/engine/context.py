@@ -8,11 +8,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from equitr_coder.domain.ids import CallId
+from equitr_coder.domain.image_tokens import typical_tokens
 from equitr_coder.domain.models import AssistantMessage, Message, ToolMessage, ToolSpec, UserMessage
 from equitr_coder.domain.run_view import SessionView
 
 _PER_MESSAGE = 24
 """Bytes allowed for role and separators of one message."""
+_BYTES_PER_IMAGE_TOKEN = 3
+"""What text is taken to have, until an answer tells."""
 _WORTH = 1_000
 """Bytes of a result below which its stand-in saves next to nothing."""
 _KEPT_STEPS = 3
@@ -33,7 +36,7 @@ def first_kept(session: SessionView) -> int:
 
 
 def size(messages: Iterable[Message]) -> int:
-    """Bytes of UTF-8, with what separates messages."""
+    """Bytes of UTF-8, with what separates messages; an image as the text that takes as many tokens."""
     return sum(map(size_of, messages))
 
 
@@ -41,6 +44,8 @@ def size_of(message: Message) -> int:
     written = _PER_MESSAGE + _bytes(message.text)
     if isinstance(message, AssistantMessage):
         written += sum(_PER_MESSAGE + _bytes(call.name) + _bytes(call.arguments) for call in message.calls)
+    elif isinstance(message, UserMessage):
+        written += sum(_PER_MESSAGE + _BYTES_PER_IMAGE_TOKEN * typical_tokens(one.size) for one in message.images)
     return written
 
 

@@ -7,6 +7,7 @@ from equitr_coder.domain.errors import ModelError, ModelErrorKind
 from equitr_coder.domain.events import MessageAdded
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RequestId
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import AssistantMessage, SystemMessage, UserMessage
 from equitr_coder.domain.run_view import SessionView
 from equitr_coder.domain.tools import ToolEnd
@@ -23,6 +24,7 @@ class Opening:
 
     system: str
     first_message: str
+    images: tuple[Image, ...] = ()
     delivers: tuple[RequestId, ...] = ()
 
 
@@ -98,7 +100,7 @@ class AgentLoop:
                 MessageAdded(**who, message=SystemMessage(text=self._opening.system)),
                 MessageAdded(
                     **who,
-                    message=UserMessage(text=self._opening.first_message),
+                    message=UserMessage(text=self._opening.first_message, images=self._opening.images),
                     delivers=self._opening.delivers,
                 ),
             )

@@ -33,6 +33,7 @@ from equitr_coder.domain.models import (
 )
 from equitr_coder.domain.money import UNPRICED, ZERO
 from equitr_coder.engine.budget_note import with_budget_note
+from equitr_coder.engine.images import TakesImages, able, as_seen_by
 from equitr_coder.engine.outages import Outages, is_outage
 from equitr_coder.ports import (
     Account,
@@ -76,6 +77,7 @@ class Providers:
     outages: Outages
     name_of: Callable[[ModelSpec], str]
     """The provider of a model."""
+    takes_images: TakesImages = lambda spec: spec.images == "yes"
 
 
 class ModelCalls:
@@ -102,13 +104,14 @@ class ModelCalls:
 
     async def call(self, request: ModelRequest) -> Reply:
         """Send the request until it is answered; each try is reserved and settled by itself. While the model's provider
-        is down its fallbacks are asked, in their order.
+        is down its fallbacks are asked, in their order; with images, those that take them.
 
         Raises:
             BudgetRefused: nothing was sent.
             ModelError: it cannot be answered, or not within the allowed tries.
         """
-        *others, last = self._providers.outages.candidates(request.model)
+        up = self._providers.outages.candidates(request.model)
+        *others, last = able(up, request, self._providers.takes_images)
         for spec in others:
             try:
                 return await self._ask(spec, request)
@@ -124,7 +127,8 @@ class ModelCalls:
         tries = _Tries(0 if outages.was_down(spec) and request.model.fallbacks else self._retries)
         while True:
             try:
-                reply = await self._try(request.model_copy(update={"model": spec}), tries, instead_of)
+                asked = as_seen_by(request.model_copy(update={"model": spec}), self._providers.takes_images)
+                reply = await self._try(asked, tries, instead_of)
             except _TryAgain as again:
                 if again.delay:
                     with self._deadline.paused():

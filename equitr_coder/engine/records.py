@@ -45,6 +45,7 @@ def records(session: SessionView, view: RunView, upto: int, *, room: int) -> str
     steps = list(_steps(dropped))
     sections = [
         ("The user's words, verbatim, oldest first", _words(dropped, round(room * _WORDS))),
+        ("Images you were shown, left out now", _images(dropped)),
         ("Decisions", _fitting(_decisions(steps, view.grants, session), round(room * _DECISIONS))),
         ("What failed", _fitting(_failures(steps), round(room * _FAILURES))),
         ("Open todos", _open_todos(session, view)),
@@ -64,6 +65,12 @@ def _words(dropped: Sequence[Message], room: int) -> str:
     while len(shown) > 2 and sum(len(text) + 4 for text in shown) > room:
         del shown[len(shown) // 2]  # beginnings set the rules and ends change them
     return "\n".join(f"- {text}" for text in shown)
+
+
+def _images(dropped: Iterable[Message]) -> str:
+    """Few enough in one conversation to name each."""
+    shown = (image for message in dropped if isinstance(message, UserMessage) for image in message.images)
+    return "\n".join(f"- {image.shown}: the user can attach it again" for image in shown)
 
 
 def _is_said(message: Message) -> bool:

@@ -11,6 +11,7 @@ from equitr_coder.domain.events import EscalationTrigger, TaskChanged
 from equitr_coder.domain.footprint import claim_of
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import Purpose, Tier, UserMessage
 from equitr_coder.domain.run_view import TaskView
 from equitr_coder.domain.runs import RunOptions
@@ -48,6 +49,8 @@ class WorkerTerms:
     document_paths: tuple[str, ...]
     """Paths on the branch that only the host may change."""
     request: str
+    images: tuple[Image, ...]
+    """Shown with the request, which only a direct task is told."""
     options: RunOptions
     has_supervisor: bool
     max_escalations: int
@@ -57,6 +60,11 @@ class WorkerTerms:
     """Whether the supervisor is asked before the first attempt."""
     ref_prefix: str
     """`refs/equitr/epic-NNN/`: where hand-ins are kept."""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the one task is the request itself, with nothing planned around it."""
+        return not self.documents and len(self.plan.tasks) == 1
 
     @property
     def attempts(self) -> int:
@@ -292,6 +300,7 @@ class TaskWorker:
                 results=self._results(task),
                 held=[path for path, what in held.items() if what != WOULD_STEER],
             ),
+            images=self._terms.images if self._terms.is_direct else (),
             root=root,
             can_write=True,
             has_supervisor=self._terms.has_supervisor and not is_stronger,

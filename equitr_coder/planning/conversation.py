@@ -240,6 +240,7 @@ class Conversation:
                 code_map=self._facts.code_map,
                 attachments=self._facts.attachments,
             ),
+            images=self._facts.images,
             root=self._facts.root,
             can_write=False,
             in_place=True,

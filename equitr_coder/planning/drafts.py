@@ -16,6 +16,7 @@ from equitr_coder.domain.events import DocumentWritten, Event, PlanSubmitted
 from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import SessionId
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import ToolMessage, UserMessage
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.planning import messages
@@ -54,6 +55,8 @@ class Facts:
     code_map: str = ""
     attachments: str = ""
     """What the request mentions, as one block."""
+    images: tuple[Image, ...] = ()
+    """Shown with the request."""
 
 
 @frozen

@@ -11,6 +11,7 @@ from typing import Literal
 
 from equitr_coder.domain.epic import Task
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.runs import PlanMode, RunKind
 
 LARGE_FROM = 3
 _MANY_WORDS = 80
@@ -78,6 +79,13 @@ _LISTED = re.compile(r"\w,\s+(?:\w+\s+){0,3}\w+,\s+(?:and\s+|or\s+)?\w", re.IGNO
 def judge(request: str) -> Literal["small", "large"]:
     """Whether `--plan auto` sends the request straight to one worker, or has it planned."""
     return "large" if weigh(request)[0] >= LARGE_FROM else "small"
+
+
+def starts_with_plan(kind: RunKind, mode: PlanMode, request: str) -> bool:
+    """Whether a run in worktrees begins with the planner, or hands its request straight to one worker."""
+    if kind is RunKind.LOOP:
+        return False
+    return mode is PlanMode.ALWAYS or (mode is PlanMode.AUTO and judge(request) == "large")
 
 
 def is_complex(task: Task, *, is_planned: bool) -> bool:

@@ -26,10 +26,13 @@ from equitr_coder.domain.events import (
     TaskChanged,
 )
 from equitr_coder.domain.ids import RunId, epic_id, new_id
+from equitr_coder.domain.images import Image, require_few
 from equitr_coder.domain.metrics import measure
+from equitr_coder.domain.models import Tier
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
 from equitr_coder.domain.strengths import Candidate
+from equitr_coder.planning.size import starts_with_plan
 from equitr_coder.ports import Clock, EventStore, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
@@ -37,7 +40,7 @@ from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
 from equitr_coder.session.said import cancelled, queued
 from equitr_coder.workflows.assignment import assign, measured
-from equitr_coder.workflows.chat import ChatRun, next_message
+from equitr_coder.workflows.chat import ChatRun, images_of, next_message
 from equitr_coder.workflows.rewinding import Rewinding
 
 _log = logging.getLogger(__name__)
@@ -48,6 +51,8 @@ _AS_CONFIGURED = c.StartRun(kind=RunKind.EPIC, request="")
 _PLANNED = c.StartRun(kind=RunKind.EPIC, request="", plan=PlanMode.ALWAYS)
 MakeOptions = Callable[[c.StartRun], RunOptions]
 Attach = Callable[[str], Awaitable[Attachments | None]]
+TakesImages = Callable[[RunOptions, str, Tier], bool | None]
+"""Of the model with this name, called as the configuration says; None when nobody knows."""
 ModelNames = Callable[[RunOptions, str | None], tuple[str | None, str | None]]
 """Supervisor's and worker's model names for a run, under an override of the model. Raises UserError or ModelError when
 a model, its price under a budget or its key is missing: before anything is recorded or paid."""
@@ -69,10 +74,11 @@ class LocalRunApi:
         workers: Callable[[], Sequence[Candidate]],
         answer: Callable[[q.Query], Awaitable[q.Answer]],
         attach: Attach,
+        takes_images: TakesImages,
         user: str = "",
     ) -> None:
-        """`attach` reads what a request mentions with `@`. `user` is the name of the local user, recorded with every
-        run.
+        """`attach` reads what a request mentions with `@`; `takes_images` says whether a model can be shown images.
+        `user` is the name of the local user, recorded with every run.
         """
         self._checkout = checkout
         self._store = store
@@ -84,6 +90,7 @@ class LocalRunApi:
         self._workers = workers
         self._answer = answer
         self._attach = attach
+        self._takes_images = takes_images
         self._user = user
         self._live: dict[RunId, LiveRun] = {}
         self._group = asyncio.TaskGroup()
@@ -164,6 +171,9 @@ class LocalRunApi:
         supervisor, worker = self._model_names(options, command.model)
         state = await self._ready_repository(command.kind)
         attachments = await self._attach(command.request)
+        if attachments is not None and attachments.images:
+            tier = _first_reader(command.kind, options, command.request)
+            self._require_sight(attachments.images, options, _named(tier, options, supervisor, worker), tier)
         run = RunId(new_id("run"))
         with_epic = command.kind is not RunKind.CHAT
         above = await self._highest_epic() if with_epic else 0
@@ -185,6 +195,21 @@ class LocalRunApi:
         )
         await self._go(run, lambda _: [started], message=None)
         return run
+
+    def _require_sight(
+        self, images: Sequence[Image], options: RunOptions, model: str | None, tier: Tier, *, kept: Sequence[Image] = ()
+    ) -> None:
+        """Before anything is recorded or paid. `kept` are the images that the conversation holds already.
+
+        Raises:
+            UserError: there are too many, or the model that reads the request is not known to take images.
+        """
+        require_few([*kept, *images])
+        takes = self._takes_images(options, model, tier) if model is not None else None
+        if not takes:
+            what = "is not known to take images" if takes is None else "takes no images"
+            hint = "choose another model, set llm.images to yes if it does take them, or leave the `@` out"
+            raise UserError(f"{model} {what}, and the request shows it @{images[0].path}", hint=hint)
 
     async def _highest_epic(self) -> int:
         """Of the epics whose branch or kept work is in the repository, whoever made them.
@@ -225,6 +250,9 @@ class LocalRunApi:
                 }
             )
             supervisor, worker = self._model_names(options, None)
+            if view.images and not (view.is_approved and view.documents):
+                tier = _first_reader(view.kind, options, view.request)
+                self._require_sight(view.images, options, _named(tier, options, supervisor, worker), tier)
             resumed = RunResumed(options=options, supervisor_model=supervisor, worker_model=worker)
             return [resumed, *again, *_charge_open_calls(view)]
 
@@ -237,17 +265,21 @@ class LocalRunApi:
             raise UserError("the agent is still working", hint="wait for it, or interrupt it first")
         attachments = await self._attach(command.text)
         text = with_attachments(command.text, attachments)
+        images = attachments.images if attachments is not None else ()
 
         def opening(view: RunView) -> Sequence[Event]:
             if view.kind is not RunKind.CHAT:
                 raise UserError(f"{command.run} is not a chat", hint="start a new run with your request")
+            if images:
+                kept = images_of(view)
+                self._require_sight(images, view.options, view.worker_model, Tier.WEAK, kept=kept)
             resumed = RunResumed(
                 options=view.options,
                 supervisor_model=view.supervisor_model,
                 worker_model=view.worker_model,
                 attachments=attachments.model_copy(update={"text": ""}) if attachments is not None else None,
             )
-            return [resumed, *_charge_open_calls(view), *next_message(view, text)]
+            return [resumed, *_charge_open_calls(view), *next_message(view, text, images)]
 
         await self.view(command.run)  # says so when there is no such run
         await self._go(command.run, opening, message=text)
@@ -531,6 +563,16 @@ def _failed_again(view: RunView) -> list[Event]:
         elif task.state is TaskState.BLOCKED:
             events.append(TaskChanged(task=task.id, state=TaskState.WAITING))
     return events
+
+
+def _first_reader(kind: RunKind, options: RunOptions, request: str) -> Tier:
+    """Of the model that the request is told first."""
+    is_planned = kind is not RunKind.CHAT and starts_with_plan(kind, options.plan, request)
+    return Tier.STRONG if is_planned else Tier.WEAK
+
+
+def _named(tier: Tier, options: RunOptions, supervisor: str | None, worker: str | None) -> str | None:
+    return supervisor if tier is Tier.STRONG and options.multi_agent else worker
 
 
 def _charge_open_calls(view: RunView) -> list[Event]:

@@ -50,6 +50,11 @@ def _flag(value: Any) -> bool:
     raise expected("true or false")
 
 
+def yes_or_no(value: Any) -> Any:
+    """`auto`, or what can be read as a flag, in words."""
+    return ("yes" if _flag(value) else "no") if value != "auto" else value
+
+
 def _number(value: Any) -> Decimal | None:
     """Exact: a float is taken by the digits it is written with."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):

@@ -30,6 +30,7 @@ from equitr_coder.settings.fields import (
     Texts,
     Variable,
     expected,
+    yes_or_no,
 )
 
 BY_NAME = "litellm"
@@ -51,6 +52,7 @@ _PER_TOKEN = {
 
 Adapter = Literal["auto", "direct", "litellm"]
 Tools = Literal["auto", "native", "text"]
+Images = Annotated[Literal["auto", "yes", "no"], BeforeValidator(yes_or_no)]
 Editing = Literal["auto", "edit_file", "apply_patch", "unified_diff", "search_replace"]
 
 
@@ -95,6 +97,7 @@ class ModelSettings(Value):
     api_key_env: Variable | None = None
     adapter: Adapter | None = None
     tools: Tools | None = None
+    images: Images | None = None
     edit_format: Editing | None = None
     fallbacks: "tuple[FallbackSettings, ...]" = ()
 
@@ -112,6 +115,7 @@ class FallbackSettings(Value):
     api_key_env: Variable | None = None
     adapter: Adapter = "auto"
     tools: Tools = "auto"
+    images: Images = "auto"
 
     @model_validator(mode="before")
     @classmethod
@@ -147,6 +151,7 @@ class LlmSettings(Value):
     api_key_env: Variable | None = None
     adapter: Adapter = "auto"
     tools: Tools = "auto"
+    images: Images = "auto"
     edit_format: Editing = "auto"
     temperature: Temperature | None = None
     max_tokens: Count = 8192
@@ -328,6 +333,7 @@ class Settings(Value):
             max_tokens=max_tokens,
             adapter="scripted" if full.startswith("scripted/") else (tier.adapter or llm.adapter),
             tools=tier.tools or llm.tools,
+            images=tier.images or llm.images,
             context_window=window,
             edit_format=tier.edit_format or llm.edit_format,
             fallbacks=tuple(
@@ -340,6 +346,7 @@ class Settings(Value):
                     max_tokens=max_tokens,
                     adapter="scripted" if other.model.startswith("scripted/") else other.adapter,
                     tools=other.tools,
+                    images=other.images,
                 )
                 for other in tier.fallbacks
             ),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from equitr_coder.testing.images import is_image, url_problem
 from equitr_coder.testing.schemas import schema_problems
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -178,10 +179,19 @@ def _call_problem(call: object) -> str | None:
 def _content_problems(message: Mapping[str, Any]) -> Iterator[str]:
     content = message.get("content")
     if isinstance(content, list):
+        if any(map(is_image, content)) and message["role"] != "user":
+            yield f"an image in a message of role {message['role']}"
+            return
         for index, part in enumerate(content):
+            if is_image(part):
+                if problem := url_problem(part):
+                    yield f"content[{index}]: {problem}"
+                continue
             if not isinstance(part, Mapping) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-                yield f"content[{index}] must be a part of type text"
+                yield f"content[{index}] must be a part of type text or image_url"
                 return
+        if any(map(is_image, content)):
+            return
         content = "".join(part["text"] for part in content)
     if content is not None and not isinstance(content, str):
         yield f"content must be text, not {type(content).__name__}"

@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from equitr_coder.domain.frozen import frozen
-from equitr_coder.domain.models import AssistantMessage, Message, ModelRequest, ToolMessage, ToolSpec
+from equitr_coder.domain.models import AssistantMessage, Message, ModelRequest, ToolMessage, ToolSpec, UserMessage
+from equitr_coder.testing.images import data_url, is_image, tokens_of
 
 
 @frozen
@@ -80,9 +81,10 @@ class WireRequest:
 
     @cached_property
     def tokens(self) -> int:
-        """Our estimate of what the model reads: a token per four bytes."""
-        read = json.dumps([self.messages, self.body.get("tools") or []], ensure_ascii=False)
-        return max(1, len(read.encode(errors="replace")) // 4)
+        """Our estimate of what the model reads: a token per four bytes, and images by their size."""
+        read = json.dumps([list(map(_unseen, self.messages)), self.body.get("tools") or []], ensure_ascii=False)
+        seen = sum(tokens_of(part) for message in self.messages for part in image_parts(message))
+        return max(1, len(read.encode(errors="replace")) // 4) + seen
 
 
 def _names_in(system: str) -> Iterator[str]:
@@ -92,11 +94,22 @@ def _names_in(system: str) -> Iterator[str]:
 
 
 def content_text(message: Mapping[str, Any]) -> str:
-    """The text of a message whose content is a string, a list of text parts, or nothing."""
+    """The text of a message whose content is a string, a list of parts, or nothing."""
     content = message.get("content")
     if isinstance(content, str):
         return content
     return "".join(str(part.get("text", "")) for part in content or ())
+
+
+def image_parts(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    content = message.get("content")
+    return [part for part in content if is_image(part)] if isinstance(content, list) else []
+
+
+def _unseen(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not image_parts(message):
+        return message
+    return {**message, "content": [part for part in message["content"] if not is_image(part)]}
 
 
 def _texts(message: Mapping[str, Any]) -> Iterator[str]:
@@ -115,7 +128,7 @@ def body_of(request: ModelRequest) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    body["messages"] += [_wire_message(message) for message in request.messages]
+    body["messages"] += [_wire_message(message, request.image_data) for message in request.messages]
     if request.tools:
         body["tools"] = [_wire_tool(tool) for tool in request.tools]
     if request.model.temperature is not None:
@@ -123,7 +136,11 @@ def body_of(request: ModelRequest) -> dict[str, Any]:
     return body
 
 
-def _wire_message(message: Message) -> dict[str, Any]:
+def _wire_message(message: Message, image_data: Mapping[str, str]) -> dict[str, Any]:
+    if isinstance(message, UserMessage) and message.images:
+        urls = [data_url(image.media_type, image_data[image.digest]) for image in message.images]
+        shown = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+        return {"role": "user", "content": [{"type": "text", "text": message.text}, *shown]}
     if isinstance(message, ToolMessage):
         return {"role": "tool", "tool_call_id": message.call, "content": message.text}
     if isinstance(message, AssistantMessage) and message.calls:

@@ -13,9 +13,11 @@ from equitr_coder.domain.events import (
     ToolReturned,
 )
 from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TreeId
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import AssistantMessage, Purpose, StopCause, ToolCall, UserMessage
 from equitr_coder.domain.run_view import RunView, SessionView
 from equitr_coder.domain.runs import RunState
+from equitr_coder.engine.context import sent_messages
 from equitr_coder.engine.inbox import Inbox
 from equitr_coder.engine.model_call import Caller
 from equitr_coder.engine.step_trees import is_readable, release
@@ -73,6 +75,7 @@ class ChatRun:
                 task=None,
                 purpose=Purpose.CHAT,
                 first_message=view.opening,
+                images=view.images,
                 root=self._kit.checkout,
                 can_write=True,
                 in_place=True,
@@ -102,7 +105,15 @@ class ChatRun:
         return tree
 
 
-def next_message(view: RunView, text: str) -> list[Event]:
+def images_of(view: RunView) -> list[Image]:
+    """What its next request shows the model."""
+    session = view.sessions.get(SESSION)
+    if session is None or not session.messages:
+        return list(view.images)
+    return [one for message in sent_messages(session) if isinstance(message, UserMessage) for one in message.images]
+
+
+def next_message(view: RunView, text: str, images: tuple[Image, ...] = ()) -> list[Event]:
     """What the log gets, in one transaction, when the user speaks again: the calls that an interruption left without a
     result are closed, then the message. Empty when the chat has not begun: its request is told first then.
     """
@@ -117,7 +128,7 @@ def next_message(view: RunView, text: str) -> list[Event]:
             events += _closed(view, call, has_run=call.id in session.running_tools)
     if session.taken_back:
         text = f"{text}\n\n{_TAKEN_BACK.format(paths=', '.join(sorted(session.taken_back)))}"
-    return [*events, MessageAdded(session=SESSION, agent=AGENT, message=UserMessage(text=text))]
+    return [*events, MessageAdded(session=SESSION, agent=AGENT, message=UserMessage(text=text, images=images))]
 
 
 def _closed(view: RunView, call: ToolCall, *, has_run: bool) -> list[Event]:

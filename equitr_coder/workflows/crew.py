@@ -94,6 +94,7 @@ class Crew:
                 documents_at=view.documents_at or "docs",
                 document_paths=tuple(f"{view.documents_at}/{name}.md" for name in NAMES) if view.documents_at else (),
                 request=view.opening,
+                images=view.images,
                 options=view.options,
                 has_supervisor=view.options.multi_agent,
                 max_escalations=kit.terms.max_escalations,

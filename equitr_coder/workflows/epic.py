@@ -11,7 +11,7 @@ from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted,
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CommitId, EpicId, TaskId
 from equitr_coder.domain.run_view import RunView
-from equitr_coder.domain.runs import PlanMode, RunKind, RunState
+from equitr_coder.domain.runs import RunState
 from equitr_coder.engine.step_trees import release
 from equitr_coder.orchestration.merge_queue import moved_away
 from equitr_coder.orchestration.probe import LONGEST, UntouchedTree
@@ -22,7 +22,7 @@ from equitr_coder.planning.drafts import PLANNER, Facts, PlanningOptions
 from equitr_coder.planning.file_tree import missing_paths
 from equitr_coder.planning.forecast import Forecaster
 from equitr_coder.planning.plan_rules import PlanRules
-from equitr_coder.planning.size import judge
+from equitr_coder.planning.size import starts_with_plan
 from equitr_coder.ports import CheckProbe, Landing, RunKit
 from equitr_coder.workflows.assignment import assign_free, measured, require_profiles
 from equitr_coder.workflows.crew import Crew, open_gate, open_pool, open_worktrees
@@ -114,6 +114,7 @@ class EpicRun:
                 listing="\n".join(listing),
                 code_map=await self._map(),
                 attachments=self._view.attachments.text if self._view.attachments is not None else "",
+                images=self._view.images,
             ),
             options=PlanningOptions(
                 rules=PlanRules(
@@ -157,10 +158,7 @@ class EpicRun:
     def _is_planned(self) -> bool:
         if self._view.plan is not None or self._view.documents:
             return True
-        if self._view.kind is RunKind.LOOP:
-            return False
-        mode = self._view.options.plan
-        return mode is PlanMode.ALWAYS or (mode is PlanMode.AUTO and judge(self._view.request) == "large")
+        return starts_with_plan(self._view.kind, self._view.options.plan, self._view.request)
 
     def _direct_plan(self) -> Plan:
         request = self._view.request.strip()

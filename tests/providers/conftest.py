@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from equitr_coder.domain.models import Delta, Message, ModelRequest, ModelSpec, 
 from equitr_coder.testing.wires import Anthropic, Gemini, Groq, Ollama, OpenAI, OpenRouter, ProviderServer, Received
 from equitr_coder.testing.wires.server import Scripted
 from equitr_coder.testing.wires.wire_format import WireFormat
+from tests.pictures import jpeg, png
 
 KEY = "secret-0123456789abcdef"
 READ = ToolSpec(
@@ -81,9 +83,12 @@ class Asked:
         base = {"api_base": self.server.url, "adapter": self.case.adapter, "name": self.case.model}
         return ModelSpec(tier=Tier.WEAK, **{**base, **fields})
 
-    def request(self, *messages: Message, tools: tuple[ToolSpec, ...] = (READ,), **spec: Any) -> ModelRequest:
+    def request(
+        self, *messages: Message, tools: tuple[ToolSpec, ...] = (READ,), protocol: str = "auto", **spec: Any
+    ) -> ModelRequest:
+        """`protocol` is how the tools are offered."""
         return ModelRequest(
-            model=self.spec(**spec),
+            model=self.spec(tools=protocol, **spec),
             system="You work.",
             messages=messages or (UserMessage(text="Task T1"),),
             tools=tools,
@@ -94,6 +99,13 @@ class Asked:
         parts = [part async for part in self.router.stream(self.request(*messages, **fields))]
         assert isinstance(parts[-1], Reply)
         return [part for part in parts if not isinstance(part, Reply)], parts[-1]
+
+
+PICTURES = {sha256(data).hexdigest(): data for data in (png(30, 20), jpeg(640, 480))}
+
+
+async def read_picture(digest: str) -> bytes | None:
+    return PICTURES.get(digest)
 
 
 Ask = Callable[..., Awaitable[Asked]]
@@ -120,7 +132,7 @@ async def ask() -> AsyncIterator[Ask]:
             found = CASES[case] if isinstance(case, str) else case
             server = await stack.enter_async_context(ProviderServer(script, wire or found.wire()))
             keys = EnvironmentKeys({found.variable: KEY} if environ is None else dict(environ))
-            router = ModelRouter(keys=keys, timeout=5.0)
+            router = ModelRouter(keys=keys, timeout=5.0, read_image=read_picture)
             stack.push_async_callback(router.close)
             return Asked(found, server, router)
 

@@ -1,16 +1,18 @@
 """Rows 198 to 203 for every provider alike: text, tools, usage, stream, errors and health on its own wire."""
 
 import asyncio
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from equitr_coder.domain.errors import ModelError, ModelErrorKind
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import AssistantMessage, StopCause, TextDelta, ToolMessage, UserMessage
 from equitr_coder.domain.money import Usage
 from equitr_coder.testing import Script, always, call, fails, says
 from equitr_coder.testing.script import ScriptedReply, ScriptedUsage
-from tests.providers.conftest import KEY, Ask, Case
+from tests.providers.conftest import KEY, PICTURES, Ask, Case
 
 TEXT = "A sentence that is longer than a few pieces, so that it has to come as a stream."
 
@@ -187,3 +189,43 @@ async def test_without_its_key_nothing_is_sent_and_the_variable_is_named(ask: As
 
     assert (caught.value.kind, caught.value.sent) == (ModelErrorKind.AUTH, False)
     assert f"export {asked.case.variable}=" in caught.value.hint
+
+
+def shown() -> UserMessage:
+    kinds = ("image/png", "image/jpeg")
+    images = (
+        Image(digest=digest, media_type=kind, width=width, height=height, bytes=len(data), path=kind)
+        for (digest, data), kind, width, height in zip(PICTURES.items(), kinds, (30, 640), (20, 480), strict=True)
+    )
+    return UserMessage(text="What is on these?", images=tuple(images))
+
+
+@pytest.mark.parametrize("protocol", ["native", "text"])
+async def test_images_stand_after_the_text_byte_for_byte(ask: Ask, case: Case, protocol: str) -> None:
+    asked = await ask(case, [says("Two squares."), says("One is larger.")])
+
+    _, first = await asked.all(shown(), protocol=protocol)
+    _, second = await asked.all(shown(), first.message, UserMessage(text="Well?"), protocol=protocol)
+
+    assert (first.message.text, second.message.text) == ("Two squares.", "One is larger.")
+    [told, again] = [record.messages[1]["content"] for record in asked.server.requests]
+    assert [part["type"] for part in told] == ["text", "image_url", "image_url"]
+    assert told[0]["text"] == "What is on these?"
+    urls = [part["image_url"]["url"] for part in told[1:]]
+    assert urls == [
+        f"data:{kind};base64,{b64encode(data).decode()}"
+        for kind, data in zip(("image/png", "image/jpeg"), PICTURES.values(), strict=True)
+    ]
+    assert again == told
+
+
+async def test_a_request_whose_image_is_gone_is_not_sent(ask: Ask, case: Case) -> None:
+    asked = await ask(case, [says("unused")])
+    message = shown()
+    lost = message.images[0].model_copy(update={"digest": "0" * 64})
+
+    with pytest.raises(ModelError, match="no longer kept") as caught:
+        await asked.all(message.model_copy(update={"images": (lost,)}))
+
+    assert (caught.value.sent, caught.value.retryable) == (False, False)
+    assert asked.chats == []

@@ -1,6 +1,7 @@
 """The validator refuses each kind of malformed request, by name, and nothing that is sound."""
 
 import copy
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equitr_coder.testing.requests import request_problems
+from tests.pictures import png
 
 Body = dict[str, Any]
 
@@ -19,6 +21,12 @@ def test_a_sound_request_has_no_problems(body: Body) -> None:
 
 def test_content_may_be_a_list_of_text_parts(body: Body) -> None:
     body["messages"][1]["content"] = [{"type": "text", "text": "Task"}, {"type": "text", "text": " T1"}]
+
+    assert request_problems(body) == []
+
+
+def test_content_may_hold_images_after_its_text(body: Body) -> None:
+    _show({"url": PNG, "detail": "high"})(body)
 
     assert request_problems(body) == []
 
@@ -55,6 +63,11 @@ def _add(*messages: Body) -> Callable[[Body], None]:
     return lambda body: body["messages"].extend(messages)
 
 
+def _show(url: Body) -> Callable[[Body], None]:
+    return _set("messages.1.content", [{"type": "text", "text": "Look."}, {"type": "image_url", "image_url": url}])
+
+
+PNG = f"data:image/png;base64,{b64encode(png(30, 20)).decode()}"
 ASSISTANT = {"role": "assistant", "content": "done"}
 USER = {"role": "user", "content": "go on"}
 SCHEMA = "tools.0.function.parameters"
@@ -79,7 +92,18 @@ REJECTIONS: list[tuple[Callable[[Body], None], str]] = [
     (_set("messages.3.content", ""), "messages[3]: the message is empty"),
     (_add({"role": "assistant", "content": ""}, USER), "messages[4]: the message is empty"),
     (_set("messages.1.content", 5), "messages[1]: content must be text, not int"),
-    (_set("messages.1.content", [{"type": "image_url"}]), "messages[1]: content[0] must be a part of type text"),
+    (
+        _set("messages.1.content", [{"type": "file"}]),
+        "messages[1]: content[0] must be a part of type text or image_url",
+    ),
+    (_set("messages.1.content", [{"type": "image_url"}]), 'messages[1]: content[0]: must be {"type": "image_url"'),
+    (_show({"url": PNG, "size": 3}), "messages[1]: content[1]: image_url has url and detail"),
+    (_show({"url": PNG, "detail": "huge"}), "messages[1]: content[1]: image_url has url and detail"),
+    (_show({"url": "https://example.invalid/a.png"}), "messages[1]: content[1]: image_url.url must be a data URL"),
+    (_show({"url": f"{PNG}!"}), "messages[1]: content[1]: the image could not be read"),
+    (_show({"url": PNG[:-8]}), "messages[1]: content[1]: the image could not be read: it is cut short"),
+    (_show({"url": PNG.replace("png", "gif")}), "messages[1]: content[1]: the image was said to be image/gif"),
+    (_set("messages.0.content", [{"type": "image_url"}]), "messages[0]: an image in a message of role system"),
     (_set("messages.1.content", "x" * 10_485_761), "messages[1]: the text has 10485761 characters; 10485760 are"),
     (_add(ASSISTANT, ASSISTANT, USER), "messages[5]: two assistant messages in a row"),
     (_add(ASSISTANT), "messages: the last message must be of role user or tool, not assistant"),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import (
     AssistantMessage,
     Message,
@@ -31,7 +32,7 @@ def write_messages(
     """`id_of` gives call ids the form that the provider takes; messages with nothing in them are left out."""
     system = [{"role": "system", "content": request.system}] if request.system else []
     said = (message for message in request.messages if not is_empty(message))
-    return [*system, *(_message(message, id_of, more) for message in said)]
+    return [*system, *(_message(message, id_of, more, request.image_data) for message in said)]
 
 
 def is_empty(message: Message) -> bool:
@@ -68,8 +69,13 @@ def read_object(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _message(message: Message, id_of: Callable[[str], str], more: More) -> dict[str, Any]:
+def _message(
+    message: Message, id_of: Callable[[str], str], more: More, image_data: Mapping[str, str]
+) -> dict[str, Any]:
     match message:
+        case UserMessage() if message.images:
+            text = [{"type": "text", "text": message.text}] if message.text else []
+            return {"role": "user", "content": [*text, *(_image(one, image_data) for one in message.images)]}
         case SystemMessage() | UserMessage():
             return {"role": message.role, "content": message.text}
         case AssistantMessage(calls=()):
@@ -83,6 +89,12 @@ def _message(message: Message, id_of: Callable[[str], str], more: More) -> dict[
             return {"role": "tool", "tool_call_id": id_of(message.call), "content": message.text}
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _image(image: Image, image_data: Mapping[str, str]) -> dict[str, Any]:
+    """In high detail, said aloud: what a provider takes for itself may cost more than the bound."""
+    url = f"data:{image.media_type};base64,{image_data[image.digest]}"
+    return {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
 
 
 def _call(call: ToolCall, call_id: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from equitr_coder.domain.models import AssistantMessage
 from equitr_coder.domain.money import Usage
 
 BYTES_PER_TOKEN = 4
+_IMAGE = "i" * 1_600 * BYTES_PER_TOKEN
+"""What stands for an image: about what Claude makes of a large one, more than OpenAI's tiles do."""
 _MOST_TOKENS = 10**9
 _MOST_USD = 10**9
 """Of one call. A larger figure is a fault of the report, and says nothing."""
@@ -37,8 +39,8 @@ def estimate_usage(body: Mapping[str, Any], message: AssistantMessage, reasoning
 
 
 def sent_bytes(body: Mapping[str, Any]) -> int:
-    """Of everything in a request that the model reads."""
-    return sum(_size(body.get(part)) for part in ("system", "messages", "tools"))
+    """Of everything in a request that the model reads; an image counts as what it usually is in tokens."""
+    return sum(_size(_images_measured(body.get(part))) for part in ("system", "messages", "tools"))
 
 
 def _openai(report: Mapping[str, Any]) -> Usage:
@@ -122,6 +124,22 @@ def _count(report: Mapping[str, Any], key: str) -> int:
 
 def _size(part: object) -> int:
     return _length(json.dumps(part, ensure_ascii=False)) if part else 0
+
+
+def _images_measured(part: object) -> object:
+    """With a text of the right length in the place of each image's bytes."""
+    if not isinstance(part, list):
+        return part
+    return [
+        {**message, "content": [_IMAGE if _is_image(one) else one for one in message["content"]]}
+        if isinstance(message, Mapping) and isinstance(message.get("content"), list)
+        else message
+        for message in part
+    ]
+
+
+def _is_image(part: object) -> bool:
+    return isinstance(part, Mapping) and part.get("type") in ("image", "image_url")
 
 
 def _length(text: str) -> int:

@@ -24,4 +24,7 @@ def _marked(message: dict[str, Any]) -> dict[str, Any]:
         return {**message, "cache_control": _MARK}
     if isinstance(message["content"], str) and message["content"]:
         return {**message, "content": [{"type": "text", "text": message["content"], "cache_control": _MARK}]}
+    if message["role"] == "user" and isinstance(message["content"], list):
+        *before, last = message["content"]
+        return {**message, "content": [*before, {**last, "cache_control": _MARK}]}
     return message

@@ -1,17 +1,20 @@
-"""`@file`, `@file:10-20`, `@folder` and `@symbol` in a request: finds what is meant and reads it, capped.
+"""`@file`, `@file:10-20`, `@folder`, `@symbol` and `@image` in a request: finds what is meant and reads it, capped.
 
 What is no mention stays text without a word: an address (`me@example.com`), and anything in backticks or in a fenced
-block. What could be one and is not found (a decorator, a scope such as `@types/node`) stays text too; it is told.
+block. What could be one and is not found (a decorator, a scope such as `@types/node`) stays text too; it is told. An
+image that cannot be shown is an error: the request hardly means anything without it.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from equitr_coder.adapters.local.pictures import HEAD, Picture, is_picture, read_picture
 from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.domain.attachments import Attachments
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.images import MOST_BYTES
 
 _CODE = re.compile(r"(`{3,}|~{3,}).*?(?:\1|\Z)|`[^`\n]*`", re.DOTALL)
 _MENTION = re.compile(r"""(?<![\w@./+-])@(?:"([^"\n]+)"((?::\d+(?:-\d+)?)?)|([^\s"'`@(){}\[\]<>,;|]+))""")
@@ -31,6 +34,10 @@ FindDefinitions = Callable[[str], Awaitable[Sequence[tuple[str, int]]]]
 """Path and line of the definitions of a name."""
 
 
+KeepBytes = Callable[[bytes], Awaitable[str]]
+"""Returns the hash under which they are kept."""
+
+
 @frozen
 class _Found:
     label: str
@@ -38,34 +45,51 @@ class _Found:
     tag: str
     """Opens the block, attributes included."""
     text: str
+    picture: Picture | None = None
 
 
 class Mentions:
-    def __init__(self, root: Path, find_definitions: FindDefinitions) -> None:
+    def __init__(self, root: Path, find_definitions: FindDefinitions, keep: KeepBytes) -> None:
         self._workspace = LocalWorkspace(root)
         self._find_definitions = find_definitions
+        self._keep = keep
 
     async def attach(self, request: str) -> Attachments | None:
-        """None when the request mentions nothing. Runs nothing and changes nothing."""
+        """None when the request mentions nothing. Runs nothing, and changes nothing but that images are kept.
+
+        Raises:
+            UserError: an image is damaged or too large.
+        """
         attached: list[str] = []
         missing: list[str] = []
         blocks: list[str] = []
+        pictures: dict[str, Picture] = {}
         left = _ALL
-        for written in mentioned(request):
+        written_all = mentioned(request)
+        for written in written_all[:_MOST_MENTIONS]:
             try:
                 found = await self._find(written)
             except ToolFailure as failure:
                 missing.append(f"@{written}: {str(failure).rstrip('.')}")
                 continue
             for one in found:
+                if one.picture is not None:
+                    if one.picture.path not in pictures:
+                        pictures[one.picture.path] = one.picture
+                        blocks.append(f'<{one.tag} number="{len(pictures)}"/>')
+                        attached.append(one.label)
+                    continue
                 block, used = _block(one, min(_FILE, left))
                 left -= used
                 blocks.append(block)
                 attached.append(one.label)
+        if len(written_all) > _MOST_MENTIONS:
+            missing.append(f"{len(written_all) - _MOST_MENTIONS} more than the {_MOST_MENTIONS} that are read")
         if not attached and not missing:
             return None
         text = "\n\n".join([_HEAD, *blocks]) if blocks else ""
-        return Attachments(text=text, attached=tuple(attached), missing=tuple(missing))
+        images = [picture.image(await self._keep(picture.data)) for picture in pictures.values()]
+        return Attachments(text=text, attached=tuple(attached), missing=tuple(missing), images=tuple(images))
 
     async def _find(self, written: str) -> list[_Found]:
         """Raises ToolFailure: nothing is there, or it cannot be shown; says why."""
@@ -87,6 +111,10 @@ class Mentions:
         return _Found(f"{path}/ ({count})", f'folder path="{path}"', "\n".join([*files[:_LISTED], *more]))
 
     async def _file(self, path: str, first: int | None, last: int | None) -> _Found:
+        if is_picture(path, await self._workspace.read_bytes(path, most=HEAD)):
+            picture = read_picture(path, await self._workspace.read_bytes(path, most=MOST_BYTES + 1))
+            tag = f'image path="{path}" width="{picture.size.width}" height="{picture.size.height}"'
+            return _Found(picture.shown, tag, "", picture)
         text = (await self._workspace.read(path)).text
         if first is None:
             return _Found(path, f'file path="{path}"', text)
@@ -117,7 +145,7 @@ def mentioned(request: str) -> list[str]:
         written = f"{match[1]}{match[2]}" if match[1] else match[3].rstrip(".:!?*_/\\") if match[3] != "/" else ""
         if written:
             found[written] = None
-    return list(found)[:_MOST_MENTIONS]
+    return list(found)
 
 
 def _with_lines(written: str) -> tuple[str, int | None, int | None]:

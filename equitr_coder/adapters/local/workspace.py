@@ -58,6 +58,18 @@ class LocalWorkspace:
     async def read(self, path: str) -> FileText:
         return await asyncio.to_thread(self._read, path)
 
+    async def read_bytes(self, path: str, *, most: int | None = None) -> bytes:
+        """As they lie there, from the start.
+
+        Raises:
+            ToolFailure: there is no such file, or it is none that can be read.
+        """
+        parts = self._confined.locate(path)
+        data = await asyncio.to_thread(self._bytes, parts, path, limit=None, most=most)
+        if data is None:
+            raise ToolFailure(f"There is no {path}.")
+        return data
+
     async def write(self, path: str, text: str, *, expected: str | None, like: FileText | None = None) -> str:
         mode = await asyncio.to_thread(self._mode, like.path) if like is not None and expected is None else None
         return await asyncio.to_thread(self._write, path, encode(path, text, like), expected, mode)
@@ -155,14 +167,14 @@ class LocalWorkspace:
                     ".equitr/worktree.yaml). Its files can be read with read_file and by commands."
                 )
 
-    def _bytes(self, parts: Parts, path: str, *, limit: int | None) -> bytes | None:
+    def _bytes(self, parts: Parts, path: str, *, limit: int | None, most: int | None = None) -> bytes | None:
         """Of a regular file; None when there is none."""
         root, parts = self._place(parts)
         if not parts:
             raise ToolFailure(f"{path} is a folder.")
         try:
             with folder_of(root, parts) as folder:
-                return _read_file(parts[-1], folder, path, limit)
+                return _read_file(parts[-1], folder, path, limit, most)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -243,7 +255,7 @@ def _similar(root: Path, parts: Parts) -> str:
     return f" Similar names there: {', '.join(sorted(near))}." if near else ""
 
 
-def _read_file(name: str, folder: int, path: str, limit: int | None) -> bytes:
+def _read_file(name: str, folder: int, path: str, limit: int | None, most: int | None) -> bytes:
     # Without O_NONBLOCK a named pipe would be waited for.
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
@@ -254,7 +266,7 @@ def _read_file(name: str, folder: int, path: str, limit: int | None) -> bytes:
             raise ToolFailure(f"{path} is not a regular file.")
         if limit is not None and status.st_size > limit:
             raise ToolFailure(f"{path} is larger than {limit // 1_000_000} MB; search in it instead.")
-        return file.read()
+        return file.read(most)
 
 
 def _write_file(name: str, folder: int, data: bytes, *, like: str | None, mode: int | None) -> None:

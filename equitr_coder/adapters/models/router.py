@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from equitr_coder.adapters.models.images import ReadImage, nothing_kept, with_image_data
 from equitr_coder.adapters.models.providers import Route, require_key, resolve
 from equitr_coder.adapters.models.text_tools.client import ToolProtocol
 from equitr_coder.domain.errors import UserError
@@ -22,7 +23,7 @@ class ModelRouter:
     """A `ports.ModelClient` and `ports.ModelCatalog` over all adapters.
 
     `scripted` serves the models called `scripted/...`; `prices` completes what an endpoint does not say of its
-    models; `timeout` is the longest silence of a provider, in seconds.
+    models; `timeout` is the longest silence of a provider, in seconds; `read_image` gives an image's bytes by its hash.
     """
 
     def __init__(
@@ -32,17 +33,20 @@ class ModelRouter:
         scripted: ModelClient | None = None,
         timeout: float = 120.0,
         prices: PriceBook | None = None,
+        read_image: ReadImage = nothing_kept,
     ) -> None:
         self._keys = keys
         self._scripted = scripted
         self._timeout = timeout
         self._prices = prices
+        self._read_image = read_image
         self._clients: dict[str, ModelClient] = {}
         self._tools = ToolProtocol(prices=prices)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | Reply, None]:
         route = self._resolve(request.model)
         require_key(route)
+        request = await with_image_data(request, self._read_image)
         answer = self._tools.stream(self._client(route), request, endpoint=(route.base, route.model))
         async with aclosing(answer):
             async for part in answer:
@@ -82,6 +86,15 @@ class ModelRouter:
             from equitr_coder.adapters.direct.transport import warm_up
 
             Thread(target=warm_up, name="warm-up", daemon=True).start()
+
+    def takes_images(self, spec: ModelSpec) -> bool | None:
+        """As configured, else as the price table says; None when nobody says."""
+        if spec.images != "auto":
+            return spec.images == "yes"
+        if self._resolve(spec).via == "scripted":
+            return True
+        known = self._prices.info(spec.name) if self._prices is not None else None
+        return known.images if known is not None else None
 
     def provider(self, spec: ModelSpec) -> str:
         return self._resolve(spec).name
@@ -148,4 +161,5 @@ class ModelRouter:
             tools=known.tools if info.tools is None else info.tools,
             context_window=info.context_window or known.context_window,
             max_output=info.max_output or known.max_output,
+            images=known.images if info.images is None else info.images,
         )

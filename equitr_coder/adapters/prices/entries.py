@@ -52,12 +52,13 @@ def entry_price(entry: Entry, source: str) -> Price | None:
 def entry_info(name: str, entry: Entry) -> ModelInfo | None:
     if entry.get("mode") not in _MODES:
         return None
-    tools = entry.get("supports_function_calling")
+    tools, images = entry.get("supports_function_calling"), entry.get("supports_vision")
     return ModelInfo(
         name=name,
         tools=tools if isinstance(tools, bool) else None,
         context_window=_whole(entry.get("max_input_tokens")),
         max_output=_whole(entry.get("max_output_tokens")),
+        images=images if isinstance(images, bool) else None,
     )
 
 

@@ -8,11 +8,14 @@ import math
 from collections.abc import Callable
 
 from equitr_coder.adapters.tokens.encodings import Encodings, Vocabulary
-from equitr_coder.domain.models import AssistantMessage, ModelRequest, ToolMessage
+from equitr_coder.domain.image_tokens import image_bound
+from equitr_coder.domain.models import AssistantMessage, ModelRequest, ToolMessage, UserMessage
 
 PER_MESSAGE = 8
 PER_CALL = 8
 """Role, separators and end mark; OpenAI's template takes 3 to 5, Llama's 6."""
+PER_IMAGE = 8
+"""Marks around an image; Qwen's template takes 2."""
 PER_REQUEST = 128
 """Begin of text, date lines and the start of the reply; the largest known, gpt-oss, takes about 80."""
 WITH_TOOLS = 600
@@ -26,7 +29,9 @@ class ByteTokenCounter:
         self._encodings = encodings or Encodings()
 
     def upper_bound(self, request: ModelRequest) -> int:
-        text = request.model_dump_json(include={"system", "messages", "tools"})
+        text = request.model_dump_json(
+            include={"system", "messages", "tools"}, exclude={"messages": {"__all__": {"images"}}}
+        )
         return len(text.encode(errors="replace")) + _allowance(request)
 
     def tighter_bound(self, request: ModelRequest) -> int:
@@ -59,4 +64,6 @@ def _written(request: ModelRequest, count: Callable[[str], int]) -> int:
 def _allowance(request: ModelRequest) -> int:
     calls = sum(len(message.calls) for message in request.messages if isinstance(message, AssistantMessage))
     marks = PER_MESSAGE * (len(request.messages) + 1) + PER_CALL * calls
-    return PER_REQUEST + marks + (WITH_TOOLS if request.tools else 0)
+    shown = [image for message in request.messages if isinstance(message, UserMessage) for image in message.images]
+    images = sum(PER_IMAGE + image_bound(request.model.name, image.size) for image in shown)
+    return PER_REQUEST + marks + images + (WITH_TOOLS if request.tools else 0)

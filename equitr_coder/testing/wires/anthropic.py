@@ -8,6 +8,7 @@ from typing import Any
 from equitr_coder.testing.backend import Answer, Backend, Recorded, WireError
 from equitr_coder.testing.chunks import pieces
 from equitr_coder.testing.http import HttpRequest
+from equitr_coder.testing.images import data_problem, data_url, said_with_images
 from equitr_coder.testing.schemas import schema_problems
 from equitr_coder.testing.script import ScriptedCall
 from equitr_coder.testing.wires.wire_format import Body, Page, Stream, dumped, malformed, read_json, require
@@ -35,6 +36,7 @@ _FIELDS = frozenset(
 _BLOCKS = {
     "user": {
         "text": frozenset(["type", "text", "cache_control"]),
+        "image": frozenset(["type", "source", "cache_control"]),
         "tool_result": frozenset(["type", "tool_use_id", "content", "is_error", "cache_control"]),
     },
     "assistant": {
@@ -204,6 +206,13 @@ def _check_block(block: Any, role: str, where: str) -> None:
     known(block, _BLOCKS[role][kind], f"{where}.")
     if kind == "text":
         _text_block(block, where)
+    elif kind == "image":
+        source = block.get("source")
+        if not isinstance(source, Mapping) or source.keys() != {"type", "media_type", "data"}:
+            raise malformed(f"{where}.source: type, media_type and data are required")
+        require(source["type"] == "base64", f"{where}.source.type: Input should be 'base64'")
+        problem = data_problem(source["media_type"], source["data"])
+        require(problem is None, f"{where}.source.base64: {problem}")
     elif kind == "tool_use":
         require(_CALL_ID.fullmatch(str(block.get("id"))), f"{where}.id: String should match pattern")
         require(_TOOL_NAME.fullmatch(str(block.get("name"))), f"{where}.name: String should match pattern")
@@ -226,7 +235,7 @@ def _text_block(block: Mapping[str, Any], where: str) -> str:
 def _user(blocks: list[Mapping[str, Any]], where: str) -> Iterator[Body]:
     has_spoken = False
     for block in blocks:
-        if block["type"] == "text":
+        if block["type"] in ("text", "image"):
             has_spoken = True
             continue
         require(not has_spoken, f"{where}: `tool_result` blocks must come first")
@@ -234,7 +243,9 @@ def _user(blocks: list[Mapping[str, Any]], where: str) -> Iterator[Body]:
         text = content if isinstance(content, str) else "".join(part["text"] for part in content)
         yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text or "(empty)"}
     if has_spoken:
-        yield {"role": "user", "content": "\n".join(block["text"] for block in blocks if block["type"] == "text")}
+        text = "\n".join(block["text"] for block in blocks if block["type"] == "text")
+        sources = [block["source"] for block in blocks if block["type"] == "image"]
+        yield said_with_images(text, [data_url(source["media_type"], source["data"]) for source in sources])
 
 
 def _assistant(blocks: list[Mapping[str, Any]]) -> Iterator[Body]:

@@ -8,6 +8,7 @@ from typing import Any
 from equitr_coder.testing.backend import Answer, Backend, Recorded, WireError
 from equitr_coder.testing.chunks import pieces
 from equitr_coder.testing.http import HttpRequest
+from equitr_coder.testing.images import data_problem, data_url, said_with_images
 from equitr_coder.testing.wires.compatible import Compatible
 from equitr_coder.testing.wires.wire_format import (
     Body,
@@ -186,8 +187,16 @@ def _contents(contents: object) -> Iterator[Body]:
         for call_id, result in zip(called, results, strict=True):
             yield {"role": "tool", "tool_call_id": call_id, "content": json.dumps(result["response"])}
         called = []
-        if text:
-            yield {"role": "user", "content": text}
+        urls = [_inline(data, f"contents[{index}]") for data in _of_kind(parts, "inlineData", "inline_data")]
+        if text or urls:
+            yield said_with_images(text, urls)
+
+
+def _inline(data: Mapping[str, Any], where: str) -> str:
+    kind = data.get("mimeType", data.get("mime_type"))
+    problem = data_problem(kind, data.get("data"))
+    require(problem is None and kind != "image/gif", f"{where}: {problem or 'Unsupported MIME type: image/gif'}")
+    return data_url(str(kind), str(data["data"]))
 
 
 def _of_kind(parts: list[Mapping[str, Any]], *names: str) -> Iterator[Mapping[str, Any]]:

@@ -1,12 +1,16 @@
 """Ollama's own chat, lists and loaded models, and its endpoint for OpenAI's form beneath the same root."""
 
+import binascii
 import json
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from equitr_coder.domain.image_headers import media_type
 from equitr_coder.testing.backend import Answer, Backend, Recorded, WireError
 from equitr_coder.testing.chunks import pieces
 from equitr_coder.testing.http import HttpRequest
+from equitr_coder.testing.images import data_problem, data_url, said_with_images
 from equitr_coder.testing.script import OfferedModel
 from equitr_coder.testing.wires.compatible import Compatible
 from equitr_coder.testing.wires.wire_format import Body, Page, Stream, dumped, malformed, read_json, require
@@ -93,6 +97,8 @@ def _messages(messages: object) -> Iterator[Body]:
     waiting: list[str] = []
     for index, message in enumerate(messages):
         chat: Body = {"role": message.get("role"), "content": message.get("content") or None}
+        if images := message.get("images"):
+            chat = said_with_images(message.get("content") or "", [_shown(data) for data in images])
         if calls := message.get("tool_calls"):
             waiting = [f"call{index}x{number}" for number in range(len(calls))]
             chat["tool_calls"] = [_call(call, call_id) for call, call_id in zip(calls, waiting, strict=True)]
@@ -100,6 +106,17 @@ def _messages(messages: object) -> Iterator[Body]:
             require(waiting, "a tool message without a call")
             chat["tool_call_id"] = waiting.pop(0)
         yield chat
+
+
+def _shown(data: object) -> str:
+    """Bare base64, with nothing that says what it is."""
+    try:
+        kind = media_type(b64decode(str(data), validate=True))
+    except binascii.Error as error:
+        raise malformed(f"illegal base64 data: {error}") from error
+    problem = data_problem(kind, data)
+    require(problem is None, f"Failed to load image or audio file: {problem}")
+    return data_url(str(kind), str(data))
 
 
 def _call(call: Mapping[str, Any], call_id: str) -> Body:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equitr_coder.adapters.direct.usage import estimate_usage, read_usage
+from equitr_coder.adapters.direct.usage import estimate_usage, read_usage, sent_bytes
 from equitr_coder.domain.ids import CallId
 from equitr_coder.domain.models import AssistantMessage, ToolCall
 from equitr_coder.domain.money import Usage
@@ -194,3 +194,19 @@ def test_a_figure_that_cannot_be_says_nothing(figure: object) -> None:
     assert read_usage({**report, "total_tokens": figure}) == Usage(input=1000, output=50)
     assert read_usage({**report, "prompt_tokens_details": {"cached_tokens": figure}}) == Usage(input=1000, output=50)
     assert read_usage({"input_tokens": figure, "output_tokens": 5}) == Usage(output=5)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 4_000_000}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 4_000_000}},
+    ],
+    ids=["openai", "anthropic"],
+)
+def test_an_image_counts_as_tokens_and_not_by_the_length_of_its_bytes(image: dict[str, Any]) -> None:
+    text = {"type": "text", "text": "Look."}
+    body = {"messages": [{"role": "user", "content": [text, image]}, {"role": "user", "content": "Well?"}]}
+    without = {"messages": [{"role": "user", "content": [text]}, {"role": "user", "content": "Well?"}]}
+
+    assert 1_600 * 4 <= sent_bytes(body) - sent_bytes(without) <= 1_601 * 4

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from equitr_coder.adapters.litellm.messages import mark_prefix
 from equitr_coder.adapters.models.providers import PROVIDERS
 from equitr_coder.domain.errors import ModelError, ModelErrorKind
 from equitr_coder.domain.ids import CallId
@@ -185,6 +186,15 @@ async def test_anthropic_is_told_up_to_where_to_cache(ask: Ask) -> None:
     assert body["system"] == [{"type": "text", "text": "You work.", "cache_control": mark}]
     assert body["messages"][-1]["content"][-1]["cache_control"] == mark
     assert json.dumps(body).count("cache_control") == 2
+
+
+def test_a_message_that_ends_in_an_image_is_marked_at_its_end() -> None:
+    parts = [{"type": "text", "text": "Look."}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    messages = [{"role": "system", "content": "You work."}, {"role": "user", "content": parts}]
+
+    [_, marked] = mark_prefix(messages)
+
+    assert marked["content"] == [parts[0], {**parts[1], "cache_control": {"type": "ephemeral"}}]
 
 
 async def test_no_other_provider_is_sent_cache_marks(ask: Ask) -> None:

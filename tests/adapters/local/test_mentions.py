@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ from hypothesis import strategies as st
 
 from equitr_coder.adapters.local.mentions import Mentions, mentioned
 from equitr_coder.domain.attachments import Attachments, with_attachments
+from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.images import MOST_BYTES, Image
+from tests.pictures import gif, headed_png, jpeg, png, webp
 
 PLACES = {
     "place": [("shop/orders.py", 2)],
@@ -17,6 +21,10 @@ PLACES = {
 
 async def find(name: str) -> Sequence[tuple[str, int]]:
     return PLACES.get(name, [])
+
+
+async def keep(data: bytes) -> str:
+    return sha256(data).hexdigest()
 
 
 @pytest.fixture
@@ -31,8 +39,9 @@ def mentions(root: Path) -> Mentions:
     for name, text in files.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
-    (root / "shot.png").write_bytes(b"\x89PNG\0")
-    return Mentions(root, find)
+    (root / "core.bin").write_bytes(b"\x89PNG\0")
+    (root / "shot.png").write_bytes(png(3, 2))
+    return Mentions(root, find, keep)
 
 
 async def attach(mentions: Mentions, request: str) -> Attachments:
@@ -103,7 +112,7 @@ async def test_a_definition_is_attached_to_its_end(mentions: Mentions) -> None:
         ("@../up", "@../up: "),
         ("@/etc/passwd", "@/etc/passwd: "),
         ("@.git/config", "@.git/config: "),
-        ("@shot.png", "@shot.png: shot.png is binary"),
+        ("@core.bin", "@core.bin: core.bin is binary"),
         ("@Makefile:9", "@Makefile:9: Makefile has 2 lines"),
         ("@Makefile:3-2", "@Makefile:3-2: Makefile has 2 lines"),
         ("@run", "@run: 4 definitions have this name; name the file as well"),
@@ -140,3 +149,81 @@ async def test_long_content_is_cut_and_that_is_told(mentions: Mentions, root: Pa
     assert len(found.attached) == 6
     assert found.text.count("more characters; read_file opens all of it ...]") == 6
     assert len(found.text) < 42_000
+
+
+async def test_images_are_kept_by_hash_and_numbered_in_the_text(mentions: Mentions, root: Path) -> None:
+    files = {
+        "shot.png": png(3, 2),
+        "photo.JPG": jpeg(640, 480),
+        "anim": gif(7, 8),
+        "page.txt": webp(9, 10, kind=b"VP8L"),
+    }
+    for name, data in files.items():
+        (root / name).write_bytes(data)
+
+    found = await attach(mentions, "compare @shot.png, @photo.JPG, @anim, @page.txt and again @./shot.png")
+
+    kinds = ["image/png", "image/jpeg", "image/gif", "image/webp"]
+    sizes = [(3, 2), (640, 480), (7, 8), (9, 10)]
+    assert found.images == tuple(
+        Image(
+            digest=sha256(data).hexdigest(), media_type=kind, width=size[0], height=size[1], bytes=len(data), path=name
+        )
+        for (name, data), kind, size in zip(files.items(), kinds, sizes, strict=True)
+    )
+    assert found.attached[1] == "photo.JPG (640x480 pixels)"
+    assert '<image path="photo.JPG" width="640" height="480" number="2"/>' in found.text
+    assert found.text.count("<image") == 4
+    assert found.missing == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (png()[:-3], "@shot.png is not a whole image: it is cut short"),
+        (b"", "@shot.png is no PNG, JPEG, GIF or WebP image"),
+        (b"BM\0\0\0\0", "@shot.png is no PNG, JPEG, GIF or WebP image"),
+        (headed_png(8001, 9), "@shot.png has 8001x9 pixels; a side may have 8000"),
+        (png(filler=MOST_BYTES), "@shot.png is larger than 3.9 MB, the most for an image"),
+        (png(filler=11_000_000), "@shot.png is larger than 3.9 MB, the most for an image"),
+    ],
+    ids=["cut", "empty", "another kind", "wide", "heavy", "heavier than any text"],
+)
+async def test_an_image_that_no_model_could_be_shown_is_refused(
+    mentions: Mentions, root: Path, data: bytes, message: str
+) -> None:
+    (root / "shot.png").write_bytes(data)
+
+    with pytest.raises(UserError, match=r".") as refused:
+        await mentions.attach("look at @shot.png")
+
+    assert str(refused.value) == message
+    assert refused.value.hint
+
+
+async def test_the_largest_image_that_is_allowed_is_attached(mentions: Mentions, root: Path) -> None:
+    data = png(filler=MOST_BYTES - len(png()) - 20)
+    (root / "shot.png").write_bytes(data)
+
+    [image] = (await attach(mentions, "@shot.png")).images
+
+    assert image.bytes == len(data) == MOST_BYTES
+
+
+async def test_a_text_with_the_name_of_an_image_is_a_text(mentions: Mentions, root: Path) -> None:
+    (root / "notes.png").write_text("not a picture\n")
+
+    found = await attach(mentions, "@notes.png")
+
+    assert found.images == ()
+    assert '<file path="notes.png">\nnot a picture\n</file>' in found.text
+
+
+async def test_what_is_mentioned_beyond_the_first_twenty_is_told(mentions: Mentions, root: Path) -> None:
+    for number in range(23):
+        (root / f"{number}.png").write_bytes(png(number + 1))
+
+    found = await attach(mentions, " ".join(f"@{number}.png" for number in range(23)))
+
+    assert [image.path for image in found.images] == [f"{number}.png" for number in range(20)]
+    assert found.missing == ("3 more than the 20 that are read",)

@@ -138,7 +138,9 @@ class OneModel:
         return None
 
     def info(self, model: str) -> ModelInfo | None:
-        return ModelInfo(name=model, tools=True, context_window=1000, max_output=100) if model == "stub/m-1" else None
+        if model != "stub/m-1":
+            return None
+        return ModelInfo(name=model, tools=True, context_window=1000, max_output=100, images=True)
 
 
 async def test_what_an_endpoint_does_not_say_of_a_model_comes_from_the_price_book() -> None:
@@ -147,7 +149,7 @@ async def test_what_an_endpoint_does_not_say_of_a_model_comes_from_the_price_boo
         found = await router.discover(spec("stub/m-1", api_base=server.url))
 
     assert [info.model_dump(exclude_defaults=True) for info in found if info.name == "stub/m-1"] == [
-        {"name": "stub/m-1", "tools": True, "context_window": 1000, "max_output": 100}
+        {"name": "stub/m-1", "tools": True, "context_window": 1000, "max_output": 100, "images": True}
     ]
     assert [info.name for info in found] == ["stub/m-1", "stub/m-2"]
 
@@ -198,3 +200,21 @@ asyncio.run(main(sys.argv[1]))
         shown, _ = await process.communicate()
 
     assert shown == b"hello []\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "configured", "takes"),
+    [
+        ("stub/m-1", "auto", True),
+        ("stub/m-1", "no", False),
+        ("stub/m-2", "auto", None),
+        ("stub/m-2", "yes", True),
+        ("scripted/x", "auto", True),
+    ],
+)
+def test_a_model_takes_images_as_configured_else_as_its_data_says(
+    name: str, configured: Any, takes: bool | None
+) -> None:
+    router = ModelRouter(keys=EnvironmentKeys({}), prices=OneModel())
+
+    assert router.takes_images(spec(name, api_base="http://127.0.0.1:9/v1", images=configured)) is takes

@@ -174,6 +174,17 @@ def test_info_tells_tools_and_sizes() -> None:
     assert prices.info("text-embedding-3-small") is None
 
 
+def test_info_tells_whether_a_model_takes_images(tmp_path: Path) -> None:
+    entry = {"mode": "chat", "litellm_provider": "openai"}
+    table = {"sees": entry | {"supports_vision": True}, "blind": entry | {"supports_vision": False}, "silent": entry}
+    (tmp_path / "table.json").write_text(json.dumps(table))
+    prices = DataFilePrices({}, data_file=DataFile(tmp_path / "table.json", source="table"))
+
+    told = {name: info.images for name in (*table, "stub/x") if (info := prices.info(name)) is not None}
+
+    assert told == {"sees": True, "blind": False, "silent": None}
+
+
 def test_without_the_table_all_is_unknown_but_what_is_configured() -> None:
     prices = DataFilePrices({"x": MINE}, data_file=DataFile(None, source=""))
 

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from equitr_coder.adapters.models.text_tools.prompt import as_text
 from equitr_coder.adapters.tokens import ByteTokenCounter
+from equitr_coder.adapters.tokens.byte_counter import PER_IMAGE
 from equitr_coder.adapters.tokens.encodings import Encodings, Vocabulary
 from equitr_coder.domain.ids import CallId
+from equitr_coder.domain.image_tokens import image_bound
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import (
     AssistantMessage,
     Message,
@@ -243,3 +246,19 @@ def test_the_environment_is_as_before_after_loading(copied: Path, monkeypatch: p
 
 def test_a_long_run_of_one_letter_is_counted_in_reasonable_time() -> None:
     assert COUNTER.tighter_bound(simple("a" * 200_000)) <= COUNTER.upper_bound(simple("a" * 200_000))
+
+
+@given(st.integers(1, 8000), st.integers(1, 8000), st.sampled_from(["anthropic/claude-x", "openai/gpt-4o", "my/model"]))
+def test_an_image_adds_its_own_bound_and_nothing_for_how_it_is_written_down(width: int, height: int, name: str) -> None:
+    shot = Image(digest="a" * 64, media_type="image/png", width=width, height=height, bytes=3, path="p" * 500)
+    plain = ModelRequest(
+        model=ModelSpec(name=name, tier=Tier.WEAK), system="s", messages=(UserMessage(text="Look."),), max_tokens=1
+    )
+    shown = plain.model_copy(
+        update={"messages": (UserMessage(text="Look.", images=(shot, shot)),), "image_data": {shot.digest: "A" * 9999}}
+    )
+
+    added = 2 * (image_bound(name, shot.size) + PER_IMAGE)
+
+    assert COUNTER.upper_bound(shown) - COUNTER.upper_bound(plain) == added
+    assert COUNTER.tighter_bound(shown) - COUNTER.tighter_bound(plain) == added

@@ -5,11 +5,12 @@ Equal requests give equal bytes, and what was sent is a prefix of what is sent n
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from equitr_coder.adapters.direct.messages import read_object, tool_name
 from equitr_coder.adapters.direct.recollection import Recollection
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import (
     AssistantMessage,
     Message,
@@ -54,7 +55,7 @@ def write_messages(request: ModelRequest, thoughts: Thoughts | None = None) -> l
     turns: list[dict[str, Any]] = []
     for message in request.messages:
         role = "assistant" if isinstance(message, AssistantMessage) else "user"
-        blocks = list(_blocks(message, request.model.name, thoughts))
+        blocks = list(_blocks(message, request, thoughts))
         if not blocks:
             continue
         if turns and turns[-1]["role"] == role:
@@ -80,10 +81,14 @@ def _going_on() -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "text", "text": _GO_ON}]}
 
 
-def _blocks(message: Message, model: str, thoughts: Thoughts | None) -> Iterator[Block]:
+def _blocks(message: Message, request: ModelRequest, thoughts: Thoughts | None) -> Iterator[Block]:
+    model = request.model.name
     match message:
-        case SystemMessage() | UserMessage():
+        case SystemMessage():
             yield from _text(message.text)
+        case UserMessage():
+            yield from _text(message.text)
+            yield from (_image(image, request.image_data) for image in message.images)
         case AssistantMessage():
             kept = thoughts.get(model, message.calls[0].id) if thoughts is not None and message.calls else None
             if kept is not None and _is_same(kept, message):
@@ -100,6 +105,11 @@ def _blocks(message: Message, model: str, thoughts: Thoughts | None) -> Iterator
 def _text(text: str) -> Iterator[Block]:
     if text.strip():
         yield {"type": "text", "text": text}
+
+
+def _image(image: Image, image_data: Mapping[str, str]) -> Block:
+    source = {"type": "base64", "media_type": image.media_type, "data": image_data[image.digest]}
+    return {"type": "image", "source": source}
 
 
 def _call(call: ToolCall) -> Block:

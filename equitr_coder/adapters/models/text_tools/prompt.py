@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
 from equitr_coder.adapters.models.text_tools.marks import CLOSE, OPEN, RESULT
+from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import (
     AssistantMessage,
     Message,
@@ -60,21 +61,22 @@ def _example(tools: Sequence[ToolSpec]) -> str:
 
 
 def _merged(messages: Iterable[Message]) -> Iterator[Message]:
-    role, texts = "", list[str]()
+    role, texts, images = "", list[str](), list[Image]()
     for message in messages:
         its_role = "assistant" if isinstance(message, AssistantMessage) else "user"
         if its_role != role and texts:
-            yield _message(role, texts)
-            texts = []
+            yield _message(role, texts, images)
+            texts, images = [], []
         role = its_role
         texts.append(_text(message))
+        images += message.images if isinstance(message, UserMessage) else ()
     if texts:
-        yield _message(role, texts)
+        yield _message(role, texts, images)
 
 
-def _message(role: str, texts: Sequence[str]) -> Message:
+def _message(role: str, texts: Sequence[str], images: Sequence[Image]) -> Message:
     text = "\n".join(texts)
-    return AssistantMessage(text=text) if role == "assistant" else UserMessage(text=text)
+    return AssistantMessage(text=text) if role == "assistant" else UserMessage(text=text, images=tuple(images))
 
 
 def _text(message: Message) -> str:
