@@ -110,8 +110,7 @@ def test_a_resume_with_a_model_that_takes_none_is_refused(stage: OpenStage) -> N
 
 
 def test_the_planner_is_shown_it_and_the_workers_are_not(stage: OpenStage) -> None:
-    config = {"llm": {"models": {"supervisor": {"model": "stub/strong", "images": "yes"}}}}
-    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")], config=config)
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")], config=SEES)
     shoot(user)
     user.commit({"a.py": "a = 1\n"})
 

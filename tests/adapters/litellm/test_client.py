@@ -189,8 +189,11 @@ async def test_anthropic_is_told_up_to_where_to_cache(ask: Ask) -> None:
 
 
 def test_a_message_that_ends_in_an_image_is_marked_at_its_end() -> None:
-    parts = [{"type": "text", "text": "Look."}, {"type": "image_url", "image_url": {"url": "data:"}}]
-    messages = [{"role": "system", "content": "You work."}, {"role": "user", "content": parts}]
+    parts: list[dict[str, Any]] = [
+        {"type": "text", "text": "Look."},
+        {"type": "image_url", "image_url": {"url": "data:"}},
+    ]
+    messages: list[dict[str, Any]] = [{"role": "system", "content": "You work."}, {"role": "user", "content": parts}]
 
     [_, marked] = mark_prefix(messages)
 
