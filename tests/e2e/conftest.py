@@ -188,10 +188,20 @@ class Stage:
 OpenStage = Callable[..., Stage]
 
 
+_TOOLS = os.environ.get("EQUITR_E2E_TOOLS", "native")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if _TOOLS != "native":
+        for item in items:
+            if item.get_closest_marker("native"):
+                item.add_marker(pytest.mark.skip(reason="reads native tool calls on the wire"))
+
+
 @pytest.fixture
 def tools() -> str:
     """How tools are offered to the scripted models: `native` or `text`. EQUITR_E2E_TOOLS=text forces it everywhere."""
-    return os.environ.get("EQUITR_E2E_TOOLS", "native")
+    return _TOOLS
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from equitr_coder.testing.script import Script, ScriptedUsage, always, call, calls, rule, says
 from tests.e2e.conftest import OpenStage
 from tests.e2e.scenes import builds, first_message, plans, task, tool_results, writes
@@ -161,6 +163,7 @@ def test_a_plain_folder_stays_a_plain_folder(stage: OpenStage) -> None:
     assert sorted(path.name for path in user.repo.iterdir()) == ["notes", "old.txt"]
 
 
+@pytest.mark.native
 def test_what_was_sent_is_a_prefix_of_what_is_sent_next(stage: OpenStage) -> None:
     user = stage(
         [

@@ -71,11 +71,7 @@ def test_the_supervisor_merges_a_clash_and_the_reviewer_accepts(stage: OpenStage
     assert sorted(found["tasks"]) == ["T1", "T2"]
     assert found["paths"] == ["list.txt"]
     assert only(ended, "conflict_resolved")["how"] == "proposal"
-    merging = next(
-        request
-        for request in user.asked("strong")
-        if "hand_in" in [tool["function"]["name"] for tool in request.body.get("tools", [])]
-    )
+    merging = next(request for request in user.asked("strong") if "hand_in" in request.tools)
     assert word_of("T1") in first_message(merging)
     assert word_of("T2") in first_message(merging)
     assert "<<<<<<<" in first_message(merging)

@@ -4,6 +4,8 @@ import itertools
 import json
 import sys
 
+import pytest
+
 from equitr_coder.testing.script import ScriptedCall, always, call, calls, rule, says
 from tests.e2e.conftest import OpenStage
 from tests.e2e.scenes import documents, system_message
@@ -56,6 +58,7 @@ def test_the_prompt_recommends_a_format_and_all_tools_stay(stage: OpenStage) -> 
     assert {"edit_file", "apply_patch"} <= set(request.tools)
 
 
+@pytest.mark.native
 def test_the_second_failed_edit_offers_the_other_format_and_the_prefix_is_kept(stage: OpenStage) -> None:
     user = stage([READ, *(says("", misses(number)) for number in range(2)), says("I give up.")])
 

@@ -76,6 +76,7 @@ def test_those_of_the_equitr_folder_count_once_it_is_trusted(stage: OpenStage, i
     assert not is_trusted or system_message(request).index("Rule 1.") < system_message(request).index("Rule 2.")
 
 
+@pytest.mark.native
 def test_long_instructions_are_cut_and_that_is_told(stage: OpenStage) -> None:
     user = stage([always(says("Hello."))])
     user.commit({"AGENTS.md": "A rule of many words.\n" * 2_000})

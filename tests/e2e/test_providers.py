@@ -58,6 +58,7 @@ def test_claude_answers_and_costs_what_its_price_list_says_to_the_last_digit(bef
     assert "0.0084" in ended.text
 
 
+@pytest.mark.native
 def test_claude_writes_a_file_with_tools_and_its_cache_is_marked(before: Open) -> None:
     script = [calls("write_file", path="hello.txt", content="hello\n"), says("Written.")]
     user, server = before(Anthropic(), CLAUDE, script, environ={"ANTHROPIC_API_KEY": KEY})

@@ -1,6 +1,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from equitr_coder.testing.backend import Recorded
 from equitr_coder.testing.script import Rule, ScriptedCall, ScriptedReply, call, rule, says
 from tests.e2e.conftest import Ended, OpenStage, Stage
@@ -238,6 +240,7 @@ def test_one_producer_has_several_sync_points_and_must_say_which(stage: OpenStag
     assert [point["status"] for point in status(user)["sync_points"]] == ["consumed", "consumed"]
 
 
+@pytest.mark.native
 def test_a_second_version_is_told_to_those_who_have_read_the_first(stage: OpenStage) -> None:
     second = STUB.replace("0.2", "0.5")
     user = stage(
