@@ -11,6 +11,7 @@ _WIDE_BOMS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-
 _BOMS = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 _FALLBACK = "latin-1"
 """Gives every byte back; for old text in one of the 8-bit encodings."""
+_ASCII = frozenset(map(chr, range(128)))
 _CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b\b") | {127}
 
 
@@ -41,8 +42,15 @@ def encode(path: str, text: str, like: FileText | None) -> bytes:
     """The bytes of `text` in the manner of `like`, or as UTF-8.
 
     Raises:
-        ToolFailure: the file's encoding has no way to write a character of `text`.
+        ToolFailure: the file's encoding has no way to write a character of `text`, or it is not known which one it has.
     """
+    # Some 8-bit encoding: a letter that is there already goes back as its byte, any other could become a wrong one.
+    is_guess = like is not None and like.encoding == _FALLBACK
+    if like is not None and is_guess and (new := sorted(set(text) - set(like.text) - _ASCII)):
+        raise ToolFailure(
+            f"{path} is in an 8-bit encoding that is not known, so {new[0]!a} cannot be written there; nothing was "
+            "written. Do without such letters, or convert the file to UTF-8 first, as a change of its own."
+        )
     encoding, bom, newline = (like.encoding, like.bom, like.newline) if like is not None else ("utf-8", False, "\n")
     if newline != "\n":
         text = text.replace("\r\n", "\n").replace("\n", newline)
