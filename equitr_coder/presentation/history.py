@@ -17,7 +17,7 @@ def history_lines(view: RunView, *, width: int | None = None) -> list[Line]:
         return [Line("nothing was changed")]
     lines, turn = [], 0
     rows = table([_row(state) for state in session.history.states], margin="")
-    asked = [message.text for message in session.messages if isinstance(message, UserMessage)]
+    asked = [message.text.strip().split("\n", 1)[0] for message in session.messages if isinstance(message, UserMessage)]
     if len(asked) != session.history.turn:
         asked = []  # a turn that was broken off and begun anew counts twice
     for state, row in zip(session.history.states, rows, strict=True):
