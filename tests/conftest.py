@@ -2,10 +2,15 @@
 
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # Begun in the background of a script, where the shell has it ignored: the programs under test must hear it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")

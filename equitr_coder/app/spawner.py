@@ -174,6 +174,7 @@ class Spawner:
                 order.root,
                 ref=ref,
                 current=order.tree,
+                goes_on=known is not None,
                 keeps_all=order.in_place,
                 written=known.changed if known is not None and order.in_place else (),
             )

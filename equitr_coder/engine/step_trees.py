@@ -31,10 +31,12 @@ class TreeWatch:
         *,
         ref: str,
         current: TreeId,
+        goes_on: bool = False,
         keeps_all: bool = False,
         written: Iterable[str] = (),
     ) -> None:
-        """`ref` keeps the newest tree; `current` is the one the session starts from, which something keeps already.
+        """`ref`, and one beside it, keep the two newest trees; `current` is the one the session starts from, which
+        something keeps already: these refs, when the session `goes_on`.
 
         With `keeps_all` every tree is kept, and files that git ignores are part of it when the session writes them:
         a person may want to go back to any step. `written` are the paths it wrote before.
@@ -45,6 +47,7 @@ class TreeWatch:
         self._keeps_all = keeps_all
         self._written = set(written)
         self._asked: set[str] = set()
+        self._kept: dict[str, str] | None = None if goes_on else {}
         self.current = current
 
     async def cover(self, paths: Collection[str]) -> tuple[str, ...]:
@@ -76,11 +79,22 @@ class TreeWatch:
         """The step stands: its tree is kept and is the current one."""
         if step.before != step.after:
             self.current = step.after
-            await self._keep()
+            await (self._keep() if self._keeps_all else self._keep_beside(step.before))
 
     async def _keep(self) -> None:
-        ref = f"{self._ref}.{self.current[:12]}" if self._keeps_all else self._ref
+        await self._repository.keep(f"{self._ref}.{self.current[:12]}", self.current)
+
+    async def _keep_beside(self, last: TreeId) -> None:
+        """Until the log names the new tree it names the last one, and a process that dies between the two goes on
+        from there: each has a ref.
+        """
+        names = (self._ref, f"{self._ref}.b")
+        if self._kept is None:
+            beside = f"{self._ref.rpartition('/')[0]}/"
+            self._kept = {name: str(tree) for name, tree in (await self._repository.refs(beside)).items()}
+        ref = next(name for name in names if self._kept.get(name) != last)
         await self._repository.keep(ref, self.current)
+        self._kept[ref] = self.current
 
     async def _step(self, before: TreeId, after: TreeId) -> FileStep:
         changes = await self._repository.file_changes(before, after) if before != after else {}
@@ -88,7 +102,7 @@ class TreeWatch:
 
 
 def kept_ref(run: RunId, session: SessionId) -> str:
-    """The ref that keeps the newest tree of a session."""
+    """How the refs begin that keep the newest trees of a session."""
     return f"{_kept_below(run)}{session}"
 
 

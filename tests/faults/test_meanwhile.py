@@ -55,6 +55,17 @@ def _commit(victim: Victim) -> None:
     victim.git("commit", "-qm", "the user's own")
 
 
+@pytest.mark.parametrize("number", [5, *(pytest.param(n, marks=slow) for n in (1, 2, 3, 4))])
+def test_a_step_is_kept_until_the_log_names_the_next_one(
+    victim: OpenVictim, undisturbed: Undisturbed, number: int
+) -> None:
+    killed = victim(EPIC)
+    assert killed.kill(Point("repository.keep", "after", number))
+    _collect_garbage(killed)
+    killed.finish()
+    assert_nothing_lost(killed, undisturbed(EPIC).files)
+
+
 @pytest.mark.parametrize(
     "act",
     [
