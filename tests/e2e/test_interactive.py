@@ -26,6 +26,7 @@ def test_the_session_shows_and_changes_its_state(stage: OpenStage) -> None:
         terminal.answer("/multi-agent off")
         terminal.expect("multi-agent")
         terminal.answer("/status")
+        terminal.expect("multi-agent off")  # below the prompt, where the command is still being typed
         terminal.expect("multi-agent off")
         terminal.answer("/quit")
         assert terminal.wait() == 0, terminal.screen
