@@ -36,7 +36,7 @@ class Offer:
 class Offers:
     def __init__(self, *, commands: Sequence[SlashCommand] = SLASH_COMMANDS) -> None:
         """Without commands only file names are offered: the prompt of an answer."""
-        self._commands = commands
+        self.commands = commands
         self.files = FileNames()
         self.marks: Mapping[str, str] = {}
         """Path -> how it stands in git, where it has changed."""
@@ -47,7 +47,7 @@ class Offers:
         """The offers between the text before the cursor and the text after it. Files are ranked when they are asked
         for.
         """
-        if self._commands and not after and is_slash(before):
+        if self.commands and not after and is_slash(before):
             yield from self._for_command(before)
             return
         mention = _MENTION.search(before)
@@ -58,12 +58,12 @@ class Offers:
 
     def make_sense(self, before: str, after: str = "") -> bool:
         """Whether completing makes sense here; elsewhere no menu opens and no room is kept for one."""
-        return bool(self._commands and not after and is_slash(before)) or _MENTION.search(before) is not None
+        return bool(self.commands and not after and is_slash(before)) or _MENTION.search(before) is not None
 
     def _for_command(self, text: str) -> Iterator[Offer]:
         name, space, rest = text.partition(" ")
         if not space:
-            for command in _best(name.lower(), self._commands):
+            for command in _best(name.lower(), self.commands):
                 yield Offer(command.name, len(text), Kind.COMMAND, command.usage, command.help)
             return
         for word in self.words.get(name, ()):

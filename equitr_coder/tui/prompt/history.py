@@ -17,6 +17,13 @@ class History:
         self._at_most = at_most
         self._requests: list[str] | None = None
 
+    def keep_in(self, path: Path | None) -> None:
+        """From now on in this file; what was said before is written to it."""
+        said = self.requests
+        self._path, self._requests = path, None
+        for text in said:
+            self.add(text)
+
     @property
     def requests(self) -> Sequence[str]:
         """Oldest first. The file is read when they are first asked for."""

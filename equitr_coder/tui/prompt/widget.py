@@ -145,6 +145,19 @@ class Prompt(Widget, can_focus=True):
         self._editing.become(self._editing.from_outside(text))
         self._changed()
 
+    def send(self, *, steer: bool = False) -> None:
+        """What is written, as Enter does; a blank text is not sent."""
+        text = self.text
+        if not text.strip():
+            return
+        message = self.Submitted(text, is_pasted=self.is_pasted, steer=steer)
+        if self.remembers:
+            self._history.add(text)
+        self._recall.stop()
+        self._editing = self._editing.next()
+        self._changed()
+        self.post_message(message)
+
     def put_back(self, text: str) -> None:
         """A request that was sent and taken back stands before what has been written since."""
         written = self._editing.draft.text
@@ -187,6 +200,13 @@ class Prompt(Widget, can_focus=True):
         self._changed()
         return True
 
+    def unfold(self) -> bool:
+        """The paste beside the cursor as the text it stands for. False when there is none."""
+        if not self._editing.expand():
+            return False
+        self._changed()
+        return True
+
     def close_menu(self) -> bool:
         """False when none was open."""
         if not self._menu.is_open:
@@ -224,10 +244,10 @@ class Prompt(Widget, can_focus=True):
                 self._editing.replace(1, "\n")
                 self._changed()
             else:
-                self._submit(steer=False)
+                self.send()
         elif offer.kind is Kind.COMMAND and (not offer.takes_argument or self._editing.draft.text == offer.text):
             self._take(offer)
-            self._submit(steer=False)
+            self.send()
         else:
             self._take(offer)
 
@@ -239,7 +259,7 @@ class Prompt(Widget, can_focus=True):
         return offer if offer.kind is Kind.COMMAND or self._has_chosen else None
 
     def action_steer(self) -> None:
-        self._submit(steer=True)
+        self.send(steer=True)
 
     def action_new_line(self) -> None:
         self._editing.type("\n")
@@ -281,9 +301,8 @@ class Prompt(Widget, can_focus=True):
         self._changed()
 
     def action_unfold(self) -> None:
-        if not self._editing.expand():
+        if not self.unfold():
             raise SkipAction
-        self._changed()
 
     def action_edit(self) -> None:
         if self._edit is None:
@@ -359,18 +378,6 @@ class Prompt(Widget, can_focus=True):
         self._kill(draft.cursor, max(draft.line_end, draft.cursor + (draft.text[draft.cursor :][:1] == "\n")))
 
     # -- changes
-
-    def _submit(self, *, steer: bool) -> None:
-        text = self.text
-        if not text.strip():
-            return
-        message = self.Submitted(text, is_pasted=self.is_pasted, steer=steer)
-        if self.remembers:
-            self._history.add(text)
-        self._recall.stop()
-        self._editing = self._editing.next()
-        self._changed()
-        self.post_message(message)
 
     def _from_outside(self, text: str) -> Draft:
         return self._editing.from_outside(text)
