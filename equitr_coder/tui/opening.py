@@ -33,22 +33,37 @@ async def open_screen(
     folder: Path,
     environ: Mapping[str, str],
     theme: str = DEFAULT,
+<<<<<<< HEAD
     is_seen: bool = True,
+=======
+    history: Callable[[], Path | None] = lambda: None,
+    edit: Callable[[str], str | None] | None = None,
+>>>>>>> promptw
 ) -> int:
     """Show the screen until the person leaves it; returns the exit code.
 
     `load` imports what `connect` needs; it is called in a thread, so that keys are taken meanwhile. `mode` is `plan`,
+<<<<<<< HEAD
     `chat` or `run`, or empty: as configured. Without `is_seen` nothing is drawn and no terminal is needed.
+=======
+    `chat` or `run`, or empty: as configured. `history` tells the file of earlier requests, once the engine is there;
+    `edit` opens a text in the person's editor, None when it was not saved.
+>>>>>>> promptw
 
     Raises:
         EquitrError: the workspace cannot be opened.
         Exception: the screen failed; what worked in it has ended by itself.
     """
     async with asyncio.TaskGroup() as group:
-        desk = Desk(group=group, environ=environ, folder=folder)
+        desk = Desk(group=group, environ=environ, folder=folder, edit=edit)
         app = ScreenApp(desk, theme=theme)
+<<<<<<< HEAD
         holding = group.create_task(_hold_door(connect, load, first_run, mode, desk, app))
         code = await app.run_async(headless=not is_seen, size=None if is_seen else _UNSEEN)
+=======
+        holding = group.create_task(_hold_door(connect, load, history, first_run, mode, desk, app))
+        code = await app.run_async()
+>>>>>>> promptw
         if app.crash is not None:
             await _go_on_in_lines(desk)
         desk.leaving.set()
@@ -64,6 +79,7 @@ async def open_screen(
 async def _hold_door(
     connect: OpenDoor,
     load: Callable[[], object],
+    history: Callable[[], Path | None],
     first_run: FirstRun,
     mode: str,
     desk: Desk,
@@ -72,6 +88,7 @@ async def _hold_door(
     """Keep the engine open, in this task, until the person leaves: it outlives a screen that fails."""
     try:
         await asyncio.to_thread(load)
+        desk.history.keep_in(history())
         # Textual starts tasks eagerly where Python can; the engine keeps the order that it was tested in.
         asyncio.get_running_loop().set_task_factory(None)
         while not desk.leaving.is_set():

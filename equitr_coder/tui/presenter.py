@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _TICK = 0.25
 _NOTICE_SECONDS = 8.0
+_ROWS, _ROWS_NARROW = 2, 1
+"""Rows of text in the prompt: always so many, whatever is written."""
 _SOME = 5
 """Footer entries below 100 columns."""
 
@@ -147,8 +149,10 @@ class Presenter:
         is_tiny = width < LEAST[0] or height < LEAST[1]
         if is_tiny and not screen.has_class("-tiny"):
             self._had_focus = screen.focused
+        is_narrow = width < NARROW or height < LOW
+        screen.prompt.rows = _ROWS_NARROW if is_narrow else _ROWS
         screen.set_class(is_tiny, "-tiny")
-        screen.set_class(width < NARROW or height < LOW, "-narrow")
+        screen.set_class(is_narrow, "-narrow")
         screen.set_class(screen.is_ascii, "-ascii")
         if is_tiny:
             self._tell_too_small(width, height)
@@ -185,7 +189,7 @@ class Presenter:
         screen.query_one(f"#{HEADER}", Bar).show(header_rows(desk, width, rows, title))
         screen.query_one(f"#{NEEDS}", Bar).show([needs_row(desk, width)])
         screen.query_one(f"#{FOOTER}", Bar).show([self._footer(width)])
-        screen.prompt.border_title, screen.prompt.border_subtitle = prompt_titles(desk, width)
+        screen.prompt.mode, screen.prompt.cap = prompt_titles(desk, width)
         if desk.notices:
             bar = screen.query_one(f"#{NOTICE}", Bar)
             bar.show(notice_rows(desk.notices.popleft(), width))
