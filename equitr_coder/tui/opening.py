@@ -33,37 +33,26 @@ async def open_screen(
     folder: Path,
     environ: Mapping[str, str],
     theme: str = DEFAULT,
-<<<<<<< HEAD
-    is_seen: bool = True,
-=======
     history: Callable[[], Path | None] = lambda: None,
     edit: Callable[[str], str | None] | None = None,
->>>>>>> promptw
+    is_seen: bool = True,
 ) -> int:
     """Show the screen until the person leaves it; returns the exit code.
 
     `load` imports what `connect` needs; it is called in a thread, so that keys are taken meanwhile. `mode` is `plan`,
-<<<<<<< HEAD
-    `chat` or `run`, or empty: as configured. Without `is_seen` nothing is drawn and no terminal is needed.
-=======
     `chat` or `run`, or empty: as configured. `history` tells the file of earlier requests, once the engine is there;
-    `edit` opens a text in the person's editor, None when it was not saved.
->>>>>>> promptw
+    `edit` opens a text in the person's editor, None when it was not saved. Without `is_seen` nothing is drawn and no
+    terminal is needed.
 
     Raises:
-        EquitrError: the workspace cannot be opened.
-        Exception: the screen failed; what worked in it has ended by itself.
+            EquitrError: the workspace cannot be opened.
+            Exception: the screen failed; what worked in it has ended by itself.
     """
     async with asyncio.TaskGroup() as group:
         desk = Desk(group=group, environ=environ, folder=folder, edit=edit)
         app = ScreenApp(desk, theme=theme)
-<<<<<<< HEAD
-        holding = group.create_task(_hold_door(connect, load, first_run, mode, desk, app))
-        code = await app.run_async(headless=not is_seen, size=None if is_seen else _UNSEEN)
-=======
         holding = group.create_task(_hold_door(connect, load, history, first_run, mode, desk, app))
-        code = await app.run_async()
->>>>>>> promptw
+        code = await app.run_async(headless=not is_seen, size=None if is_seen else _UNSEEN)
         if app.crash is not None:
             await _go_on_in_lines(desk)
         desk.leaving.set()
