@@ -55,11 +55,10 @@ async def swap(git: Git, name: str, new: str, *, old: str | None, reason: str = 
     """As `move_ref`, also for a branch that is checked out."""
     expected = old or (await git.configuration()).null_id
     try:
-        if name.startswith(_OURS):
-            await _transact(git, [_line(f"update {name}", new, expected)])
+        if reason:
+            await git.run("update-ref", "--no-deref", "-m", f"equitrcoder: {reason}", name, new, expected)
         else:
-            logged = ("-m", f"equitrcoder: {reason}") if reason else ()
-            await git.run("update-ref", "--no-deref", *logged, name, new, expected)
+            await _transact(git, [_line(f"update {name}", new, expected)])
     except (GitError, UserError):
         if await _value(git, name) == old:
             raise
