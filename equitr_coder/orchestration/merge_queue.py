@@ -22,7 +22,7 @@ from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.merge_line import MergeLine, Place
 from equitr_coder.orchestration.outcomes import Chronicle, HandIn, Proof, Resolver, SentBack
 from equitr_coder.orchestration.review import Reviewer
-from equitr_coder.orchestration.stopwatch import span
+from equitr_coder.orchestration.stopwatch import measured_here, span
 from equitr_coder.ports import Clock, EventSink, EventStore, Repository
 
 WrittenBy = Callable[[HandIn, CommitId, CommitId], Awaitable[tuple[str, ...]]]
@@ -428,6 +428,7 @@ class MergeQueue:
             )
         )
         events += self._resolver.ended(task, new)
+        events += measured_here(task, int(journal["attempt"]))
         if self._chronicle is not None:
             await self._chronicle.record(task, old, new, events)
         else:
