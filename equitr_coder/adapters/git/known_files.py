@@ -104,14 +104,15 @@ class KnownFiles:
 
     async def files(self, git: Git, tree: str) -> Mapping[str, Entry]:
         """Every file of a tree, from those of the tree asked about before."""
-        changes = await compare_trees(git, self._listed[0], tree) if self._listed is not None else None
-        if self._listed is None or changes is None:
+        listed = self._listed  # another may be listed while git is asked about this one
+        changes = await compare_trees(git, listed[0], tree) if listed is not None else None
+        if listed is None or changes is None:
             files: Mapping[str, Entry] = await tree_entries(git, tree)
         elif changes:
             now = {path: change.new for path, change in changes.items()}
-            files = {path: entry for path, entry in ({**self._listed[1], **now}).items() if entry is not None}
+            files = {path: entry for path, entry in ({**listed[1], **now}).items() if entry is not None}
         else:
-            files = self._listed[1]
+            files = listed[1]
         self._listed = (tree, files)
         return files
 
