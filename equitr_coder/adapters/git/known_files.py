@@ -140,16 +140,19 @@ class KnownFiles:
         return observe(checkout.root, besides=self._home.relative_to(checkout.root).as_posix() if inside else "")
 
     async def _terms(self, git: Git, *, is_ours: bool, also: Collection[str]) -> tuple[object, ...]:
-        configuration = await git.configuration()
-        excludes = configuration.values.get("core.excludesfile") or _USUAL_EXCLUDES
-        return (
-            is_ours,
-            frozenset(also),
-            configuration,
-            index_stamp(git.checkout),
-            _stamp(git.checkout.common_dir / "info" / "exclude"),
-            _stamp(_expanded(excludes)),
-        )
+        return (is_ours, frozenset(also), *await rules(git))
+
+
+async def rules(git: Git) -> tuple[object, ...]:
+    """What decides which files git ignores, `.gitignore` files excepted: equal as long as it is the same."""
+    configuration = await git.configuration()
+    excludes = configuration.values.get("core.excludesfile") or _USUAL_EXCLUDES
+    return (
+        configuration,
+        index_stamp(git.checkout),
+        _stamp(git.checkout.common_dir / "info" / "exclude"),
+        _stamp(_expanded(excludes)),
+    )
 
 
 def _expanded(path: str) -> Path:
