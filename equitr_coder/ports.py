@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
 from equitr_coder.domain.artifacts import Artifact
+from equitr_coder.domain.audit import AuditFault, VerifiedChain
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.commands import Command
 from equitr_coder.domain.epic import ArtifactType, Plan
@@ -319,6 +320,14 @@ class EventStore(Protocol):
 
     async def runs(self, workspace: str | None = None) -> Sequence[RunRow]:
         """Newest first."""
+        ...
+
+    async def verify(
+        self, run: RunId | None = None, *, pin: str | None = None
+    ) -> tuple[Sequence[VerifiedChain], Sequence[AuditFault]]:
+        """Follow the hash chain of one run, or of all; and what is wrong with the list of runs itself. `pin` is the
+        link of a record, in hex, that the run is known to have had.
+        """
         ...
 
     async def put_blob(self, data: bytes) -> str:
@@ -781,6 +790,8 @@ class ToolResult:
     ends: ToolEnd | None = None
     is_whole: bool = False
     """It reaches the model uncut whatever its length."""
+    kept: tuple[str, ...] = ()
+    """SHA-256 of the outputs that it names and that are kept."""
 
 
 @frozen
@@ -918,7 +929,7 @@ class Outputs(Protocol):
     """Long outputs, kept by hash, opened with `read_file("output:ID")`."""
 
     async def keep(self, text: str) -> str:
-        """Returns the id."""
+        """Returns the SHA-256 of the bytes; `domain.tools.output_id` makes the id of it that a model reads."""
         ...
 
     async def open(self, output: str) -> str | None: ...
@@ -926,7 +937,7 @@ class Outputs(Protocol):
 
 @frozen
 class Excerpt:
-    """A piece of a conversation. `title` says of what; `output` is the id under which the whole message is kept."""
+    """A piece of a conversation. `title` says of what; `output` is the SHA-256 under which the whole is kept."""
 
     title: str
     text: str

@@ -56,6 +56,8 @@ class Enquiries:
                 | q.CostQuery()
                 | q.MetricsQuery()
                 | q.EscalationsQuery()
+                | q.AuditQuery()
+                | q.AuditVerifyQuery()
                 | q.DiffQuery()
                 | q.ConflictQuery()
             ):

@@ -29,6 +29,7 @@ _TABLE = {
     "cost": ("cost", "cost", "Show where the money went, and how forecasts did."),
     "metrics": ("metrics", "metrics", "Show where the time of a run went."),
     "escalations": ("escalations", "escalations", "Show what went to the supervisor, and what came of it."),
+    "audit": ("audit", "audit", "Show who did what, and verify that the log is whole."),
     "map": ("map", "show_map", "Show the definitions that matter most for a request."),
     "models": ("workspace", "models", "Show the configured models, or what an endpoint offers."),
     "config-cmd": ("workspace", "config_cmd", "Show the configuration and where each value comes from."),

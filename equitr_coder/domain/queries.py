@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
@@ -58,6 +59,29 @@ class EscalationsQuery(Value):
     type: Literal["escalations"] = "escalations"
     run: str | None = None
     """As in `CostQuery`."""
+
+
+class AuditQuery(Value):
+    """Who did what. Of one run, of this workspace, or of every workspace; narrowed by what is given."""
+
+    type: Literal["audit"] = "audit"
+    run: str | None = None
+    """As in `CostQuery`."""
+    everywhere: bool = False
+    agent: str | None = None
+    tool: str | None = None
+    task: str | None = None
+    since: datetime | None = None
+
+
+class AuditVerifyQuery(Value):
+    """Follow the hash chains of the log, in one run or in all of this workspace (`everywhere`: of the store)."""
+
+    type: Literal["audit_verify"] = "audit_verify"
+    run: str | None = None
+    everywhere: bool = False
+    head: str | None = None
+    """A link of the run's chain, in hex, that was noted down before."""
 
 
 class DiffQuery(Value):
@@ -148,6 +172,8 @@ Query = Annotated[
     | CostQuery
     | MetricsQuery
     | EscalationsQuery
+    | AuditQuery
+    | AuditVerifyQuery
     | DiffQuery
     | ConflictQuery
     | FilesQuery
@@ -337,6 +363,25 @@ class EscalationsAnswer(Value):
     """Runs whose log is damaged, or of a newer version."""
 
 
+class AuditAnswer(Value):
+    type: Literal["audit"] = "audit"
+    rows: tuple[AuditRow, ...]
+    """Runs oldest first; of a run in the order in which things began."""
+    unreadable: tuple[RunId, ...] = ()
+    """Runs whose log is damaged, or of a newer version."""
+
+
+class AuditVerifyAnswer(Value):
+    type: Literal["audit_verify"] = "audit_verify"
+    chains: tuple[VerifiedChain, ...]
+    index: tuple[AuditFault, ...] = ()
+    """What is wrong with the list of runs itself."""
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.index and not any(chain.faults for chain in self.chains)
+
+
 class DiffAnswer(Value):
     type: Literal["diff"] = "diff"
     text: str
@@ -473,6 +518,8 @@ Answer = Annotated[
     | CostAnswer
     | MetricsAnswer
     | EscalationsAnswer
+    | AuditAnswer
+    | AuditVerifyAnswer
     | DiffAnswer
     | ConflictAnswer
     | FilesAnswer

@@ -36,6 +36,7 @@ from equitr_coder.planning.size import starts_with_plan
 from equitr_coder.ports import Clock, EventStore, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
+from equitr_coder.session.audit import AuditLog
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
 from equitr_coder.session.said import cancelled, queued
@@ -458,10 +459,8 @@ class LocalRunApi:
                 from equitr_coder.workflows.conflicts import conflict_answer
 
                 return await conflict_answer(await self.view(query.run), self._repository, query.conflict)
-            case q.MetricsQuery():
-                return await self._metrics(query.run)
-            case q.EscalationsQuery():
-                return await self._escalations(query.run)
+            case q.MetricsQuery() | q.EscalationsQuery() | q.AuditQuery() | q.AuditVerifyQuery():
+                return await self._told(query)
             case q.DiffQuery():
                 return await answers.diff_answer(
                     await self.view(query.run), self._repository, self._checkout, state=query.state
@@ -472,6 +471,16 @@ class LocalRunApi:
                 return await self._prune(query)
             case _:
                 return await self._answer(query)
+
+    async def _told(self, query: q.MetricsQuery | q.EscalationsQuery | q.AuditQuery | q.AuditVerifyQuery) -> q.Answer:
+        """From the events of the log themselves, not from what they come to."""
+        match query:
+            case q.MetricsQuery():
+                return await self._metrics(query.run)
+            case q.EscalationsQuery():
+                return await self._escalations(query.run)
+            case q.AuditQuery() | q.AuditVerifyQuery():
+                return await AuditLog(self._store, self._checkout).answer(query)
 
     async def _verify(self, query: q.VerifyQuery) -> q.VerifyAnswer:
         from equitr_coder.workflows.verify import Verification  # loads what merging needs

@@ -15,7 +15,9 @@ from equitr_coder.ports import EventStore, Executor, Repository
 
 When = Literal["before", "during", "after"]
 
-STORE_QUESTIONS = frozenset({"read", "runs", "get_blob", "open_journals", "lock_run", "is_owned", "close", "append"})
+STORE_QUESTIONS = frozenset(
+    {"read", "runs", "verify", "get_blob", "open_journals", "lock_run", "is_owned", "close", "append"}
+)
 """`append` has a kind for each type of event instead."""
 REPOSITORY_QUESTIONS = frozenset(
     {
