@@ -44,6 +44,11 @@ def link(previous: bytes, record: Record) -> bytes:
     return sha256(previous + f"{run}\n{seq}\n{kind}\n{body}".encode("utf-8", "surrogatepass")).digest()
 
 
+def as_text(stored: bytes) -> str:
+    """Text as SQLite has it. What is no UTF-8 was not written by us; whoever reads it finds that out."""
+    return stored.decode("utf-8", "surrogateescape")
+
+
 def packed(body: str) -> str | bytes:
     return body if len(body) < _LONG else zlib.compress(body.encode("utf-8", "surrogatepass"), _LEVEL)
 

@@ -193,6 +193,7 @@ class SqliteStore:
             ) from error
         try:
             connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+            connection.text_factory = chain.as_text
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             schema.migrate(connection, self._path)

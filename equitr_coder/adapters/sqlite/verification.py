@@ -25,6 +25,7 @@ def verify(
     place in the chain of the run is looked for.
     """
     with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
+        connection.text_factory = chain.as_text
         connection.execute("PRAGMA query_only = ON")
         connection.execute("BEGIN")
         looked = _Look(connection, blobs, bytes.fromhex(pin) if pin is not None else None)

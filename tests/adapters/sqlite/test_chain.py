@@ -92,6 +92,10 @@ CHANGES = {
     ),
     "a type": ("UPDATE events SET type = 'run_finished' WHERE run = 'run-1' AND seq = 5", ("changed", 5)),
     "a long body": ("UPDATE events SET body = x'00' WHERE run = 'run-1' AND seq = 2", ("changed", 2)),
+    "a long body to text": (
+        "UPDATE events SET body = replace(body, 'a', 'b') WHERE run = 'run-1' AND seq = 2",
+        ("changed", 2),
+    ),
     "a link": ("UPDATE events SET hash = zeroblob(32) WHERE run = 'run-1' AND seq = 3", ("changed", 3)),
     "the first record dropped": ("DELETE FROM events WHERE run = 'run-1' AND seq = 1", ("dropped", 1)),
     "one dropped": ("DELETE FROM events WHERE run = 'run-1' AND seq = 3", ("dropped", 3)),
