@@ -1163,3 +1163,5 @@ class RunKit:
     links: Mapping[str, Path]
     code_maps: CodeMaps
     terms: RunTerms
+    workbench: Callable[[Place], Mapping[str, Tool]]
+    """The tools that write files and run commands, for a folder; nobody's permission is asked there."""

@@ -149,6 +149,14 @@ class VerifyQuery(Value):
     task: str | None = None
 
 
+class ReplayQuery(Value):
+    """Build an epic again from its log, without a model, and compare."""
+
+    type: Literal["replay"] = "replay"
+    run: str
+    """As in `VerifyQuery`."""
+
+
 class PruneQuery(Value):
     """What finished runs have left in git and on disk; with `delete` it goes."""
 
@@ -183,6 +191,7 @@ Query = Annotated[
     | SetTrust
     | ProbeModel
     | VerifyQuery
+    | ReplayQuery
     | PruneQuery
     | WriteConfig,
     Field(discriminator="type"),
@@ -472,6 +481,39 @@ class VerifyAnswer(Value):
         return bool(self.checks) and all(check.is_green for check in self.checks)
 
 
+class ReplayDifference(Value):
+    """The first thing that came out otherwise. `seq` is the record that tells what it was."""
+
+    seq: int
+    what: str
+    was: str
+    now: str
+
+
+class ReplayAnswer(Value):
+    """How much was compared, and the first difference."""
+
+    type: Literal["replay"] = "replay"
+    run: RunId
+    epic: EpicId | None
+    steps: int
+    """Tool calls of workers."""
+    edits: int
+    """Those that were made again by the tools."""
+    commands: int
+    """Those whose result was taken from the log."""
+    commands_again: int
+    """Those that ran again, because git no longer has what they left."""
+    commits: int
+    """Made again: the documents, hand-ins, merges, ticks."""
+    taken: int
+    """Trees that were taken as the log names them: what commands changed, and conflicts that somebody settled."""
+    calls: int
+    usd: Decimal
+    tip: CommitId | None
+    difference: ReplayDifference | None = None
+
+
 class LostCommit(Value):
     commit: CommitId
     subject: str
@@ -528,6 +570,7 @@ Answer = Annotated[
     | TrustAnswer
     | ProbeAnswer
     | VerifyAnswer
+    | ReplayAnswer
     | PruneAnswer
     | Written,
     Field(discriminator="type"),

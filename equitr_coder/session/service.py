@@ -465,10 +465,8 @@ class LocalRunApi:
                 return await answers.diff_answer(
                     await self.view(query.run), self._repository, self._checkout, state=query.state
                 )
-            case q.VerifyQuery():
-                return await self._verify(query)
-            case q.PruneQuery():
-                return await self._prune(query)
+            case q.VerifyQuery() | q.ReplayQuery() | q.PruneQuery():
+                return await self._look_back(query)
             case _:
                 return await self._answer(query)
 
@@ -481,6 +479,23 @@ class LocalRunApi:
                 return await self._escalations(query.run)
             case q.AuditQuery() | q.AuditVerifyQuery():
                 return await AuditLog(self._store, self._checkout).answer(query)
+
+    async def _look_back(self, query: q.VerifyQuery | q.ReplayQuery | q.PruneQuery) -> q.Answer:
+        """What takes the parts of a run that is over."""
+        match query:
+            case q.VerifyQuery():
+                return await self._verify(query)
+            case q.ReplayQuery():
+                return await self._replay(query)
+            case q.PruneQuery():
+                return await self._prune(query)
+
+    async def _replay(self, query: q.ReplayQuery) -> q.ReplayAnswer:
+        from equitr_coder.workflows.replay import Replay
+
+        run = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
+        log = await self._store.read(run)
+        return await Replay(await self._kit_of(fold(log, RunView(run=run)))).run(log)
 
     async def _verify(self, query: q.VerifyQuery) -> q.VerifyAnswer:
         from equitr_coder.workflows.verify import Verification  # loads what merging needs
