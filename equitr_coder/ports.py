@@ -627,6 +627,22 @@ class GitTime(Protocol):
     def commands(self) -> int: ...
 
 
+@frozen
+class Blamed:
+    """A line, and the commit that brought it."""
+
+    path: str
+    line: int
+    text: str
+    commit: CommitId | None
+    """None: it is not committed."""
+    path_there: str
+    """What the file was called in that commit."""
+    author: str = ""
+    message: str = ""
+    """Of the commit."""
+
+
 class Repository(Protocol):
     """Git, run by the host alone: hooks, signing, pagers, fsmonitor and prompts off; our identity only where the user
     has none. Raises `UserError` for what the user must mend (a broken repository, a full disk).
@@ -737,6 +753,14 @@ class Repository(Protocol):
         ...
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None: ...
+
+    async def blame(self, path: str, line: int) -> Blamed:
+        """Who wrote a line of a file in the user's checkout, as it stands there.
+
+        Raises:
+            UserError: there is no such file, or it has no such line, or git does not know it.
+        """
+        ...
 
     async def read_blob(self, blob: str) -> bytes: ...
 

@@ -62,7 +62,7 @@ class Enquiries:
                 | q.ConflictQuery()
             ):
                 raise AssertionError("answered from the log")
-            case q.VerifyQuery() | q.ReplayQuery() | q.PruneQuery():
+            case q.VerifyQuery() | q.ReplayQuery() | q.WhyQuery() | q.PruneQuery():
                 raise AssertionError("answered from the log")
             case _ as unreachable:
                 assert_never(unreachable)

@@ -25,6 +25,7 @@ _TABLE = {
     "resume": ("runs", "resume", "Go on with an unfinished run."),
     "verify": ("receipts", "verify", "Run the checks of a run's receipts again."),
     "replay": ("replay", "replay", "Build an epic again from its log, and compare."),
+    "why": ("why", "why", "Tell which task, model and requirement a line of code is from."),
     "prune": ("receipts", "prune", "Show what finished runs have left in git, and delete it."),
     "conflict": ("conflict", "conflict", "List, show, resolve or give back what does not merge."),
     "cost": ("cost", "cost", "Show where the money went, and how forecasts did."),

@@ -14,10 +14,11 @@ from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
-from equitr_coder.domain.ids import CommitId, EpicId, RequestId, RunId, TaskId
+from equitr_coder.domain.ids import AgentName, CommitId, EpicId, RequestId, RunId, TaskId
 from equitr_coder.domain.metrics import RunMetrics
 from equitr_coder.domain.models import ModelInfo
 from equitr_coder.domain.money import ZERO, Price, Usage
+from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.run_view import LedgerRow
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.domain.value import Value
@@ -157,6 +158,15 @@ class ReplayQuery(Value):
     """As in `VerifyQuery`."""
 
 
+class WhyQuery(Value):
+    """Why a line of a file in the checkout is there."""
+
+    type: Literal["why"] = "why"
+    path: str
+    """Relative to the root of the checkout."""
+    line: int
+
+
 class PruneQuery(Value):
     """What finished runs have left in git and on disk; with `delete` it goes."""
 
@@ -192,6 +202,7 @@ Query = Annotated[
     | ProbeModel
     | VerifyQuery
     | ReplayQuery
+    | WhyQuery
     | PruneQuery
     | WriteConfig,
     Field(discriminator="type"),
@@ -514,6 +525,42 @@ class ReplayAnswer(Value):
     difference: ReplayDifference | None = None
 
 
+class WhyAnswer(Value):
+    """What is known of a line, from the commit that holds it and the log of the run that made it."""
+
+    type: Literal["why"] = "why"
+    path: str
+    line: int
+    text: str
+    commit: CommitId | None
+    """None when the line is not committed."""
+    author: str = ""
+    by: Literal["task", "chat", "host", "person"]
+    """`host`: a planning document. `person`: no run of this workspace is known to have written it."""
+    run: RunId | None = None
+    epic: EpicId | None = None
+    request: str = ""
+    task: TaskId | None = None
+    attempt: int = 0
+    title: str = ""
+    covers: tuple[str, ...] = ()
+    """The requirements that the task fulfils, in their words."""
+    seq: int | None = None
+    """Of the tool call that wrote it, in the log of the run."""
+    agent: AgentName | None = None
+    tool: str = ""
+    model: str = ""
+    call_usd: Decimal | None = None
+    """Of the model call that asked for it."""
+    task_usd: Decimal | None = None
+    """Of the whole task, or of the whole chat."""
+    said: str = ""
+    """The model's words with the call."""
+    prompt: str = ""
+    """The last message that it had been given by a person or the host."""
+    receipt: Receipt | None = None
+
+
 class LostCommit(Value):
     commit: CommitId
     subject: str
@@ -571,6 +618,7 @@ Answer = Annotated[
     | ProbeAnswer
     | VerifyAnswer
     | ReplayAnswer
+    | WhyAnswer
     | PruneAnswer
     | Written,
     Field(discriminator="type"),

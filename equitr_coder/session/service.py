@@ -465,7 +465,7 @@ class LocalRunApi:
                 return await answers.diff_answer(
                     await self.view(query.run), self._repository, self._checkout, state=query.state
                 )
-            case q.VerifyQuery() | q.ReplayQuery() | q.PruneQuery():
+            case q.VerifyQuery() | q.ReplayQuery() | q.WhyQuery() | q.PruneQuery():
                 return await self._look_back(query)
             case _:
                 return await self._answer(query)
@@ -480,15 +480,34 @@ class LocalRunApi:
             case q.AuditQuery() | q.AuditVerifyQuery():
                 return await AuditLog(self._store, self._checkout).answer(query)
 
-    async def _look_back(self, query: q.VerifyQuery | q.ReplayQuery | q.PruneQuery) -> q.Answer:
+    async def _look_back(self, query: q.VerifyQuery | q.ReplayQuery | q.WhyQuery | q.PruneQuery) -> q.Answer:
         """What takes the parts of a run that is over."""
         match query:
             case q.VerifyQuery():
                 return await self._verify(query)
             case q.ReplayQuery():
                 return await self._replay(query)
+            case q.WhyQuery():
+                return await self._why(query)
             case q.PruneQuery():
                 return await self._prune(query)
+
+    async def _why(self, query: q.WhyQuery) -> q.WhyAnswer:
+        from equitr_coder.workflows import why
+
+        blamed = await self._repository.blame(query.path, query.line)
+        rows = await self._store.runs(str(self._checkout))
+        origin = why.origin_of(blamed.message) if blamed.commit is not None else None
+        if origin is not None and any(row.run == origin.run for row in rows):
+            log = await self._store.read(origin.run)
+            if log:
+                return why.of_commit(blamed, origin, fold(log), log)
+        for row in rows:
+            if row.epic_number is None and (log := await self._store.read(row.run)):
+                found = why.of_chat(blamed, fold(log), log)
+                if found is not None:
+                    return found
+        return why.of_nobody(blamed)
 
     async def _replay(self, query: q.ReplayQuery) -> q.ReplayAnswer:
         from equitr_coder.workflows.replay import Replay

@@ -21,7 +21,7 @@ STORE_QUESTIONS = frozenset(
 """`append` has a kind for each type of event instead."""
 REPOSITORY_QUESTIONS = frozenset(
     {
-        "inspect", "resolve", "tree_of", "refs", "changed", "diff", "file_changes", "show_file", "list_tree",
+        "inspect", "resolve", "blame", "tree_of", "refs", "changed", "diff", "file_changes", "show_file", "list_tree",
         "status_text", "ignored", "read_blob", "kept_by_alone", "size_kept_by_alone", "measured",
     }
 )  # fmt: skip
