@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
 from equitr_coder.domain.artifacts import Artifact
+from equitr_coder.domain.audit import AuditFault, VerifiedChain
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.commands import Command
 from equitr_coder.domain.epic import ArtifactType, Plan
@@ -321,6 +322,14 @@ class EventStore(Protocol):
         """Newest first."""
         ...
 
+    async def verify(
+        self, run: RunId | None = None, *, pin: str | None = None
+    ) -> tuple[Sequence[VerifiedChain], Sequence[AuditFault]]:
+        """Follow the hash chain of one run, or of all; and what is wrong with the list of runs itself. `pin` is the
+        link of a record, in hex, that the run is known to have had.
+        """
+        ...
+
     async def put_blob(self, data: bytes) -> str:
         """Keep bytes under their SHA-256, durable when it returns."""
         ...
@@ -629,6 +638,22 @@ class IgnoredFiles:
     """
 
 
+@frozen
+class Blamed:
+    """A line, and the commit that brought it."""
+
+    path: str
+    line: int
+    text: str
+    commit: CommitId | None
+    """None: it is not committed."""
+    path_there: str
+    """What the file was called in that commit."""
+    author: str = ""
+    message: str = ""
+    """Of the commit."""
+
+
 class Repository(Protocol):
     """Git, run by the host alone: hooks, signing, pagers, fsmonitor and prompts off; our identity only where the user
     has none. Raises `UserError` for what the user must mend (a broken repository, a full disk).
@@ -744,6 +769,14 @@ class Repository(Protocol):
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None: ...
 
+    async def blame(self, path: str, line: int) -> Blamed:
+        """Who wrote a line of a file in the user's checkout, as it stands there.
+
+        Raises:
+            UserError: there is no such file, or it has no such line, or git does not know it.
+        """
+        ...
+
     async def read_blob(self, blob: str) -> bytes: ...
 
     async def list_tree(self, tree: TreeId | CommitId) -> Sequence[str]: ...
@@ -796,6 +829,8 @@ class ToolResult:
     ends: ToolEnd | None = None
     is_whole: bool = False
     """It reaches the model uncut whatever its length."""
+    kept: tuple[str, ...] = ()
+    """SHA-256 of the outputs that it names and that are kept."""
 
 
 @frozen
@@ -933,7 +968,7 @@ class Outputs(Protocol):
     """Long outputs, kept by hash, opened with `read_file("output:ID")`."""
 
     async def keep(self, text: str) -> str:
-        """Returns the id."""
+        """Returns the SHA-256 of the bytes; `domain.tools.output_id` makes the id of it that a model reads."""
         ...
 
     async def open(self, output: str) -> str | None: ...
@@ -941,7 +976,7 @@ class Outputs(Protocol):
 
 @frozen
 class Excerpt:
-    """A piece of a conversation. `title` says of what; `output` is the id under which the whole message is kept."""
+    """A piece of a conversation. `title` says of what; `output` is the SHA-256 under which the whole is kept."""
 
     title: str
     text: str
@@ -1167,3 +1202,5 @@ class RunKit:
     links: Mapping[str, Path]
     code_maps: CodeMaps
     terms: RunTerms
+    workbench: Callable[[Place], Mapping[str, Tool]]
+    """The tools that write files and run commands, for a folder; nobody's permission is asked there."""

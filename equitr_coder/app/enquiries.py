@@ -56,11 +56,13 @@ class Enquiries:
                 | q.CostQuery()
                 | q.MetricsQuery()
                 | q.EscalationsQuery()
+                | q.AuditQuery()
+                | q.AuditVerifyQuery()
                 | q.DiffQuery()
                 | q.ConflictQuery()
             ):
                 raise AssertionError("answered from the log")
-            case q.VerifyQuery() | q.PruneQuery():
+            case q.VerifyQuery() | q.ReplayQuery() | q.WhyQuery() | q.PruneQuery():
                 raise AssertionError("answered from the log")
             case _ as unreachable:
                 assert_never(unreachable)

@@ -305,17 +305,9 @@ class Spawner:
             links=self._links,
             variables=order.variables,
         )
-        after = AfterEdit(
-            workspace,
-            self._executor,
-            place,
-            [EditCheck(each.glob, each.command, each.timeout) for each in self._settings.checks.after_edit],
-        )
         tools: list[Tool] = [
             ReadFile(workspace, outputs),
-            WriteFile(workspace, after),
-            EditFile(workspace, after),
-            ApplyPatch(workspace, after),
+            *self._editing(workspace, place),
             ListFiles(workspace, linked=tuple(links)),
             Search(workspace, linked=tuple(links)),
             RunCommand(self._executor, place, outputs),
@@ -338,6 +330,21 @@ class Spawner:
 
             tools += [WriteDocument(drafts), SubmitPlan(drafts)]
         return Toolset(tools).only(profile.tools)
+
+    def workbench(self, place: Place) -> Toolset:
+        """As in `ports.RunKit`."""
+        workspace = LocalWorkspace(place.root, links=place.links)
+        command = RunCommand(self._executor, place, KeptOutputs(self._store))
+        return Toolset([*self._editing(workspace, place), command])
+
+    def _editing(self, workspace: LocalWorkspace, place: Place) -> tuple[Tool, ...]:
+        after = AfterEdit(
+            workspace,
+            self._executor,
+            place,
+            [EditCheck(each.glob, each.command, each.timeout) for each in self._settings.checks.after_edit],
+        )
+        return WriteFile(workspace, after), EditFile(workspace, after), ApplyPatch(workspace, after)
 
 
 def _sharing(artifacts: Artifacts, plan: Plan, task: TaskId) -> list[Tool]:

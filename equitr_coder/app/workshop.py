@@ -284,6 +284,7 @@ class Workshop:
             links=links,
             code_maps=self.code_maps(),
             terms=self._terms(view),
+            workbench=spawner.workbench,
         )
 
     def _is_limited(self, options: RunOptions) -> bool:

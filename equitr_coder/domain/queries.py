@@ -10,13 +10,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
-from equitr_coder.domain.ids import CommitId, EpicId, RequestId, RunId, TaskId
+from equitr_coder.domain.ids import AgentName, CommitId, EpicId, RequestId, RunId, TaskId
 from equitr_coder.domain.metrics import RunMetrics
 from equitr_coder.domain.models import ModelInfo
 from equitr_coder.domain.money import ZERO, Price, Usage
+from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.run_view import LedgerRow
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.domain.value import Value
@@ -58,6 +60,29 @@ class EscalationsQuery(Value):
     type: Literal["escalations"] = "escalations"
     run: str | None = None
     """As in `CostQuery`."""
+
+
+class AuditQuery(Value):
+    """Who did what. Of one run, of this workspace, or of every workspace; narrowed by what is given."""
+
+    type: Literal["audit"] = "audit"
+    run: str | None = None
+    """As in `CostQuery`."""
+    everywhere: bool = False
+    agent: str | None = None
+    tool: str | None = None
+    task: str | None = None
+    since: datetime | None = None
+
+
+class AuditVerifyQuery(Value):
+    """Follow the hash chains of the log, in one run or in all of this workspace (`everywhere`: of the store)."""
+
+    type: Literal["audit_verify"] = "audit_verify"
+    run: str | None = None
+    everywhere: bool = False
+    head: str | None = None
+    """A link of the run's chain, in hex, that was noted down before."""
 
 
 class DiffQuery(Value):
@@ -131,6 +156,23 @@ class VerifyQuery(Value):
     task: str | None = None
 
 
+class ReplayQuery(Value):
+    """Build an epic again from its log, without a model, and compare."""
+
+    type: Literal["replay"] = "replay"
+    run: str
+    """As in `VerifyQuery`."""
+
+
+class WhyQuery(Value):
+    """Why a line of a file in the checkout is there."""
+
+    type: Literal["why"] = "why"
+    path: str
+    """Relative to the root of the checkout."""
+    line: int
+
+
 class PruneQuery(Value):
     """What finished runs have left in git and on disk; with `delete` it goes."""
 
@@ -154,6 +196,8 @@ Query = Annotated[
     | CostQuery
     | MetricsQuery
     | EscalationsQuery
+    | AuditQuery
+    | AuditVerifyQuery
     | DiffQuery
     | ConflictQuery
     | FilesQuery
@@ -164,6 +208,8 @@ Query = Annotated[
     | SetTrust
     | ProbeModel
     | VerifyQuery
+    | ReplayQuery
+    | WhyQuery
     | PruneQuery
     | WriteConfig,
     Field(discriminator="type"),
@@ -344,6 +390,25 @@ class EscalationsAnswer(Value):
     """Runs whose log is damaged, or of a newer version."""
 
 
+class AuditAnswer(Value):
+    type: Literal["audit"] = "audit"
+    rows: tuple[AuditRow, ...]
+    """Runs oldest first; of a run in the order in which things began."""
+    unreadable: tuple[RunId, ...] = ()
+    """Runs whose log is damaged, or of a newer version."""
+
+
+class AuditVerifyAnswer(Value):
+    type: Literal["audit_verify"] = "audit_verify"
+    chains: tuple[VerifiedChain, ...]
+    index: tuple[AuditFault, ...] = ()
+    """What is wrong with the list of runs itself."""
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.index and not any(chain.faults for chain in self.chains)
+
+
 class DiffAnswer(Value):
     type: Literal["diff"] = "diff"
     text: str
@@ -444,6 +509,75 @@ class VerifyAnswer(Value):
         return bool(self.checks) and all(check.is_green for check in self.checks)
 
 
+class ReplayDifference(Value):
+    """The first thing that came out otherwise. `seq` is the record that tells what it was."""
+
+    seq: int
+    what: str
+    was: str
+    now: str
+
+
+class ReplayAnswer(Value):
+    """How much was compared, and the first difference."""
+
+    type: Literal["replay"] = "replay"
+    run: RunId
+    epic: EpicId | None
+    steps: int
+    """Tool calls of workers."""
+    edits: int
+    """Those that were made again by the tools."""
+    commands: int
+    """Those whose result was taken from the log."""
+    commands_again: int
+    """Those that ran again, because git no longer has what they left."""
+    commits: int
+    """Made again: the documents, hand-ins, merges, ticks."""
+    taken: int
+    """Trees that were taken as the log names them: what commands changed, and conflicts that somebody settled."""
+    calls: int
+    usd: Decimal
+    tip: CommitId | None
+    difference: ReplayDifference | None = None
+
+
+class WhyAnswer(Value):
+    """What is known of a line, from the commit that holds it and the log of the run that made it."""
+
+    type: Literal["why"] = "why"
+    path: str
+    line: int
+    text: str
+    commit: CommitId | None
+    """None when the line is not committed."""
+    author: str = ""
+    by: Literal["task", "chat", "host", "person"]
+    """`host`: a planning document. `person`: no run of this workspace is known to have written it."""
+    run: RunId | None = None
+    epic: EpicId | None = None
+    request: str = ""
+    task: TaskId | None = None
+    attempt: int = 0
+    title: str = ""
+    covers: tuple[str, ...] = ()
+    """The requirements that the task fulfils, in their words."""
+    seq: int | None = None
+    """Of the tool call that wrote it, in the log of the run."""
+    agent: AgentName | None = None
+    tool: str = ""
+    model: str = ""
+    call_usd: Decimal | None = None
+    """Of the model call that asked for it."""
+    task_usd: Decimal | None = None
+    """Of the whole task, or of the whole chat."""
+    said: str = ""
+    """The model's words with the call."""
+    prompt: str = ""
+    """The last message that it had been given by a person or the host."""
+    receipt: Receipt | None = None
+
+
 class LostCommit(Value):
     commit: CommitId
     subject: str
@@ -490,6 +624,8 @@ Answer = Annotated[
     | CostAnswer
     | MetricsAnswer
     | EscalationsAnswer
+    | AuditAnswer
+    | AuditVerifyAnswer
     | DiffAnswer
     | ConflictAnswer
     | FilesAnswer
@@ -499,6 +635,8 @@ Answer = Annotated[
     | TrustAnswer
     | ProbeAnswer
     | VerifyAnswer
+    | ReplayAnswer
+    | WhyAnswer
     | PruneAnswer
     | Written,
     Field(discriminator="type"),

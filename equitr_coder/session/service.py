@@ -36,6 +36,7 @@ from equitr_coder.planning.size import starts_with_plan
 from equitr_coder.ports import Clock, EventStore, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
+from equitr_coder.session.audit import AuditLog
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
 from equitr_coder.session.said import cancelled, queued
@@ -458,20 +459,62 @@ class LocalRunApi:
                 from equitr_coder.workflows.conflicts import conflict_answer
 
                 return await conflict_answer(await self.view(query.run), self._repository, query.conflict)
-            case q.MetricsQuery():
-                return await self._metrics(query.run)
-            case q.EscalationsQuery():
-                return await self._escalations(query.run)
+            case q.MetricsQuery() | q.EscalationsQuery() | q.AuditQuery() | q.AuditVerifyQuery():
+                return await self._told(query)
             case q.DiffQuery():
                 return await answers.diff_answer(
                     await self.view(query.run), self._repository, self._checkout, state=query.state
                 )
-            case q.VerifyQuery():
-                return await self._verify(query)
-            case q.PruneQuery():
-                return await self._prune(query)
+            case q.VerifyQuery() | q.ReplayQuery() | q.WhyQuery() | q.PruneQuery():
+                return await self._look_back(query)
             case _:
                 return await self._answer(query)
+
+    async def _told(self, query: q.MetricsQuery | q.EscalationsQuery | q.AuditQuery | q.AuditVerifyQuery) -> q.Answer:
+        """From the events of the log themselves, not from what they come to."""
+        match query:
+            case q.MetricsQuery():
+                return await self._metrics(query.run)
+            case q.EscalationsQuery():
+                return await self._escalations(query.run)
+            case q.AuditQuery() | q.AuditVerifyQuery():
+                return await AuditLog(self._store, self._checkout).answer(query)
+
+    async def _look_back(self, query: q.VerifyQuery | q.ReplayQuery | q.WhyQuery | q.PruneQuery) -> q.Answer:
+        """What takes the parts of a run that is over."""
+        match query:
+            case q.VerifyQuery():
+                return await self._verify(query)
+            case q.ReplayQuery():
+                return await self._replay(query)
+            case q.WhyQuery():
+                return await self._why(query)
+            case q.PruneQuery():
+                return await self._prune(query)
+
+    async def _why(self, query: q.WhyQuery) -> q.WhyAnswer:
+        from equitr_coder.workflows import why
+
+        blamed = await self._repository.blame(query.path, query.line)
+        rows = await self._store.runs(str(self._checkout))
+        origin = why.origin_of(blamed.message) if blamed.commit is not None else None
+        if origin is not None and any(row.run == origin.run for row in rows):
+            log = await self._store.read(origin.run)
+            if log:
+                return why.of_commit(blamed, origin, fold(log), log)
+        for row in rows:
+            if row.epic_number is None and (log := await self._store.read(row.run)):
+                found = why.of_chat(blamed, fold(log), log)
+                if found is not None:
+                    return found
+        return why.of_nobody(blamed)
+
+    async def _replay(self, query: q.ReplayQuery) -> q.ReplayAnswer:
+        from equitr_coder.workflows.replay import Replay
+
+        run = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
+        log = await self._store.read(run)
+        return await Replay(await self._kit_of(fold(log, RunView(run=run)))).run(log)
 
     async def _verify(self, query: q.VerifyQuery) -> q.VerifyAnswer:
         from equitr_coder.workflows.verify import Verification  # loads what merging needs
