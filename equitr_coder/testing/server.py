@@ -120,7 +120,7 @@ class ScriptedServer:
             await self._send_models(connection, request)
             return True
         is_done = False
-        with self.backend.opened(_json(request.body), has_key=request.key is not None) as record:
+        with self.backend.opened(_json(request.body), has_key=request.key is not None, key=request.key) as record:
             async with connection.while_present():
                 with suppress(ConnectionError):  # seen when writing before the watch sees it
                     is_done = await self._chat(connection, request, record)
