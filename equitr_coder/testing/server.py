@@ -235,6 +235,10 @@ class ServerInThread:
         """Wait until `count` chat requests have come. Raises TimeoutError."""
         asyncio.run_coroutine_threadsafe(self._server.reached(count), self._loop).result(timeout)
 
+    def take_keys(self, keys: bool | tuple[str, ...]) -> None:
+        """From now on these, in place of what the script says: a key that was revoked, or any at all."""
+        self._server.backend.require_key = keys
+
     def stop(self, is_over: asyncio.Event) -> None:
         self._loop.call_soon_threadsafe(is_over.set)
 

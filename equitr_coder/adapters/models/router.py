@@ -55,10 +55,11 @@ class ModelRouter:
                     has_begun = True
                     yield part
         except ModelError as error:
-            fresh = self._resolve(request.model)
-            if error.kind is not ModelErrorKind.AUTH or has_begun or fresh.key in (None, route.key):
+            if error.kind is not ModelErrorKind.AUTH or has_begun:
                 raise
-            route = fresh
+            refused, route = route, self._resolve(request.model)
+            if route.key in (None, refused.key):
+                raise
         else:
             return
         async with aclosing(self._stream(request, route)) as answer:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from keyring.backends import SecretService, chainer, fail, kwallet, null
 from keyring.errors import KeyringLocked
@@ -39,12 +41,13 @@ class Locked:
 def test_a_keyring_that_stays_locked_is_an_error_of_two_lines() -> None:
     keyring = Keyring("Secret Service", Locked())
 
-    for act in (
+    asked: tuple[Callable[[], object], ...] = (
         lambda: keyring.get("s", "A_KEY"),
         lambda: keyring.set("s", "A_KEY", "sk-1"),
         lambda: keyring.delete("s", "A_KEY"),
-    ):
+    )
+    for ask in asked:
         with pytest.raises(UserError, match=r"the keyring \(Secret Service\) does not answer: dismissed") as caught:
-            act()
+            ask()
         assert "unlock it" in caught.value.hint
         assert "sk-1" not in str(caught.value)
