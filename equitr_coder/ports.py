@@ -6,7 +6,7 @@ from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
 from equitr_coder.domain.artifacts import Artifact
@@ -35,6 +35,9 @@ from equitr_coder.domain.queries import Answer, Query
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.strengths import Candidate
 from equitr_coder.domain.tools import ToolEnd as ToolEnd  # noqa: PLC0414 - part of this contract
+from equitr_coder.domain.value import Value
+
+_Value = TypeVar("_Value", bound=Value)
 
 # ---------------------------------------------------------------- the door
 
@@ -1133,9 +1136,88 @@ class Policy(Protocol):
 # ---------------------------------------------------------------- settings and keys
 
 
+@frozen
+class KeySource:
+    """Where a key comes from; never the key."""
+
+    kind: Literal["environment", "keyring", "file"]
+    place: str
+    """In words, such as `the environment` or `the key store /home/ann/.equitr/keys`."""
+
+
 class KeyStore(Protocol):
+    """Keys by the name of the variable that would hold them. What the environment holds comes first."""
+
     def get(self, variable: str) -> str | None:
-        """The key, never logged."""
+        """The key, never logged. Cheap enough for every call, and as new as the store: a rotation is seen at once.
+
+        Raises:
+            UserError: it is stored, and the store cannot be opened.
+        """
+        ...
+
+    def source(self, variable: str) -> KeySource | None:
+        """Where `get` would find it; None when there is none. Opens nothing and asks nobody."""
+        ...
+
+
+@frozen
+class StoredKey:
+    """One key of the store, without the key."""
+
+    name: str
+    """Of the variable that would hold it."""
+    changed: datetime | None
+
+
+class KeyVault(Protocol):
+    """The store that the user's own keys are put into. Every method raises UserError when the store is damaged, open to
+    other users, written by a newer version, or cannot be opened; nothing has changed then.
+    """
+
+    @property
+    def place(self) -> str:
+        """In words, with how it is protected; of a store that does not exist yet, what it would be."""
+        ...
+
+    def names(self) -> Sequence[StoredKey]:
+        """In the order of their names. Opens nothing and asks nobody."""
+        ...
+
+    def read(self, name: str) -> str | None: ...
+
+    def put(self, name: str, value: str) -> None:
+        """Add or replace one, durable when it returns."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """False when there was none."""
+        ...
+
+    def rotate_master(self) -> None:
+        """Encrypt every key anew under another passphrase or master key; the old one opens nothing any more."""
+        ...
+
+
+class Redactor(Protocol):
+    """Takes the keys that are held by this process out of whatever is stored, shown or sent to a model."""
+
+    def text(self, text: str) -> str:
+        """Every known form of a held key becomes `[key NAME]`."""
+        ...
+
+    def data(self, data: bytes) -> bytes: ...
+
+    def value(self, value: _Value) -> _Value:
+        """The same for every text in it; the very same value when there is no key in it."""
+        ...
+
+    def unfinished(self, text: str) -> int:
+        """Characters at the end of a text that comes in pieces with which a held key may begin."""
+        ...
+
+    def marks(self, text: str) -> Sequence[str]:
+        """The marks of held keys in a text that somebody wrote."""
         ...
 
 

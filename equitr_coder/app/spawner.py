@@ -40,6 +40,7 @@ from equitr_coder.ports import (
     Place,
     Profile,
     Questions,
+    Redactor,
     Repository,
     StepWatcher,
     Tool,
@@ -59,6 +60,7 @@ from equitr_coder.tools.publish_artifact import PublishArtifact
 from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.read_file import ReadFile
 from equitr_coder.tools.recall import Recall
+from equitr_coder.tools.redacted import RedactedTool
 from equitr_coder.tools.review import Review
 from equitr_coder.tools.run_command import RunCommand
 from equitr_coder.tools.search import Search
@@ -127,6 +129,7 @@ class Spawner:
         questions: Questions,
         links: Mapping[str, Path],
         profiles: Mapping[str, Profile],
+        redactor: Redactor,
         instructions: str | None = None,
     ) -> None:
         """`instructions` is the text of a trusted `.equitr/instructions.md`."""
@@ -145,6 +148,7 @@ class Spawner:
         self._questions = questions
         self._links = links
         self._profiles = profiles
+        self._redactor = redactor
         self._instructions = instructions
 
     def spawn(
@@ -329,7 +333,7 @@ class Spawner:
             from equitr_coder.tools.write_document import WriteDocument
 
             tools += [WriteDocument(drafts), SubmitPlan(drafts)]
-        return Toolset(tools).only(profile.tools)
+        return Toolset(RedactedTool(tool, self._redactor) for tool in tools).only(profile.tools)
 
     def workbench(self, place: Place) -> Toolset:
         """As in `ports.RunKit`."""

@@ -1,14 +1,15 @@
 """What a front end may ask to know, and the answers. Closed unions of values; answering changes nothing.
 
 Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call,
-`SetTrust`, `WriteConfig` write the user's own files, `VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes.
+`SetTrust`, `WriteConfig`, `SetKey`, `RemoveKey`, `RotateMaster` write the user's own files, `TestKey` asks a provider,
+`VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes. No answer holds a key.
 """
 
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain
 from equitr_coder.domain.code_map import CodeMap
@@ -188,6 +189,65 @@ class WriteConfig(Value):
     text: str
 
 
+class KeysQuery(Value):
+    """Which keys there are and where each comes from."""
+
+    type: Literal["keys"] = "keys"
+
+
+class KeyNameQuery(Value):
+    """Which variable a person means, who may have named a provider.
+
+    Raises:
+        UserError: no key can be called so.
+    """
+
+    type: Literal["key_name"] = "key_name"
+    name: str
+
+
+class UnlockKeys(Value):
+    """Open the key store now if a configured model needs a key from it, or no model is configured yet: later there
+    may be nobody to ask.
+    """
+
+    type: Literal["unlock_keys"] = "unlock_keys"
+
+
+class SetKey(Value):
+    """Put a key into the store. `name` is a variable's or a provider's.
+
+    Raises:
+        UserError: no key can be called so, the value is none, or the store takes nothing.
+    """
+
+    type: Literal["set_key"] = "set_key"
+    name: str
+    value: SecretStr
+    replaces: bool = False
+    """A rotation: the name has to be there, and a key that the provider refuses is not taken."""
+
+
+class RemoveKey(Value):
+    type: Literal["remove_key"] = "remove_key"
+    name: str
+
+
+class RotateMaster(Value):
+    """Encrypt every stored key anew. The person is asked for what encrypts them, unless the environment holds it."""
+
+    type: Literal["rotate_master"] = "rotate_master"
+
+
+class TestKey(Value):
+    """Ask the provider of a key whether it takes it. Nothing is generated, nothing is billed."""
+
+    __test__ = False  # no test of pytest's
+
+    type: Literal["test_key"] = "test_key"
+    name: str
+
+
 Query = Annotated[
     ConfigQuery
     | ModelsQuery
@@ -211,7 +271,14 @@ Query = Annotated[
     | ReplayQuery
     | WhyQuery
     | PruneQuery
-    | WriteConfig,
+    | WriteConfig
+    | KeysQuery
+    | KeyNameQuery
+    | UnlockKeys
+    | SetKey
+    | RemoveKey
+    | RotateMaster
+    | TestKey,
     Field(discriminator="type"),
 ]
 
@@ -616,6 +683,60 @@ class Written(Value):
     path: str
 
 
+class KeyRow(Value):
+    """One key, without the key."""
+
+    name: str
+    """Of the variable that holds it, or would."""
+    source: Literal["environment", "keyring", "file"]
+    place: str
+    """Where it lies, in words."""
+    providers: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    """Configured models that are called with it."""
+    changed: datetime | None = None
+    """When it was stored."""
+    is_hidden: bool = False
+    """Stored, but the environment holds another of this name, which comes first."""
+
+
+class KeysAnswer(Value):
+    type: Literal["keys"] = "keys"
+    keys: tuple[KeyRow, ...]
+    place: str
+    """Where stored keys lie or would lie, and how they are protected."""
+    missing: tuple[str, ...] = ()
+    """What configured models need and is nowhere."""
+
+
+class KeyNamed(Value):
+    type: Literal["key_named"] = "key_named"
+    name: str
+    """Of the variable."""
+    is_stored: bool
+
+
+class KeyTested(Value):
+    type: Literal["key_tested"] = "key_tested"
+    name: str
+    outcome: Literal["ok", "refused", "unreachable", "untestable"]
+    text: str
+    hint: str = ""
+    endpoint: str = ""
+
+
+class KeyChanged(Value):
+    """A key, or with an empty name the master of all, is as it was asked to be."""
+
+    type: Literal["key_changed"] = "key_changed"
+    name: str
+    place: str
+    tested: KeyTested | None = None
+    """Of a rotation: what the provider said of the new key."""
+    is_hidden: bool = False
+    """The environment holds another of this name, which comes first."""
+
+
 Answer = Annotated[
     ConfigAnswer
     | ModelsAnswer
@@ -638,6 +759,10 @@ Answer = Annotated[
     | ReplayAnswer
     | WhyAnswer
     | PruneAnswer
-    | Written,
+    | Written
+    | KeysAnswer
+    | KeyNamed
+    | KeyTested
+    | KeyChanged,
     Field(discriminator="type"),
 ]

@@ -33,6 +33,8 @@ class Doctor:
     version_of: Callable[[str], Awaitable[str | None]]
     """First line of `PROGRAM --version`, or None."""
     check_store: Callable[[], Awaitable[Sequence[Finding]]]
+    check_keys: Callable[[], Sequence[Finding]]
+    """Of the key store, when there is one. Opens nothing."""
     profiles: Callable[[], Iterable[str]]
     """Names of the agents' profiles. Raises UserError when one cannot be used."""
     way_of: Callable[[ModelSpec], str]
@@ -51,6 +53,7 @@ class Doctor:
             *await self._workspace(),
             self._trust(),
             self._profiles(),
+            *self.check_keys(),
             *await self._models(),
             self._limits(),
         ]
@@ -196,14 +199,15 @@ class Doctor:
             variable, way = self.catalog.key_variable(spec), self.way_of(spec)
         except UserError as error:
             return Finding(name=role, state="bad", detail=str(error), fix=error.hint)
-        if variable is not None and not self.keys.get(variable):
-            return Finding(
-                name=role, state="bad", detail=f"{name}: {variable} is not set", fix=f"export {variable}=..."
-            )
+        source = self.keys.source(variable) if variable is not None else None
+        if variable is not None and source is None:
+            fix = f"export {variable}=..., or: equitrcoder keys set {variable}"
+            return Finding(name=role, state="bad", detail=f"{name}: {variable} is not set", fix=fix)
         if self.prices.price(spec.name) is None:
             fix = f'llm.prices: {{"{spec.name}": {{input: 0, output: 0}}}}  (USD per million tokens; 0 for a local one)'
             return Finding(name=role, state="warn", detail=f"{name}: its price is unknown", fix=fix)
-        return Finding(name=role, state="ok", detail=f"{name} at {self.catalog.endpoint(spec)}, {way}")
+        key = f", key from {source.place}" if source is not None else ""
+        return Finding(name=role, state="ok", detail=f"{name} at {self.catalog.endpoint(spec)}, {way}{key}")
 
     def _limits(self) -> Finding:
         held = [f"${amount:f} {what}" for what, amount in self.limits if amount is not None]

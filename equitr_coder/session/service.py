@@ -33,7 +33,7 @@ from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
 from equitr_coder.domain.strengths import Candidate
 from equitr_coder.planning.size import starts_with_plan
-from equitr_coder.ports import Clock, EventStore, Repository, RepoState, RunKit, ShownDelta
+from equitr_coder.ports import Clock, EventStore, Redactor, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.audit import AuditLog
@@ -77,10 +77,13 @@ class LocalRunApi:
         attach: Attach,
         takes_images: TakesImages,
         user: str = "",
+        redactor: Redactor | None = None,
     ) -> None:
         """`attach` reads what a request mentions with `@`; `takes_images` says whether a model can be shown images.
-        `user` is the name of the local user, recorded with every run.
+        `user` is the name of the local user, recorded with every run. `redactor` takes held keys out of what goes
+        through this door, both ways, and out of every event.
         """
+        self._redactor = redactor
         self._checkout = checkout
         self._store = store
         self._clock = clock
@@ -122,6 +125,9 @@ class LocalRunApi:
     # ---------------------------------------------------------------- commands
 
     async def submit(self, command: c.Command) -> RunId:
+        return await self._submit(command if self._redactor is None else self._redactor.value(command))
+
+    async def _submit(self, command: c.Command) -> RunId:
         match command:
             case c.StartRun():
                 return await self._start(command)
@@ -360,8 +366,11 @@ class LocalRunApi:
         """
         async with self._store.lock_run(run):
             view = fold(await self._store.read(run), RunView(run=run))
-            yield Hub(run=run, store=self._store, clock=self._clock, view=view)
+            yield self._hub(run, view)
             self._live.pop(run, None)
+
+    def _hub(self, run: RunId, view: RunView) -> Hub:
+        return Hub(run=run, store=self._store, clock=self._clock, view=view, redactor=self._redactor)
 
     async def _go(self, run: RunId, opening: Callable[[RunView], Sequence[Event]], *, message: str | None) -> None:
         """Own the run, then decide by its log as it stands now how it starts or goes on. `message` is what the user
@@ -370,7 +379,7 @@ class LocalRunApi:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._store.lock_run(run))
             view = fold(await self._store.read(run), RunView(run=run))
-            hub = Hub(run=run, store=self._store, clock=self._clock, view=view)
+            hub = self._hub(run, view)
             events = opening(view)
             await hub.record(*events)
             approvals, questions = ApprovalDesk(hub), QuestionDesk(hub)
@@ -448,6 +457,10 @@ class LocalRunApi:
         return views, unreadable
 
     async def query(self, query: q.Query) -> q.Answer:
+        answer = await self._answered(query)
+        return answer if self._redactor is None else self._redactor.value(answer)
+
+    async def _answered(self, query: q.Query) -> q.Answer:
         match query:
             case q.RunsQuery():
                 views, unreadable = await self._readable()
@@ -538,7 +551,7 @@ class LocalRunApi:
 
     async def _kit_of(self, view: RunView) -> RunKit:
         """The parts of a run that is only looked at."""
-        hub = Hub(run=view.run, store=self._store, clock=self._clock, view=view)
+        hub = self._hub(view.run, view)
         return await self._make_kit(hub, ApprovalDesk(hub), QuestionDesk(hub))
 
     async def _cost(self, name: str | None) -> q.CostAnswer:
