@@ -183,7 +183,7 @@ class Spawner:
                 session=order.session,
                 agent=order.agent,
                 task=order.task,
-                confined=self._executor.confinement.is_confined,
+                confined=self._executor.confinement.holds(in_place=order.in_place),
                 may_rerun=not order.in_place,
             ),
             tools=tools,
@@ -244,7 +244,7 @@ class Spawner:
         )
 
     def _system(self, profile: Profile, order: AgentOrder, spec: ModelSpec) -> str:
-        platform = _CONFINED if self._executor.confinement.is_confined else _UNCONFINED
+        platform = _CONFINED if self._executor.confinement.holds(in_place=order.in_place) else _UNCONFINED
         if {*EDIT_TOOLS} <= {*profile.tools}:
             platform += f"\n{_EDITING[edit_formats().recommended(spec)]}"
         facts = {
@@ -276,7 +276,7 @@ class Spawner:
             approved_commands=frozenset(order.approved_commands),
             documents=order.protected,
             held=order.held,
-            is_confined=self._executor.confinement.is_confined,
+            is_confined=self._executor.confinement.holds(in_place=order.in_place),
         )
 
     def _holder(self, task: TaskId | None, path: str) -> str | None:

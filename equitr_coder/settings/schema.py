@@ -252,7 +252,7 @@ class PermissionSettings(Value):
 
 
 class SandboxSettings(Value):
-    mode: Literal["auto", "off"] = "auto"
+    mode: Literal["auto", "bubblewrap", "landlock", "off"] = "auto"
     read: HostPaths = ()
     """Paths of the host that commands may read besides the usual ones."""
 

@@ -13,6 +13,7 @@ from equitr_coder.adapters.sandbox.interpreters import PRINT_EXECUTABLE, interpr
 from equitr_coder.adapters.sandbox.limits import Limits, counts_processes_per_sandbox, limited_shell
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
 from equitr_coder.adapters.sandbox.mounts import Mount
+from equitr_coder.adapters.sandbox.seccomp import filter_program, is_known_machine
 from equitr_coder.adapters.sandbox.sight import Sight, real
 from equitr_coder.domain.errors import UserError
 from equitr_coder.ports import CommandResult, Confinement, Place
@@ -55,6 +56,7 @@ class BubblewrapExecutor:
         self._confinement = Confinement("bubblewrap", version)
         self._sight = Sight(environ=environ, equitr_home=home, readable=readable)
         self._limits = limits or Limits()
+        self._filter = filter_program(has_network_namespace=True) if is_known_machine() else None
         self._counts_processes = counts_processes_per_sandbox()
         self._points = MountPoints()
         self._interpreters: dict[tuple[str, ...], str] = {}
@@ -83,17 +85,21 @@ class BubblewrapExecutor:
             self._points.folders(arrangement.points),
             _options(arrangement.mounts) as (options, fds),
             _Announcement() as announcement,
+            _filter_option(self._filter) as (filtering, filters),
         ):
             result = await run_process(
                 [
-                    *bubblewrap(self._program, [*options, *announcement.options, "--chdir", str(real(place).root)]),
+                    *bubblewrap(
+                        self._program,
+                        [*options, *announcement.options, *filtering, "--chdir", str(real(place).root)],
+                    ),
                     *limited_shell(command, self._limits, counts_processes=self._counts_processes),
                 ],
                 cwd=Path("/"),
                 env={**self._sight.environment(real(place), clean=clean), **place.variables},
                 timeout=timeout,
                 on_output=on_output,
-                pass_fds=[*fds, announcement.fd],
+                pass_fds=[*fds, *filters, announcement.fd],
                 inner=announcement.pid,
             )
         if result.exit_code == 1 and result.output.startswith(b"bwrap: "):
@@ -156,7 +162,7 @@ def _options(mounts: Sequence[Mount]) -> Iterator[tuple[list[str], list[int]]]:
     try:
         for mount in mounts[1:]:  # the first is the root, which is there already
             if mount.kind == "text":
-                fds.append(_file_holding(mount.source))
+                fds.append(_file_holding(mount.source.encode("utf-8", "surrogateescape")))
                 options += ["--ro-bind-data", str(fds[-1]), mount.at]
             elif mount.kind in ("hide", "empty"):
                 options += [_OPTIONS[mount.kind], mount.at]
@@ -169,8 +175,21 @@ def _options(mounts: Sequence[Mount]) -> Iterator[tuple[list[str], list[int]]]:
             os.close(fd)
 
 
-def _file_holding(text: str) -> int:
+@contextlib.contextmanager
+def _filter_option(program: bytes | None) -> Iterator[tuple[list[str], list[int]]]:
+    """The filter of system calls, where there is one for this machine."""
+    if program is None:
+        yield [], []
+        return
+    fd = _file_holding(program)
+    try:
+        yield ["--seccomp", str(fd)], [fd]
+    finally:
+        os.close(fd)
+
+
+def _file_holding(content: bytes) -> int:
     fd = os.memfd_create("equitr")
-    os.write(fd, text.encode("utf-8", "surrogateescape"))
+    os.write(fd, content)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
