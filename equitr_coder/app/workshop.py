@@ -211,6 +211,7 @@ class Workshop:
                     home=self.home,
                     readable=[Path(path) for path in self.settings.sandbox.read],
                     environ=self._overrides.environ,
+                    network=self.settings.sandbox.network,
                 )
             )
         return self._executor

@@ -1,5 +1,6 @@
 """Commands in bubblewrap: only the tree is writable, home and network are gone, the tree stands for the checkout."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -9,6 +10,8 @@ from typing import Self
 
 from equitr_coder.adapters.local.processes import run_process
 from equitr_coder.adapters.sandbox.environment import environment_digest
+from equitr_coder.adapters.sandbox.gate import way_out
+from equitr_coder.adapters.sandbox.hosts import Hosts
 from equitr_coder.adapters.sandbox.interpreters import PRINT_EXECUTABLE, interpreter_facts
 from equitr_coder.adapters.sandbox.limits import Limits, counts_processes_per_sandbox, limited_shell
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
@@ -51,7 +54,10 @@ class BubblewrapExecutor:
         readable: Sequence[Path],
         environ: Mapping[str, str],
         limits: Limits | None = None,
+        network: Sequence[str] = (),
     ) -> None:
+        """`network` are the hosts that commands, but not checks, may reach."""
+        self._hosts = Hosts(tuple(network))
         self._program = program
         self._confinement = Confinement("bubblewrap", version)
         self._sight = Sight(environ=environ, equitr_home=home, readable=readable)
@@ -87,21 +93,25 @@ class BubblewrapExecutor:
             _Announcement() as announcement,
             _filter_option(self._filter) as (filtering, filters),
         ):
-            result = await run_process(
-                [
-                    *bubblewrap(
-                        self._program,
-                        [*options, *announcement.options, *filtering, "--chdir", str(real(place).root)],
-                    ),
-                    *limited_shell(command, self._limits, counts_processes=self._counts_processes),
-                ],
-                cwd=Path("/"),
-                env={**self._sight.environment(real(place), clean=clean), **place.variables},
-                timeout=timeout,
-                on_output=on_output,
-                pass_fds=[*fds, *filters, announcement.fd],
-                inner=announcement.pid,
-            )
+            async with way_out(Hosts() if clean else self._hosts, announcement.first) as gate:
+                result = await run_process(
+                    [
+                        *bubblewrap(
+                            self._program,
+                            [*options, *announcement.options, *filtering, *gate.options, "--chdir",
+                             str(real(place).root)],
+                        ),
+                        *limited_shell(command, self._limits, counts_processes=self._counts_processes),
+                    ],
+                    cwd=Path("/"),
+                    env={
+                        **self._sight.environment(real(place), clean=clean), **gate.variables, **place.variables,
+                    },
+                    timeout=timeout,
+                    on_output=on_output,
+                    pass_fds=[*fds, *filters, *gate.fds, announcement.fd],
+                    inner=announcement.pid,
+                )  # fmt: skip
         if result.exit_code == 1 and result.output.startswith(b"bwrap: "):
             raise UserError(
                 f"The sandbox could not be set up: {result.output.decode(errors='replace').strip()}",
@@ -152,6 +162,18 @@ class _Announcement:
             self._text += os.read(self._reading, 4096)
         found = re.search(rb'"child-pid": *(\d+)\D', self._text)
         return int(found[1]) if found is not None else None
+
+    async def first(self) -> int:
+        """Waits for it to be told."""
+        loop = asyncio.get_running_loop()
+        while (pid := self.pid()) is None:
+            told = asyncio.Event()
+            loop.add_reader(self._reading, told.set)
+            try:
+                await told.wait()
+            finally:
+                loop.remove_reader(self._reading)
+        return pid
 
 
 @contextlib.contextmanager

@@ -19,9 +19,11 @@ from equitr_coder.ports import CommandResult, Executor
 _PROBE_SECONDS = 10.0
 
 
-async def choose_executor(*, mode: str, home: Path, readable: Sequence[Path], environ: Mapping[str, str]) -> Executor:
+async def choose_executor(
+    *, mode: str, home: Path, readable: Sequence[Path], environ: Mapping[str, str], network: Sequence[str] = ()
+) -> Executor:
     """`mode` is `auto`, `bubblewrap`, `landlock` or `off`; `home` is EQUITR_HOME; `readable` are further host paths to
-    show inside.
+    show inside; `network` are hosts that commands may reach, in bubblewrap alone.
     """
     if mode == "off":
         return UnconfinedExecutor(reason="sandbox.mode is off", environ=environ)
@@ -30,7 +32,12 @@ async def choose_executor(*, mode: str, home: Path, readable: Sequence[Path], en
         found = await _bubblewrap(environ)
         if isinstance(found, _Found):
             return BubblewrapExecutor(
-                program=found.program, version=found.version, home=home, readable=readable, environ=environ
+                program=found.program,
+                version=found.version,
+                home=home,
+                readable=readable,
+                environ=environ,
+                network=network,
             )
         reasons.append(found)
     if mode != "bubblewrap":
