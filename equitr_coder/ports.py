@@ -466,13 +466,19 @@ class CommandResult:
 class Confinement:
     """How commands run here, for `doctor`, receipts and approvals."""
 
-    kind: Literal["bubblewrap", "none"]
+    kind: Literal["bubblewrap", "landlock", "none"]
     reason: str
     """Why there is no sandbox, or its version."""
 
     @property
     def is_confined(self) -> bool:
         return self.kind != "none"
+
+    def holds(self, *, in_place: bool) -> bool:
+        """Whether commands may run unasked. Landlock cannot take a part out of a folder that may be written: in the
+        user's own checkout (`in_place`) its `.git` could be changed.
+        """
+        return self.kind == "bubblewrap" or (self.kind == "landlock" and not in_place)
 
 
 @frozen

@@ -97,6 +97,10 @@ TOOL_NAMES = frozenset(
 """What a profile may name. The last two are loaded with the planner alone."""
 
 _CONFINED = "Commands run in a sandbox: no network, no keys, and only the working folder and /tmp can be written."
+_REACHABLE = (
+    "Commands run in a sandbox: no keys, of the network only {hosts} by HTTP(S), and only the working folder and /tmp "
+    "can be written."
+)
 _UNCONFINED = "There is no sandbox on this machine, so every command asks the user first. Use few."
 
 _EDITING: Mapping[EditFormat, str] = {
@@ -187,7 +191,7 @@ class Spawner:
                 session=order.session,
                 agent=order.agent,
                 task=order.task,
-                confined=self._executor.confinement.is_confined,
+                confined=self._executor.confinement.holds(in_place=order.in_place),
                 may_rerun=not order.in_place,
             ),
             tools=tools,
@@ -248,7 +252,7 @@ class Spawner:
         )
 
     def _system(self, profile: Profile, order: AgentOrder, spec: ModelSpec) -> str:
-        platform = _CONFINED if self._executor.confinement.is_confined else _UNCONFINED
+        platform = self._platform(order)
         if {*EDIT_TOOLS} <= {*profile.tools}:
             platform += f"\n{_EDITING[edit_formats().recommended(spec)]}"
         facts = {
@@ -258,6 +262,14 @@ class Spawner:
         }
         prompt = system_prompt(profile.prompt, facts)
         return f"{prompt}\n\n{profile.extra_prompt}" if profile.extra_prompt else prompt
+
+    def _platform(self, order: AgentOrder) -> str:
+        confinement, hosts = self._executor.confinement, self._settings.sandbox.network
+        if not confinement.holds(in_place=order.in_place):
+            return _UNCONFINED
+        if hosts and confinement.kind == "bubblewrap":
+            return _REACHABLE.format(hosts=", ".join(hosts))
+        return _CONFINED
 
     def _instructed(self, order: AgentOrder) -> tuple[str, str]:
         """The project's instructions: what is the same for all agents, and what is for the folders of this one."""
@@ -280,7 +292,7 @@ class Spawner:
             approved_commands=frozenset(order.approved_commands),
             documents=order.protected,
             held=order.held,
-            is_confined=self._executor.confinement.is_confined,
+            is_confined=self._executor.confinement.holds(in_place=order.in_place),
         )
 
     def _holder(self, task: TaskId | None, path: str) -> str | None:

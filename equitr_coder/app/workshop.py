@@ -235,6 +235,7 @@ class Workshop:
                 home=self.home,
                 readable=[Path(path) for path in self.settings.sandbox.read],
                 environ=self._overrides.environ,
+                network=self.settings.sandbox.network,
             )
             self._executor = self._overrides.wrap_executor(RedactedExecutor(chosen, self.held))
         return self._executor

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import assert_never
 
 from equitr_coder.domain.errors import ModelError, ModelErrorKind, UserError
 from equitr_coder.domain.frozen import frozen
@@ -70,14 +71,17 @@ class Doctor:
 
     def _sandbox(self) -> Finding:
         confinement = self.executor.confinement
-        if confinement.is_confined:
-            return Finding(name="sandbox", state="ok", detail=f"{confinement.kind}: {confinement.reason}")
-        return Finding(
-            name="sandbox",
-            state="warn",
-            detail=f"none, so every command asks: {confinement.reason}",
-            fix="install bubblewrap (Debian, Ubuntu: apt-get install bubblewrap)",
-        )
+        match confinement.kind:
+            case "bubblewrap":
+                return Finding(name="sandbox", state="ok", detail=f"bubblewrap: {confinement.reason}")
+            case "landlock":
+                detail = f"landlock, so commands in the checkout itself ask: {confinement.reason}"
+            case "none":
+                detail = f"none, so every command asks: {confinement.reason}"
+            case _ as unreachable:
+                assert_never(unreachable)
+        fix = "install bubblewrap (Debian, Ubuntu: apt-get install bubblewrap)"
+        return Finding(name="sandbox", state="warn", detail=detail, fix=fix)
 
     async def _search(self) -> Finding:
         found = await self.version_of("rg")
