@@ -228,8 +228,7 @@ def _write_log(text: str, environ: Mapping[str, str]) -> Path | None:
     from pathlib import Path
 
     name = f"error-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
-    home = Path(environ.get("EQUITR_HOME") or Path(environ.get("HOME", "/")) / ".equitr")
-    for folder in (home / "logs", Path(tempfile.gettempdir())):
+    for folder in (_home(environ) / "logs", Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -239,6 +238,13 @@ def _write_log(text: str, environ: Mapping[str, str]) -> Path | None:
             continue  # a read-only home must not hide the error itself
         return folder / name
     return None
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    """As `settings.home` has it, without what that module loads."""
+    from pathlib import Path
+
+    return Path(environ.get("EQUITR_HOME") or Path(environ.get("HOME", "/")) / ".equitr")
 
 
 def _refused_output(cause: BaseException, doors: Doors) -> OSError | None:
@@ -353,16 +359,24 @@ def _doors(environ: Mapping[str, str]) -> Doors:
 
             return equitr_home(environ) / "history"
 
-        return await opening.open_screen(
-            connect,
+        async def unlock(api: RunApi) -> None:
+            from equitr_coder.domain.queries import UnlockKeys
+
+            await api.query(UnlockKeys())
+            prompt.close()
+
+        # The name stands in adapters.keys.stored too, which is not to be loaded before the first frame.
+        has_keys = (_home(environ) / "keys").exists()
+        engine = opening.Engine(
+            connect=connect,
             load=load,
             first_run=first_run,
             mode=mode,
-            folder=folder,
-            environ=environ,
-            theme=theme or DEFAULT,
             history=history,
-            edit=_edit_text,
+            unlock=unlock if has_keys else None,
+        )
+        return await opening.open_screen(
+            engine, folder=folder, environ=environ, theme=theme or DEFAULT, edit=_edit_text
         )
 
     return Doors(
