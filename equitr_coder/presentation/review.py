@@ -29,10 +29,10 @@ _FENCE = re.compile(r"^\s*(```|~~~)")
 
 
 class MarkKind(StrEnum):
-    UNCOVERED = "no task"
+    UNCOVERED = "uncovered"
     OVERLAP = "overlap"
-    UNCHECKED = "no check"
-    UNPRICED = "no price"
+    UNCHECKED = "unchecked"
+    UNPRICED = "unpriced"
     NOTE = "note"
     """Worth a look, and nothing that holds up approval."""
 

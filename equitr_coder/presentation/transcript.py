@@ -17,8 +17,7 @@ _LONGEST = 4_000
 
 def transcript_markdown(view: RunView) -> str:
     """What was asked, decided, said and done, in the order of sessions; tool results are shortened."""
-    title = view.plan.title if view.plan is not None else view.request.strip().split("\n", 1)[0]
-    blocks = [f"# {shown_on_one_line(title)}", _facts(view), f"## Request\n\n{view.request.strip()}"]
+    blocks = [f"# {shown_on_one_line(view.title)}", _facts(view), f"## Request\n\n{view.request.strip()}"]
     blocks += [
         f"## {name}.md (revision {document.revision}, by {document.by})\n\n{fenced(document.content, 'markdown')}"
         for name in DOCUMENTS
