@@ -182,6 +182,7 @@ class Enquiries:
                 "endpoint": endpoint,
                 "key": key,
                 "price": self._shop.prices.price(spec.name),
+                "info": self._shop.prices.info(spec.name),
             }
         )
 

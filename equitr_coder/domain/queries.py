@@ -218,6 +218,8 @@ class ConfiguredModel(Value):
     key: str = ""
     """Where the key comes from and whether it is there: `OPENAI_API_KEY is set`; never the key."""
     price: Price | None = None
+    info: ModelInfo | None = None
+    """What the price table knows of it besides."""
 
 
 class ModelsAnswer(Value):

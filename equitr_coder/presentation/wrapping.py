@@ -9,7 +9,7 @@ def wrapped(text: str, width: int) -> list[str]:
     """
     width = max(1, width)
     body = text.lstrip(" ")
-    indent = min(len(text) - len(body), max(0, width - 1))
+    indent = min(len(text) - len(body), max(0, width - 2))
     return [" " * indent + piece for piece in pieces(body, width - indent)] or [""]
 
 

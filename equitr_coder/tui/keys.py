@@ -75,3 +75,22 @@ def footer_text(keys: Iterable[Key], width: int, *, at_most: int | None = None) 
             break
         shown = joined
     return shown
+
+
+MOVING_KEYS = (
+    Key(("up", "down"), "Up, Down", "line, or chosen line", "step"),
+    Key(("pageup", "pagedown"), "PgUp, PgDn", "page", "leaf"),
+    Key(("home",), "Home", "first line", "to_start"),
+    Key(("end",), "End", "last line, and follow", "to_end"),
+    Key(("enter",), "Enter", "take the chosen line", "choose"),
+)
+"""Of every pane of rows; for help."""
+
+EDITING_KEYS = (
+    Key(("ctrl+j",), "Ctrl+J", "new line", "newline", "prompt"),
+    Key(("ctrl+y",), "Ctrl+Y", "bring back what was cleared", "bring_back", "prompt"),
+    Key(("ctrl+g",), "Ctrl+G", "edit in $EDITOR", "editor", "prompt"),
+    Key(("ctrl+r",), "Ctrl+R", "search history", "search_history", "prompt"),
+    Key(("up",), "Up, Down", "line, then history", "history", "prompt"),
+)
+"""Of the prompt; for help."""

@@ -11,6 +11,8 @@ from equitr_coder.tui.layout import PROMPT
 from equitr_coder.tui.prompt import Prompt
 
 if TYPE_CHECKING:
+    from textual.widget import Widget
+
     from equitr_coder.tui.desk import Desk
 
 
@@ -47,6 +49,11 @@ class Place(Container):
         if is_typed and self.screen.query_one(f"#{PROMPT}", Prompt).text:
             return False
         return super().check_action(action, parameters)
+
+    @property
+    def first_pane(self) -> Widget | None:
+        """What has the focus when the place is opened; None: the prompt."""
+        return None
 
     def reopened(self) -> None:
         """It is about to be seen again: what it asked the door for may be old."""
