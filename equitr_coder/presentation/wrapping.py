@@ -4,10 +4,12 @@ from equitr_coder.presentation.text import cells
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells, broken at spaces where there are some; leading spaces stay. An empty text is one
-    empty line.
+    """Lines of at most `width` cells, broken at spaces where there are some; leading spaces stay, and what fits
+    is left as it is. An empty text is one empty line.
     """
     width = max(1, width)
+    if cells(text) <= width:
+        return [text]
     body = text.lstrip(" ")
     indent = min(len(text) - len(body), max(0, width - 2))
     return [" " * indent + piece for piece in pieces(body, width - indent)] or [""]

@@ -58,6 +58,9 @@ class Place(Container):
     def reopened(self) -> None:
         """It is about to be seen again: what it asked the door for may be old."""
 
+    def turn_documents(self) -> None:
+        """F2: the documents in the whole width, and back."""
+
     def unfold(self) -> None:
         """Ctrl+O: show or fold long output."""
 

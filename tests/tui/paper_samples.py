@@ -6,14 +6,24 @@ from decimal import Decimal
 from typing import Any
 
 from equitr_coder.domain import events as e
-from equitr_coder.domain.epic import ArtifactType, Plan, Priority, SyncPoint, Task
+from equitr_coder.domain.epic import ArtifactType, Plan, Priority, SyncPoint, Task, TaskState
 from equitr_coder.domain.forecasts import CostRange, Forecast, TaskForecast
-from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId
+from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import Purpose, Tier
 from equitr_coder.domain.money import Price, Usage
-from equitr_coder.domain.queries import ConfiguredModel, ModelsAnswer
+from equitr_coder.domain.queries import (
+    ConfigAnswer,
+    ConfigEntry,
+    ConfiguredModel,
+    CostAnswer,
+    ModelsAnswer,
+    RunsAnswer,
+    RunSummary,
+)
+from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.domain.run_view import RunView, fold
-from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
+from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions, RunState
+from equitr_coder.session.answers import cost_answer
 
 SIZES = ((80, 24), (120, 36), (200, 50))
 BEGIN = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
@@ -187,3 +197,121 @@ MODELS = ModelsAnswer(
                         key="ODD_API_KEY is set"),
     )
 )  # fmt: skip
+
+CONFIG = ConfigAnswer(
+    entries=(
+        ConfigEntry(key="llm.model", value="big/planner", source="user /home/me/.equitr/config.yaml:2"),
+        ConfigEntry(key="llm.models.worker.model", value="small/coder", source="flag --worker-model"),
+        ConfigEntry(key="llm.budget", value="5.00", source="default", note="of one run"),
+        ConfigEntry(
+            key="checks.default", value='"yes | make"', source="project /home/me/src/shop/.equitr/config.yaml:4"
+        ),
+        ConfigEntry(key="llm.api_base", value="https://***@host.test/v1", source="environment EQUITR_LLM__API_BASE"),
+        ConfigEntry(key="orchestrator.review", value="critical", source="ignored: untrusted /home/me/src/shop/.equitr"),
+    )
+)
+DIFF = """diff --git a/orders/csv_in.py b/orders/csv_in.py
+new file mode 100644
+index 0000000..2222222
+--- /dev/null
++++ b/orders/csv_in.py
+@@ -0,0 +1,3 @@
++import csv
++
++def rows(path): return list(csv.DictReader(open(path)))
+diff --git a/orders/service.py b/orders/service.py
+index 1111111..2222222 100644
+--- a/orders/service.py
++++ b/orders/service.py
+@@ -86,4 +86,6 @@ def create(self, row)
+     def create(self, row: OrderRow) -> Order:
+-        return self._repo.add(row)
++        if self._repo.exists(row.number):
++            raise DuplicateOrder(row.number)
++        return self._repo.add(row, now)
+
+     def close(self) -> None:
+@@ -120,2 +122,2 @@ class Service:
+-    limit = 10
++    limit  =  10
+     name = "orders"
+diff --git a/logo.png b/logo.png
+new file mode 100644
+index 0000000..3333333
+Binary files /dev/null and b/logo.png differ
+diff --git a/run.sh b/run.sh
+old mode 100644
+new mode 100755
+diff --git a/old.md b/docs/new.md
+similarity index 100%
+rename from old.md
+rename to docs/new.md
+"""
+
+
+def working(task: str, **changes: Any) -> e.TaskChanged:
+    fields: dict[str, Any] = {
+        "state": TaskState.WORKING,
+        "attempt": 1,
+        "base": HEAD,
+        "tree": TreeId("7" * 40),
+    } | changes
+    return e.TaskChanged(task=TaskId(task), agent=AgentName(f"worker_{task}"), **fields)
+
+
+def receipt(task: str, command: str) -> e.ReceiptStored:
+    check = CheckResult(command=command, exit_code=0, duration_ms=2100, tree=TreeId("7" * 40))
+    made = Receipt(task=TaskId(task), commit=HEAD, tree=TreeId("7" * 40), checks=(check,), at=BEGIN)
+    return e.ReceiptStored(task=TaskId(task), receipt=made)
+
+
+APPROVED = e.PlanApproved(
+    plan=PLAN, by="user", branch="equitr/epic-041", base=HEAD, commit=HEAD, documents_at="docs", base_branch="main"
+)
+WORK: dict[str, Any] = {
+    "session": SessionId("T3.1"), "agent": AgentName("backend_worker_3"), "task": TaskId("T3"),
+    "model": "small/coder", "tier": Tier.WEAK, "purpose": Purpose.WORK,
+}  # fmt: skip
+BUILT: tuple[e.Event, ...] = (
+    *PLANNED,
+    APPROVED,
+    working("T3", worktree="/home/me/.equitr/worktrees/T3"),
+    *paid("c3", "0.24", **WORK),
+    e.FileChanged(**{key: WORK[key] for key in ("session", "agent", "task")}, path="orders/service.py",
+                  change="modified", added=4, removed=2),
+    e.TaskChanged(task=TaskId("T3"), state=TaskState.REVIEW, attempt=1),
+    e.MergeLanded(task=TaskId("T3"), target="equitr/epic-041", old=HEAD, commit=CommitId("9" * 40)),
+    receipt("T3", "pytest tests/test_csv_in.py -q"),
+    *paid("c4", "0.05", **WORK)[:1],
+)  # fmt: skip
+
+
+def summary(run: str, title: str, state: RunState, **changes: Any) -> RunSummary:
+    given: dict[str, Any] = {
+        "run": RunId(run), "kind": RunKind.EPIC, "epic": None, "title": title, "state": state, "phase": state.value,
+        "done": 0, "tasks": 0, "usd": Decimal("0.31"), "budget": Decimal("5.00"), "started": BEGIN, "last": BEGIN,
+        "alive": False, "workspace": "/home/me/shop",
+    }  # fmt: skip
+    return RunSummary(**given | changes)
+
+
+RUNS = RunsAnswer(
+    runs=(
+        summary("run-41c0ffee", "CSV import", RunState.PAUSED, epic=EpicId("epic-041"), done=1, tasks=9,
+                usd=Decimal("1.82"), last=BEGIN + timedelta(minutes=18)),
+        summary("run-40aaaaaa", "Search page", RunState.PAUSED, epic=EpicId("epic-040"), phase="awaiting approval",
+                usd=Decimal("0.12"), last=BEGIN - timedelta(days=1)),
+        summary("run-39bbbbbb", "Fix flaky auth", RunState.COMPLETED, epic=EpicId("epic-039"), done=4, tasks=4,
+                last=BEGIN - timedelta(days=3)),
+        summary("run-38cccccc", "why is it slow?", RunState.RUNNING, kind=RunKind.CHAT, phase="working", tasks=0,
+                usd=Decimal("0.02"), last=BEGIN - timedelta(days=40), budget=None),
+        summary("run-37dddddd", "Elsewhere", RunState.FAILED, epic=EpicId("epic-002"), workspace="/home/me/other",
+                done=1, tasks=2, last=BEGIN - timedelta(days=400)),
+    ),
+    unreadable=(RunId("run-broken"),),
+)  # fmt: skip
+
+
+def cost_of(view: RunView) -> CostAnswer:
+    """As the door adds it up."""
+    return cost_answer([view], is_one_run=True)

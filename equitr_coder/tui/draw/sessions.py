@@ -67,8 +67,8 @@ def _session_row(run: RunSummary, now: datetime, width: int, *, is_everywhere: b
     age = row(Span(when(run.last, now), Ink.DIM))
     title = row(shown_on_one_line(run.title))
     if width < 60:
-        return beside([(name, 9), (title, max(8, width - 9 - 20)), (state, 19)], gap=" ")
-    columns = [(name, 12), (state, 18), (age, 12)]
+        return beside([(name, 9), (title, max(8, width - 9 - 19 - 2)), (state, 19)], gap=" ")
+    columns = [(name, 12), (state, 20), (age, 12)]
     if width >= 76:
         columns.insert(2, (tasks, 7))
     if width >= 96:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from equitr_coder.domain import commands as c
-from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.queries import ModelsAnswer, ModelsQuery
 from equitr_coder.domain.run_view import RunView
-from equitr_coder.presentation.review import DocumentName, Mark, blocking, marks, revisions
+from equitr_coder.presentation.review import Mark, blocking, marks, revisions
 from equitr_coder.presentation.review import Place as Spot
 from equitr_coder.presentation.rows import Row
 from equitr_coder.presentation.text import plural
+from equitr_coder.tui.document_editing import DocumentEditing
 from equitr_coder.tui.draw.frame import marked, nothing, rule
 from equitr_coder.tui.draw.plan_graph import graph_rows
 from equitr_coder.tui.draw.review_detail import review_detail
@@ -26,7 +26,6 @@ from equitr_coder.tui.draw.review_paper import (
     review_tabs,
     why_empty,
 )
-from equitr_coder.tui.editor import edit_text
 from equitr_coder.tui.keys import Key
 from equitr_coder.tui.two_panes import TwoPanes
 
@@ -59,8 +58,7 @@ class Review(TwoPanes):
         self.notes: dict[Spot, str] = {}
         self._asks_again = False
         self._models: ModelsAnswer | None = None
-        self._kept: tuple[DocumentName, str] | None = None
-        """The person's text of a document that was not accepted: the next `e` goes on with it."""
+        self._editing = DocumentEditing(self.desk)
         self._of: RunId | None = None
         self._has_asked = False
 
@@ -98,7 +96,7 @@ class Review(TwoPanes):
     def show(self) -> None:
         view = self.view
         if view is not None and view.run != self._of:
-            self._of, self.notes, self._kept, self._asks_again = view.run, {}, None, False
+            self._of, self.notes, self._asks_again = view.run, {}, False
         if not self._has_asked:
             self._has_asked = True
             self.desk.do(self._ask_models())
@@ -205,7 +203,8 @@ class Review(TwoPanes):
         if entry is None or entry.place is None:
             self.desk.say("choose a line to say something about")
             return
-        self._require_open()
+        if not self._require_open():
+            return
         about = entry.place.about or entry.place.document
         self.ask(f"change in {about}:", purpose=_NOTE, text=self.notes.get(entry.place, ""))
 
@@ -235,8 +234,8 @@ class Review(TwoPanes):
 
     def action_edit(self) -> None:
         view = self.view
-        if view is not None and self._require_open():
-            self.desk.do(self._edit(view))
+        if view is not None:
+            self.desk.do(self._editing.edit(self.app, view, self.tab.document))
 
     def _require_open(self) -> bool:
         view = self.view
@@ -244,23 +243,3 @@ class Review(TwoPanes):
             self.desk.say("the plan is approved and fixed", "start another epic for further changes")
             return False
         return view is not None
-
-    async def _edit(self, view: RunView) -> None:
-        name = self.tab.document
-        if name not in view.documents:
-            raise UserError(f"{name}.md is not written yet", hint="answer the supervisor's questions first")
-        text = view.documents[name].content
-        kept, self._kept = self._kept, None
-        if kept is not None and kept[0] == name:
-            text = kept[1]
-        edited = await edit_text(self.app, text, environ=self.desk.environ)
-        if edited is None and (kept is None or kept[0] != name):
-            self.desk.say(f"{name}.md is unchanged")
-            return
-        content = edited if edited is not None else text
-        try:
-            await self.desk.api.submit(c.EditDocument(run=view.run, name=name, content=content))
-        except UserError as error:
-            self._kept = (name, content)
-            raise UserError(str(error), hint=f"e goes on with your text, which is kept; {error.hint}") from error
-        self.desk.say(f"{name}.md is changed")
