@@ -316,6 +316,11 @@ def _doors(environ: Mapping[str, str]) -> Doors:
             import_module("equitr_coder.app")
             import_module("equitr_coder.tui.engine_parts")
 
+        def history() -> Path:
+            from equitr_coder.settings.home import equitr_home
+
+            return equitr_home(environ) / "history"
+
         return await opening.open_screen(
             connect,
             load=load,
@@ -324,6 +329,8 @@ def _doors(environ: Mapping[str, str]) -> Doors:
             folder=folder,
             environ=environ,
             theme=theme or DEFAULT,
+            history=history,
+            edit=_edit_text,
         )
 
     return Doors(
@@ -333,6 +340,12 @@ def _doors(environ: Mapping[str, str]) -> Doors:
         run_demo=_run_demo,
         environ=environ,
     )
+
+
+def _edit_text(text: str) -> str | None:
+    from equitr_coder.cli.review import edit_text
+
+    return edit_text(text)
 
 
 async def _open_prompt(api: RunApi, *, planning: bool) -> int:

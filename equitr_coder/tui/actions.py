@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from equitr_coder.tui.draw.help import Entry, command_entries
-from equitr_coder.tui.keys import EDITING_KEYS, GLOBAL_KEYS, MOVING_KEYS, SEND, Key
+from equitr_coder.tui.keys import GLOBAL_KEYS, MOVING_KEYS, Key
+from equitr_coder.tui.prompt.keys import PROMPT_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ def entries(under: Place | None) -> list[Entry]:
         *own,
         *_of_keys(GLOBAL_KEYS, EVERYWHERE),
         *_of_keys(MOVING_KEYS, MOVING),
-        *_of_keys((SEND, *EDITING_KEYS), TYPING),
+        *_of_keys(PROMPT_KEYS, TYPING),
         *command_entries(SCREEN_COMMANDS),
     ]
 

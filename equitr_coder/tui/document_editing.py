@@ -34,7 +34,7 @@ class DocumentEditing:
         key = (view.run, name)
         kept = self._kept.pop(key, None)
         text = kept if kept is not None else view.documents[name].content
-        edited = await edit_text(app, text, environ=self._desk.environ)
+        edited = await edit_text(app, text, self._desk.edit)
         content = edited if edited is not None else kept
         if content is None or content == view.documents[name].content:
             self._desk.say(f"{name}.md is unchanged")

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 _TAKES_LINE = {"vi", "vim", "nvim", "nano", "emacs", "emacsclient", "micro", "kak", "joe"}
 
 
-async def edit_text(app: App[int], text: str, *, environ: Mapping[str, str], extension: str = ".md") -> str | None:
-    """The text as the person leaves it; None when it was not saved, or saved as it was.
+async def edit_text(app: App[int], text: str, edit: Callable[[str], str | None] | None) -> str | None:
+    """The text as the person leaves it; None when it was not saved, or saved as it was. `edit` blocks, as `Desk.edit`.
 
     Raises:
         UserError: the editor cannot be started, or says that it failed.
     """
-    import click
-
-    edited = await _aside(app, lambda: click.edit(text, editor=_editor(environ), extension=extension))
+    if edit is None:
+        raise UserError("there is no editor here", hint="set EDITOR, for example EDITOR=nano, and start again")
+    edited = await _aside(app, lambda: edit(text))
     return None if edited is None or edited.rstrip("\n") == text.rstrip("\n") else edited
 
 

@@ -85,12 +85,3 @@ MOVING_KEYS = (
     Key(("enter",), "Enter", "take the chosen line", "choose"),
 )
 """Of every pane of rows; for help."""
-
-EDITING_KEYS = (
-    Key(("ctrl+j",), "Ctrl+J", "new line", "newline", "prompt"),
-    Key(("ctrl+y",), "Ctrl+Y", "bring back what was cleared", "bring_back", "prompt"),
-    Key(("ctrl+g",), "Ctrl+G", "edit in $EDITOR", "editor", "prompt"),
-    Key(("ctrl+r",), "Ctrl+R", "search history", "search_history", "prompt"),
-    Key(("up",), "Up, Down", "line, then history", "history", "prompt"),
-)
-"""Of the prompt; for help."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _TICK = 0.25
 _NOTICE_SECONDS = 8.0
+_ROWS, _ROWS_NARROW = 2, 1
+"""Rows of text in the prompt: always so many, whatever is written."""
 _SOME = 5
 """Footer entries below 100 columns."""
 
@@ -68,8 +70,10 @@ class Presenter:
         """What had the focus before the screen became too small."""
         self._hides_at = 0
         """Tick at which the notice goes."""
-        desk.changed = self.draw
-        desk.open = self.open
+        self._is_due = False
+        # Called by tasks of the door too; what they want is done in the screen's own context.
+        desk.changed = self._draw_soon
+        desk.open = self._open_soon
 
     def start(self) -> None:
         self._screen.set_interval(_TICK, self._tick)
@@ -125,10 +129,19 @@ class Presenter:
         found = self._screen.query(f"#{self._before[-1]}") if self._before else None
         return cast("Place", found.first()) if found else None
 
+    def _open_soon(self, name: str) -> None:
+        self._screen.call_later(self.open, name)
+
     # ------------------------------------------------------------ drawing
+
+    def _draw_soon(self) -> None:
+        if not self._is_due and self._screen.is_running:
+            self._is_due = True
+            self._screen.call_later(self.draw)
 
     def draw(self) -> None:
         """All that is seen, now."""
+        self._is_due = False
         screen = self._screen
         if not screen.is_mounted or screen.has_class("-tiny"):
             return
@@ -154,8 +167,10 @@ class Presenter:
         is_tiny = width < LEAST[0] or height < LEAST[1]
         if is_tiny and not screen.has_class("-tiny"):
             self._had_focus = screen.focused
+        is_narrow = width < NARROW or height < LOW
+        screen.prompt.rows = _ROWS_NARROW if is_narrow else _ROWS
         screen.set_class(is_tiny, "-tiny")
-        screen.set_class(width < NARROW or height < LOW, "-narrow")
+        screen.set_class(is_narrow, "-narrow")
         screen.set_class(screen.is_ascii, "-ascii")
         if is_tiny:
             self._tell_too_small(width, height)
@@ -192,7 +207,7 @@ class Presenter:
         screen.query_one(f"#{HEADER}", Bar).show(header_rows(desk, width, rows, title))
         screen.query_one(f"#{NEEDS}", Bar).show([needs_row(desk, width)])
         screen.query_one(f"#{FOOTER}", Bar).show([self._footer(width)])
-        screen.prompt.border_title, screen.prompt.border_subtitle = prompt_titles(desk, width)
+        screen.prompt.mode, screen.prompt.cap = prompt_titles(desk, width)
         if desk.notices:
             bar = screen.query_one(f"#{NOTICE}", Bar)
             bar.show(notice_rows(desk.notices.popleft(), width))

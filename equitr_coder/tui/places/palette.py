@@ -103,7 +103,7 @@ class Palette(Place):
         self._screen.presenter.back()
         if entry.is_command:
             if " " in entry.shown:  # it takes a word: the person types it
-                self._screen.prompt.put(f"{entry.action} ")
+                self._screen.prompt.set_text(f"{entry.action} ")
                 self._screen.prompt.focus()
             else:
                 self.desk.hear(entry.action)
