@@ -21,7 +21,7 @@ from equitr_coder.ports import (
 )
 from equitr_coder.session.doctor import Doctor
 from equitr_coder.settings.answers import config_answer
-from equitr_coder.settings.home import write_user_config
+from equitr_coder.settings.home import set_user_value, write_user_config
 from equitr_coder.settings.presets import proposals
 from equitr_coder.settings.trust import FileTrustStore, set_trust, trust_answer
 
@@ -52,6 +52,8 @@ class Enquiries:
                 return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
             case q.WriteConfig():
                 return write_user_config(self._shop.home, query.text)
+            case q.SetConfig():
+                return set_user_value(self._shop.home, query.key, query.value)
             case (
                 q.KeysQuery()
                 | q.KeyNameQuery()
@@ -199,6 +201,7 @@ class Enquiries:
                 "endpoint": endpoint,
                 "key": key,
                 "price": self._shop.prices.price(spec.name),
+                "info": self._shop.prices.info(spec.name),
             }
         )
 

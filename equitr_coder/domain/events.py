@@ -4,8 +4,8 @@ Order that every log keeps (asserted by `testing.assert_well_formed`): `run_star
 `model_call_reserved` precedes its `model_call_settled` or `model_call_failed`, of which there is exactly one; a
 `tool_called` precedes its `tool_returned`; a `question_asked` or `approval_requested` precedes its answer; after
 `run_finished` or `run_paused` comes nothing but `run_resumed`, and before it what a person decides meanwhile
-(`task_assigned`, `message_cancelled`); a message of the user is delivered once, and never after it was cancelled. `seq`
-counts from 1 within a run, without gaps.
+(`task_assigned`, `message_cancelled`, `run_renamed`); a message of the user is delivered once, and never after it was
+cancelled. `seq` counts from 1 within a run, without gaps.
 """
 
 from datetime import datetime
@@ -563,6 +563,13 @@ class RunResumed(EventBase):
     """What the message that goes on with a chat mentions; its text stands in that message."""
 
 
+class RunRenamed(EventBase):
+    """The name that a person gave the run in place of its request's or its plan's; may come after its end."""
+
+    type: Literal["run_renamed"] = "run_renamed"
+    title: str
+
+
 class RunFinished(EventBase):
     type: Literal["run_finished"] = "run_finished"
     state: RunState
@@ -622,6 +629,7 @@ Event = Annotated[
     | BudgetReached
     | RunPaused
     | RunResumed
+    | RunRenamed
     | RunFinished,
     Field(discriminator="type"),
 ]

@@ -1,7 +1,7 @@
 """What a front end may ask to know, and the answers. Closed unions of values; answering changes nothing.
 
 Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call,
-`SetTrust`, `WriteConfig`, `SetKey`, `RemoveKey`, `RotateMaster` write the user's own files, `TestKey` asks a provider,
+`SetTrust`, `WriteConfig`, `SetConfig`, `SetKey`, `RemoveKey`, `RotateMaster` write the user's own files, `TestKey` asks a provider,
 `VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes. No answer holds a key.
 """
 
@@ -41,6 +41,8 @@ class DoctorQuery(Value):
 class RunsQuery(Value):
     type: Literal["runs"] = "runs"
     unfinished_only: bool = False
+    everywhere: bool = False
+    """Of every workspace that the user's folder knows, not only of this one."""
 
 
 class CostQuery(Value):
@@ -93,6 +95,8 @@ class DiffQuery(Value):
     run: RunId
     state: int | None = None
     """Of a chat: only what the step that led to this state changed."""
+    task: TaskId | None = None
+    """Of an epic: only what this task changed, as it landed or as its worktree last stood."""
 
 
 class ConflictQuery(Value):
@@ -248,6 +252,21 @@ class TestKey(Value):
     name: str
 
 
+class SetConfig(Value):
+    """Change one key of the user's configuration file and leave the rest of it, comments included, as it is. What it
+    says counts from the next start.
+
+    Raises:
+        UserError: there is no such key, the value is wrong, or the file cannot be changed in this one place.
+    """
+
+    type: Literal["set_config"] = "set_config"
+    key: str
+    """Dotted, as `config-cmd` shows it."""
+    value: str | None
+    """As one would write it in the file, on one line; None takes the key out of the file."""
+
+
 Query = Annotated[
     ConfigQuery
     | ModelsQuery
@@ -278,7 +297,8 @@ Query = Annotated[
     | SetKey
     | RemoveKey
     | RotateMaster
-    | TestKey,
+    | TestKey
+    | SetConfig,
     Field(discriminator="type"),
 ]
 
@@ -310,6 +330,8 @@ class ConfiguredModel(Value):
     key: str = ""
     """Where the key comes from and whether it is there: `OPENAI_API_KEY is set`; never the key."""
     price: Price | None = None
+    info: ModelInfo | None = None
+    """What the price table knows of it besides."""
 
 
 class ModelsAnswer(Value):
@@ -351,6 +373,8 @@ class RunSummary(Value):
     last: datetime
     alive: bool
     """Whether a process owns it now."""
+    workspace: str = ""
+    """Absolute path of the checkout."""
 
     @property
     def is_broken_off(self) -> bool:

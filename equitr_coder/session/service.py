@@ -21,6 +21,7 @@ from equitr_coder.domain.events import (
     MessageAdded,
     ModelCallFailed,
     RunPaused,
+    RunRenamed,
     RunResumed,
     RunStarted,
     TaskChanged,
@@ -149,8 +150,8 @@ class LocalRunApi:
                 await self._rewind(command)
             case c.ResolveConflict() | c.AbortConflict():
                 await self._settle(command)
-            case c.AssignTasks():
-                return await self._assign(command)
+            case c.AssignTasks() | c.RenameRun():
+                return await self._mark(command)
             case _ as unreachable:
                 assert_never(unreachable)
         return command.run
@@ -359,6 +360,27 @@ class LocalRunApi:
             await hub.record(*assign(hub.view, self._workers(), strengths, task=command.task, to=command.to))
         return run
 
+    async def _mark(self, command: c.AssignTasks | c.RenameRun) -> RunId:
+        match command:
+            case c.AssignTasks():
+                return await self._assign(command)
+            case c.RenameRun():
+                return await self._rename(command)
+
+    async def _rename(self, command: c.RenameRun) -> RunId:
+        title = " ".join(command.title.split())
+        if not title:
+            raise UserError("the new name is empty", hint="type a few words that you will know it by")
+        run = (await self._find(command.run)).run
+        renamed = RunRenamed(title=title)
+        live = self._live.get(run)
+        if live is not None and live.is_running:
+            await live.tell(renamed)
+        else:
+            async with self._at_rest(run) as hub:
+                await hub.record(renamed)
+        return run
+
     @asynccontextmanager
     async def _at_rest(self, run: RunId) -> AsyncIterator[Hub]:
         """Own a run that nobody drives, as its log stands now: since it ended here, another process may have gone on
@@ -440,14 +462,16 @@ class LocalRunApi:
         return fold(events)
 
     async def runs(self, *, unfinished_only: bool = False) -> Sequence[RunView]:
-        views, _ = await self._readable()
+        views, _ = await self._readable(str(self._checkout))
         return [view for view in views if not (unfinished_only and view.state.is_final)]
 
-    async def _readable(self) -> tuple[Sequence[RunView], Sequence[RunId]]:
-        """The runs of this workspace without their transcripts, newest first; and those whose log cannot be read."""
+    async def _readable(self, workspace: str | None) -> tuple[Sequence[RunView], Sequence[RunId]]:
+        """The runs of a workspace, or of all, without their transcripts, newest first; and those whose log cannot be
+        read.
+        """
         views: list[RunView] = []
         unreadable: list[RunId] = []
-        for row in await self._store.runs(str(self._checkout)):
+        for row in await self._store.runs(workspace):
             try:
                 view = await self._money(row.run)
             except UserError:
@@ -463,7 +487,7 @@ class LocalRunApi:
     async def _answered(self, query: q.Query) -> q.Answer:
         match query:
             case q.RunsQuery():
-                views, unreadable = await self._readable()
+                views, unreadable = await self._readable(None if query.everywhere else str(self._checkout))
                 wanted = [view for view in views if not (query.unfinished_only and view.state.is_final)]
                 return answers.runs_answer(wanted, self._store.is_owned, unreadable=unreadable)
             case q.CostQuery():
@@ -476,7 +500,7 @@ class LocalRunApi:
                 return await self._told(query)
             case q.DiffQuery():
                 return await answers.diff_answer(
-                    await self.view(query.run), self._repository, self._checkout, state=query.state
+                    await self.view(query.run), self._repository, self._checkout, state=query.state, task=query.task
                 )
             case q.VerifyQuery() | q.ReplayQuery() | q.WhyQuery() | q.PruneQuery():
                 return await self._look_back(query)
@@ -538,7 +562,7 @@ class LocalRunApi:
     async def _prune(self, query: q.PruneQuery) -> q.PruneAnswer:
         from equitr_coder.workflows.prune import Pruning
 
-        views, _ = await self._readable()
+        views, _ = await self._readable(str(self._checkout))
         if query.run is not None:
             wanted = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
             views = [view for view in views if view.run == wanted]
@@ -556,7 +580,7 @@ class LocalRunApi:
 
     async def _cost(self, name: str | None) -> q.CostAnswer:
         if name is None:
-            views, unreadable = await self._readable()
+            views, unreadable = await self._readable(str(self._checkout))
             return answers.cost_answer(views, is_one_run=False, unreadable=unreadable)
         found = await self._money(answers.find_run(name, await self._store.runs(str(self._checkout))))
         return answers.cost_answer([found] if found.seq else [], is_one_run=True)

@@ -15,6 +15,7 @@ from textual.screen import Screen
 from equitr_coder.tui.choice import Choice
 from equitr_coder.tui.keys import GLOBAL_KEYS, bindings
 from equitr_coder.tui.layout import BODY, EMPTY, FOOTER, HEADER, NEEDS, NOTICE, PROMPT, TOO_SMALL
+from equitr_coder.tui.place import Place
 from equitr_coder.tui.presenter import Presenter
 from equitr_coder.tui.prompt import CompletionMenu, Prompt
 from equitr_coder.tui.rows_pane import Bar, RowsPane
@@ -132,7 +133,12 @@ class OneScreen(Screen[object], inherit_bindings=False):
         self.presenter.open("inbox")
 
     def action_documents(self) -> None:
-        self.presenter.open("talk")
+        """The conversation with its documents; there, the documents alone."""
+        place = self.presenter.place
+        if isinstance(place, Place) and place.NAME == "talk":
+            place.turn_documents()
+        else:
+            self.presenter.open("talk")
 
     def action_palette(self) -> None:
         self.presenter.open("palette")
