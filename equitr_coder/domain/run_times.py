@@ -1,6 +1,7 @@
 """When what of a run went on, as its events say; before anything is computed from it (`metrics`)."""
 
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -142,14 +143,22 @@ class RunTimes:
             case e.ApprovalResolved():
                 self.person.append((self._asked.pop(event.approval, at), at))
 
-    def close(self) -> None:
-        """The log ends here; whoever was at work was so until the last event."""
-        if self._last is None:
-            return
-        end = self._last
-        for task, since in self._available.items():
-            self.of(task).available.append((since, end))
-        self._stop(end)
+    def ended(self) -> "RunTimes":
+        """A copy in which the log ends here; whoever was at work was so until the last event."""
+        copied = copy(self)
+        copied.live, copied._active = list(self.live), dict(self._active)
+        copied.times = {
+            task: replace(
+                times, working=list(times.working), review=list(times.review), available=list(times.available)
+            )
+            for task, times in self.times.items()
+        }
+        end = copied._last
+        if end is not None:
+            for task, since in copied._available.items():
+                copied.of(task).available.append((since, end))
+            copied._stop(end)
+        return copied
 
     def _stop(self, at: datetime) -> None:
         if self._since is not None:
