@@ -1,6 +1,5 @@
 """When what of a run went on, as its events say; before anything is computed from it (`metrics`)."""
 
-from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -145,20 +144,23 @@ class RunTimes:
 
     def ended(self) -> "RunTimes":
         """A copy in which the log ends here; whoever was at work was so until the last event."""
-        copied = copy(self)
-        copied.live, copied._active = list(self.live), dict(self._active)
-        copied.times = {
-            task: replace(
-                times, working=list(times.working), review=list(times.review), available=list(times.available)
-            )
-            for task, times in self.times.items()
+        times = {
+            task: replace(one, working=list(one.working), review=list(one.review), available=list(one.available))
+            for task, one in self.times.items()
         }
-        end = copied._last
-        if end is not None:
-            for task, since in copied._available.items():
-                copied.of(task).available.append((since, end))
-            copied._stop(end)
+        copied = RunTimes()
+        vars(copied).update(vars(self) | {"live": list(self.live), "_active": dict(self._active), "times": times})
+        copied.close()
         return copied
+
+    def close(self) -> None:
+        """Nothing is added afterwards."""
+        if self._last is None:
+            return
+        end = self._last
+        for task, since in self._available.items():
+            self.of(task).available.append((since, end))
+        self._stop(end)
 
     def _stop(self, at: datetime) -> None:
         if self._since is not None:

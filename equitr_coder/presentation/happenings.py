@@ -171,7 +171,7 @@ class Happenings:
                 pass
 
     def _take_lane(self, task: TaskId) -> None:
-        """The lowest free one. When none is free somebody has stopped without ending: its task waits beside the lanes."""
+        """The lowest free one; when none is free, that of a task which waits without a worker."""
         if task in self.lanes:
             return
         taken = {number: other for other, number in self.lanes.items()}
@@ -184,9 +184,7 @@ class Happenings:
                 del self.lanes[taken[free]]
         self.lanes[task] = free
 
-    def _model(
-        self, event: e.ModelCallReserved | e.ModelCallSettled | e.ModelCallFailed | e.ModelCallDelayed
-    ) -> None:
+    def _model(self, event: e.ModelCallReserved | e.ModelCallSettled | e.ModelCallFailed | e.ModelCallDelayed) -> None:
         match event:
             case e.ModelCallDelayed() if event.at is not None:
                 self.delays[event.session] = Delay(_DELAYS[event.why], event.at + timedelta(seconds=event.seconds))
