@@ -45,7 +45,7 @@ class Action:
 
 
 def called(event: ToolCalled) -> Action:
-    words = first_line(prose(_subject(event.name, event.arguments)), _WIDTH)
+    words = first_line(prose(subject(event.name, event.arguments)), _WIDTH)
     return Action(event.name, words, is_running=True, at=event.at)
 
 
@@ -57,8 +57,10 @@ def returned(event: ToolReturned, begun: Action | None, added: int = 0, removed:
     return Action(event.name, words, is_error=event.is_error, added=added, removed=removed, at=at)
 
 
-def _subject(tool: str, arguments: str) -> str:
-    """Empty when the arguments are no JSON object, or a tool of somebody else's has none that is known."""
+def subject(tool: str, arguments: str) -> str:
+    """What a call is about, from the arguments as the model wrote them. Empty when they are no JSON object, or when
+    nobody knows which of them says it.
+    """
     try:
         given = json.loads(arguments)
     except ValueError:

@@ -293,7 +293,7 @@ def _header(view: RunView, happenings: Happenings, now: datetime) -> Header:
         total=len(states),
         in_review=states.count(TaskState.REVIEW),
         failed=sum(state in (TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED) for state in states),
-        at_work=sum(state in (TaskState.WORKING, TaskState.REVIEW) for state in states) if not is_over else 0,
+        at_work=len(happenings.lanes) if view.state is RunState.RUNNING else 0,
         workers=view.options.max_workers,
         supervisor_model=view.supervisor_model,
         worker_model=view.worker_model,
