@@ -9,6 +9,7 @@ from equitr_coder import __version__
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from typing import TextIO
 
@@ -298,7 +299,40 @@ def _doors(environ: Mapping[str, str]) -> Doors:
             _collect_garbage()
             yield api
 
-    return Doors(connect=connect, open_prompt=_open_prompt, run_demo=_run_demo, environ=environ)
+    async def open_screen(
+        connect: Callable[[], AbstractAsyncContextManager[RunApi]],
+        *,
+        first_run: Callable[[RunApi], Awaitable[bool]],
+        mode: str,
+        folder: Path,
+        theme: str | None,
+    ) -> int:
+        from equitr_coder.tui import opening
+        from equitr_coder.tui.theme import DEFAULT
+
+        def load() -> None:
+            from importlib import import_module
+
+            import_module("equitr_coder.app")
+            import_module("equitr_coder.tui.engine_parts")
+
+        return await opening.open_screen(
+            connect,
+            load=load,
+            first_run=first_run,
+            mode=mode,
+            folder=folder,
+            environ=environ,
+            theme=theme or DEFAULT,
+        )
+
+    return Doors(
+        connect=connect,
+        open_prompt=_open_prompt,
+        open_screen=open_screen,
+        run_demo=_run_demo,
+        environ=environ,
+    )
 
 
 async def _open_prompt(api: RunApi, *, planning: bool) -> int:

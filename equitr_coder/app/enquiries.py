@@ -41,7 +41,7 @@ class Enquiries:
                 return await self._models(discover=query.discover)
             case q.DoctorQuery():
                 return await self._doctor()
-            case q.FilesQuery() | q.MapQuery() | q.ProbeModel():
+            case q.FilesQuery() | q.CheckoutQuery() | q.MapQuery() | q.ProbeModel():
                 return await self._found(query)
             case q.ProposalQuery():
                 return proposals(self._shop.settings, environ=self._shop.environ, prices=self._shop.prices)
@@ -65,12 +65,20 @@ class Enquiries:
             case _ as unreachable:
                 assert_never(unreachable)
 
-    async def _found(self, query: q.FilesQuery | q.MapQuery | q.ProbeModel) -> q.Answer:
+    async def _found(self, query: q.FilesQuery | q.CheckoutQuery | q.MapQuery | q.ProbeModel) -> q.Answer:
         """What takes a look at the checkout, or at a model."""
         match query:
             case q.FilesQuery():
                 files = await LocalWorkspace(self._shop.checkout).list(limit=_COMPLETED_FILES)
                 return q.FilesAnswer(files=tuple(files))
+            case q.CheckoutQuery():
+                state = await self._shop.repository.inspect()
+                return q.CheckoutAnswer(
+                    root=str(self._shop.checkout),
+                    branch=state.branch,
+                    is_repository=state.is_repository,
+                    is_clean=not state.dirty,
+                )
             case q.MapQuery():
                 drawn = await self._shop.code_maps().draw(self._shop.checkout, query.request, tokens=query.tokens)
                 return q.MapAnswer(map=drawn)

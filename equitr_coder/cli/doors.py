@@ -37,6 +37,22 @@ class OpenPrompt(Protocol):
         ...
 
 
+class OpenScreen(Protocol):
+    async def __call__(
+        self,
+        connect: Callable[[], AbstractAsyncContextManager[RunApi]],
+        *,
+        first_run: Callable[[RunApi], Awaitable[bool]],
+        mode: str,
+        folder: Path,
+        theme: str | None,
+    ) -> int:
+        """The full screen; the door is opened behind its first frame. `mode` is `plan`, `chat` or `run`, or empty: as
+        configured. Returns the exit code.
+        """
+        ...
+
+
 @frozen
 class Streams:
     stdin: TextIO = field(default_factory=lambda: sys.stdin)
@@ -48,6 +64,7 @@ class Streams:
 class Doors:
     connect: Connect
     open_prompt: OpenPrompt
+    open_screen: OpenScreen
     run_demo: Callable[[Callable[[str], None]], Awaitable[int]]
     """Plays the scripted demo; is given what prints one line. Returns the exit code."""
     environ: Mapping[str, str]

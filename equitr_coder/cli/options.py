@@ -25,6 +25,7 @@ _KEYS = {
     "multi_agent": "orchestrator.use_multi_agent",
 }
 
+THEMES = ("dark", "light", "high-contrast", "ansi16", "none")
 OUTPUTS = ("text", "json", "stream-json")
 
 
@@ -67,6 +68,7 @@ def common_options() -> list[click.Option]:
         option("--multi-agent", "-M", help_text="A supervisor plans, workers build in parallel.", is_flag=True),
         option("--verbose", help_text="One line for each model and tool call, on stderr.", is_flag=True),
         option("--debug", help_text="Show the traceback of an internal error.", is_flag=True),
+        option("--theme", help_text="Colours of the full screen.", type=click.Choice(THEMES)),
         option("--inline", help_text="Interactive use as a prompt, in the terminal's own scrollback.", is_flag=True),
     ]
 

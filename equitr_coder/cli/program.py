@@ -18,7 +18,8 @@ NAME = "equitrcoder"
 
 _TABLE = {
     "chat": ("work", "chat", "Do one request and exit; -M plans it and builds it with workers."),
-    "interactive": ("work", "interactive", "Open the interactive session."),
+    "interactive": ("work", "interactive", "Open the interactive session: the screen, or --inline the prompt."),
+    "tui": ("work", "tui", "Open the full screen."),
     "loop": ("work", "loop", "Work, check, feed back, until the check passes or a limit is met."),
     "epic": ("epic", "epic", "Plan, approve, run and follow epics."),
     "runs": ("runs", "runs", "List the runs of this workspace."),
@@ -122,7 +123,7 @@ def program(ctx: click.Context) -> Any:
         return None
     from equitr_coder.cli.prompt import open_session
 
-    return open_session(ctx.obj, planning=True)
+    return open_session(ctx.obj, planning=True, inline=bool(ctx.obj.given.get("inline")))
 
 
 def run(arguments: Sequence[str], doors: Doors) -> int | Coroutine[Any, Any, int]:

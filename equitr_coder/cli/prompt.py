@@ -1,4 +1,4 @@
-"""Opens the interactive session, after a first configuration where there is none."""
+"""Opens the interactive session: the screen, or with `--inline` the prompt, after a first configuration."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from equitr_coder.ports import RunApi
 
 
-async def open_session(invocation: Invocation, *, planning: bool) -> int:
-    """The prompt when a terminal is there.
+_CANNOT_DRAW = ("", "dumb", "unknown")
+
+
+async def open_session(invocation: Invocation, *, planning: bool, inline: bool) -> int:
+    """The screen when a terminal is there that can show it; the prompt when `inline`, or when it can only write lines.
 
     Raises:
-        UserError: there is none; names the command that needs none.
+        UserError: there is no terminal; names the command that needs none.
     """
     from equitr_coder.cli.door import can_ask, console
     from equitr_coder.cli.first_run import first_run, first_run_text
@@ -32,6 +35,8 @@ async def open_session(invocation: Invocation, *, planning: bool) -> int:
             "the interactive session needs a terminal on standard input and output",
             hint='without one use `equitrcoder chat "TEXT"`, or pipe the text into `equitrcoder chat`',
         )
+    if not inline and invocation.doors.environ.get("TERM", "").lower() not in _CANNOT_DRAW:
+        return await _open_screen(invocation, planning=planning)
     async with connect(invocation, create_repo=True) as api:
         answer = await _proposal(api)
         if answer.configured:
@@ -41,6 +46,24 @@ async def open_session(invocation: Invocation, *, planning: bool) -> int:
         return 2
     async with connect(invocation, create_repo=True) as api:
         return await invocation.doors.open_prompt(api, planning=planning)
+
+
+async def _open_screen(invocation: Invocation, *, planning: bool) -> int:
+    from equitr_coder.cli.options import repo
+
+    async def configure(api: RunApi) -> bool:
+        from equitr_coder.cli.first_run import first_run
+        from equitr_coder.cli.terminal import Terminal
+
+        return await first_run(api, await _proposal(api), Terminal(invocation.doors.streams))
+
+    return await invocation.doors.open_screen(
+        lambda: connect(invocation, create_repo=True, warns=False),
+        first_run=configure,
+        mode="plan" if planning else "",
+        folder=repo(invocation),
+        theme=invocation.given.get("theme"),
+    )
 
 
 async def _proposal(api: RunApi) -> ProposalAnswer:

@@ -1,4 +1,4 @@
-"""`chat`, `loop` and `interactive`: one request, a checked loop, an open session."""
+"""`chat`, `loop`, `interactive` and `tui`: one request, a checked loop, an open session."""
 
 from __future__ import annotations
 
@@ -50,9 +50,20 @@ def loop(
 @click.pass_obj
 def interactive(invocation: Invocation) -> object:
     """Open the interactive session; with -M it starts with supervisor and workers on."""
+    return _session(invocation)
+
+
+@click.command(cls=CommonCommand)
+@click.pass_obj
+def tui(invocation: Invocation) -> object:
+    """Open the full screen; with --inline the prompt."""
+    return _session(invocation)
+
+
+def _session(invocation: Invocation) -> object:
     from equitr_coder.cli.prompt import open_session
 
-    return open_session(invocation, planning=False)
+    return open_session(invocation, planning=False, inline=bool(invocation.given.get("inline")))
 
 
 async def _chat(

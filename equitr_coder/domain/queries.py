@@ -83,6 +83,12 @@ class FilesQuery(Value):
     type: Literal["files"] = "files"
 
 
+class CheckoutQuery(Value):
+    """Where the workspace stands in git; for status lines."""
+
+    type: Literal["checkout"] = "checkout"
+
+
 class MapQuery(Value):
     """The definitions of the checkout that matter most for a request; without one, of all."""
 
@@ -151,6 +157,7 @@ Query = Annotated[
     | DiffQuery
     | ConflictQuery
     | FilesQuery
+    | CheckoutQuery
     | MapQuery
     | ProposalQuery
     | TrustQuery
@@ -348,6 +355,16 @@ class MapAnswer(Value):
     map: CodeMap
 
 
+class CheckoutAnswer(Value):
+    type: Literal["checkout_answer"] = "checkout_answer"
+    root: str
+    branch: str | None
+    """None when HEAD is detached, or there is no repository yet."""
+    is_repository: bool
+    is_clean: bool
+    """No tracked file has uncommitted changes."""
+
+
 class FilesAnswer(Value):
     type: Literal["files"] = "files"
     files: tuple[str, ...]
@@ -476,6 +493,7 @@ Answer = Annotated[
     | DiffAnswer
     | ConflictAnswer
     | FilesAnswer
+    | CheckoutAnswer
     | MapAnswer
     | ProposalAnswer
     | TrustAnswer

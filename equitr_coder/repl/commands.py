@@ -11,9 +11,9 @@ from equitr_coder.presentation.diff import diff_lines
 from equitr_coder.presentation.figures import dollars, limit
 from equitr_coder.presentation.history import history_lines
 from equitr_coder.presentation.listings import models_lines
+from equitr_coder.presentation.mode import Mode, status_line
 from equitr_coder.presentation.slash import read_slash, slash_help_lines
 from equitr_coder.presentation.text import Line, Tone, plural
-from equitr_coder.repl.mode import Mode, status_line
 from equitr_coder.repl.screen import Screen
 from equitr_coder.repl.turns import Next, Turns
 

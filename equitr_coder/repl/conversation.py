@@ -1,11 +1,11 @@
 """The interactive session: reads what the person types, a request or a command, until they leave."""
 
 from equitr_coder.domain.errors import EquitrError
+from equitr_coder.presentation.mode import Mode, status_line
 from equitr_coder.presentation.slash import find_slash, is_slash
 from equitr_coder.presentation.text import Line, Tone
 from equitr_coder.repl.commands import FIRST_QUESTION, Commands
 from equitr_coder.repl.keyboard import Closed, Interrupted, Keyboard, Typed
-from equitr_coder.repl.mode import Mode, status_line
 from equitr_coder.repl.turns import Next, Turns
 
 _WELCOME = "EQUITR Coder. /help lists the commands and keys."

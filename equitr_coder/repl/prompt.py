@@ -8,11 +8,11 @@ from pathlib import Path
 
 from equitr_coder.domain.queries import ConfigAnswer, ConfigQuery, ModelsAnswer, ModelsQuery
 from equitr_coder.ports import RunApi
+from equitr_coder.presentation.mode import Mode, Setup
 from equitr_coder.repl.commands import Commands
 from equitr_coder.repl.conversation import INTERRUPTED, Conversation
 from equitr_coder.repl.following import Attendants
 from equitr_coder.repl.keyboard import Keyboard
-from equitr_coder.repl.mode import Mode, Setup
 from equitr_coder.repl.signals import unless_ended
 from equitr_coder.repl.turns import Turns
 

@@ -12,11 +12,11 @@ from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
 from equitr_coder.ports import RunApi
 from equitr_coder.presentation.cost_forecast import with_what_is_left
+from equitr_coder.presentation.mode import Mode
 from equitr_coder.presentation.plan import plan_lines
 from equitr_coder.repl.endings import say_ending
 from equitr_coder.repl.following import Attendants, Followed, Follower
 from equitr_coder.repl.keyboard import Keyboard
-from equitr_coder.repl.mode import Mode
 
 
 class Next(Enum):

@@ -6,7 +6,7 @@ import os
 import select
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -183,6 +183,7 @@ class Command:
     home: Path
     environ: dict[str, str] = field(default_factory=lambda: {"NO_COLOR": "1"})
     prompts: list[bool] = field(default_factory=list)
+    screens: list[str] = field(default_factory=list)
 
     def __call__(
         self, *arguments: str, api: ReplayApi | None = None, stdin: str = "", streams: Streams | None = None
@@ -203,6 +204,18 @@ class Command:
             self.prompts.append(planning)
             return 0
 
+        async def open_screen(
+            connect: Callable[[], AbstractAsyncContextManager[RunApi]],
+            *,
+            first_run: Callable[[RunApi], Awaitable[bool]],
+            mode: str,
+            folder: Path,
+            theme: str | None,
+        ) -> int:
+            async with connect():
+                self.screens.append(mode)
+            return 0
+
         def run_demo(say: Callable[[str], None]) -> Awaitable[int]:
             async def play() -> int:
                 say("The models are scripted.")
@@ -211,7 +224,14 @@ class Command:
             return play()
 
         environ = {"HOME": str(self.home), "TERM": "xterm", **self.environ}
-        return Doors(connect=connect, open_prompt=open_prompt, run_demo=run_demo, environ=environ, streams=streams)
+        return Doors(
+            connect=connect,
+            open_prompt=open_prompt,
+            open_screen=open_screen,
+            run_demo=run_demo,
+            environ=environ,
+            streams=streams,
+        )
 
 
 def _text(stream: TextIO) -> str:

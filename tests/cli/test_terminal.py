@@ -349,8 +349,8 @@ def test_colour_appears_on_a_terminal_that_wants_it(
 
 def test_session_opens_on_a_terminal_planning_or_not(command: "Command", logs: "Logs") -> None:
     with logs.person([]) as person:
-        command(api=logs.api(answers=[logs.configured]), streams=person.streams)
-        command("interactive", "-M", api=logs.api(answers=[logs.configured]), streams=person.streams)
+        command("--inline", api=logs.api(answers=[logs.configured]), streams=person.streams)
+        command("interactive", "-M", "--inline", api=logs.api(answers=[logs.configured]), streams=person.streams)
 
     assert command.prompts == [True, False]
 
@@ -382,7 +382,7 @@ def test_first_configuration_is_written_only_after_a_yes(command: "Command", log
             ("Write it? (yes/no) ", "yes\n"),
         ]
     ) as person:
-        result = command(api=api, streams=person.streams)
+        result = command("--inline", api=api, streams=person.streams)
 
     assert "+ openai/big answers ($0.0001, 0.8 s)" in person.seen
     assert "Wrote /home/me/.equitr/config.yaml" in person.seen
@@ -395,7 +395,7 @@ def test_refused_configuration_leaves_nothing(command: "Command", logs: "Logs") 
     api = logs.api(answers=[unset])
 
     with logs.person([("Use which? (1, or no) ", "no\n")]) as person:
-        result = command(api=api, streams=person.streams)
+        result = command("--inline", api=api, streams=person.streams)
 
     assert (result.code, api.queried, command.prompts) == (2, [q.ProposalQuery()], [])
 

@@ -174,7 +174,7 @@ def test_at_the_prompt_each_message_may_show_images(stage: OpenStage) -> None:
     user = stage([rule(says("Well?"), says("A square."), says("Larger."), model="weak")], config=SEES)
     shoot(user)
 
-    with user.terminal("interactive") as terminal:
+    with user.terminal("--inline", "interactive") as terminal:
         terminal.answer("hello")
         terminal.expect("Well?")
         terminal.answer("what is @shot.png ")

@@ -13,7 +13,7 @@ COMMANDS = (
 def test_the_session_shows_and_changes_its_state(stage: OpenStage) -> None:
     user = stage([says("Hello.")])
 
-    with user.terminal("interactive", "-M") as terminal:
+    with user.terminal("--inline", "interactive", "-M") as terminal:
         terminal.answer("/status")
         terminal.expect("multi-agent on")
         terminal.expect("stub/strong")
@@ -37,7 +37,7 @@ def test_without_a_command_the_planning_session_opens(stage: OpenStage, tmp_path
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
 
-    with user.terminal("--multi-agent", "--repo", str(user.repo), cwd=elsewhere) as terminal:
+    with user.terminal("--inline", "--multi-agent", "--repo", str(user.repo), cwd=elsewhere) as terminal:
         terminal.expect("What would you like to build?")
         terminal.answer("/quit")
         assert terminal.wait() == 0, terminal.screen
@@ -63,7 +63,7 @@ def test_undo_takes_back_the_last_turn(stage: OpenStage) -> None:
     )
     user.write({"README.md": "# Shop, unsaved\n"})
 
-    with user.terminal("interactive") as terminal:
+    with user.terminal("--inline", "interactive") as terminal:
         terminal.answer("rename the shop")
         terminal.expect("Renamed it.")
         terminal.answer("/diff")
@@ -100,7 +100,7 @@ def test_ctrl_c_interrupts_the_agent_and_keeps_the_session(stage: OpenStage) -> 
         ]
     )
 
-    with user.terminal("interactive") as terminal:
+    with user.terminal("--inline", "interactive") as terminal:
         terminal.answer("think for ever")
         user.wait_for("weak")
         terminal.press("\x03")
@@ -144,7 +144,7 @@ def test_the_conversation_goes_on_until_it_is_cleared(stage: OpenStage) -> None:
         ]
     )
 
-    with user.terminal("interactive") as terminal:
+    with user.terminal("--inline", "interactive") as terminal:
         terminal.answer("say one")
         terminal.expect("One.")
         terminal.answer("say two")
@@ -175,7 +175,7 @@ def test_a_project_is_planned_and_built_in_the_session(stage: OpenStage) -> None
         ]
     )
 
-    with user.terminal("-M") as terminal:
+    with user.terminal("--inline", "-M") as terminal:
         terminal.expect("What would you like to build?")
         terminal.answer("two words in two files, one after the other")
         terminal.expect("Which word comes first?")

@@ -108,7 +108,7 @@ def test_at_the_prompt_each_message_may_mention(stage: OpenStage) -> None:
     user = stage([rule(says("Well?"), says("Done."), model="weak")])
     user.commit({"shop/orders.py": ORDERS})
 
-    with user.terminal("interactive") as terminal:
+    with user.terminal("--inline", "interactive") as terminal:
         terminal.answer("hello")
         terminal.expect("Well?")
         terminal.answer("explain @shop/orders.py ")

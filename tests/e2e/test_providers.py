@@ -206,7 +206,7 @@ def test_a_first_test_call_goes_where_the_configuration_leads_and_costs_nothing_
         (user.equitr_home / "config.yaml").unlink()
         user.environ |= {"ANTHROPIC_API_KEY": "sk-ant-a-wrong-one", "EQUITR_LLM__API_BASE": server.url}
 
-        with user.terminal() as terminal:
+        with user.terminal("--inline") as terminal:
             terminal.expect("Use which?")
             terminal.answer("1", prompt="no)")
             terminal.answer("yes", prompt="(yes/no)")

@@ -191,7 +191,13 @@ def tapped_doors(points: Points) -> Doors:
         async with app.open_api(overrides) as api:
             yield api
 
-    return Doors(connect=connect, open_prompt=real.open_prompt, run_demo=real.run_demo, environ=environ)
+    return Doors(
+        connect=connect,
+        open_prompt=real.open_prompt,
+        open_screen=real.open_screen,
+        run_demo=real.run_demo,
+        environ=environ,
+    )
 
 
 def main(spec: dict[str, Any], arguments: Sequence[str]) -> int:

@@ -190,7 +190,7 @@ def test_a_chat_is_told_in_the_scrollback_and_can_be_undone(terminal: Open) -> N
         ]
     )
 
-    user.start("interactive")
+    user.start("--inline", "interactive")
     user.sees("/help lists the commands", "multi-agent off  model stub/weak  $0.0000 of $10.00")
     user.types("rename it")
     user.presses("Enter")
@@ -218,7 +218,7 @@ def test_a_chat_is_told_in_the_scrollback_and_can_be_undone(terminal: Open) -> N
 def test_ctrl_c_stops_a_silent_model_and_twice_leaves_a_sane_terminal(terminal: Open) -> None:
     user = terminal([rule(says("I think about", hang=True, cut_after=1), first="think")])
 
-    user.start("interactive")
+    user.start("--inline", "interactive")
     user.asks()
     user.types("think")
     user.presses("Enter")
@@ -238,7 +238,7 @@ def test_keys_typed_while_the_agent_works_answer_nothing_and_are_not_lost(termin
     slow = says("", call("run_command", command="touch made"), delay=1.0)
     user = terminal([rule(slow, says("I made nothing."), says("Once, then."), first="make")])
 
-    user.start("interactive")
+    user.start("--inline", "interactive")
     user.asks()
     user.types("make it")
     user.presses("Enter")
@@ -260,7 +260,7 @@ def test_keys_typed_while_the_agent_works_answer_nothing_and_are_not_lost(termin
 def test_planning_asks_and_quitting_leaves_no_trace(terminal: Open) -> None:
     user = terminal([always(calls("ask_user", question="Which database?", options=["SQLite"]), offers="submit_plan")])
 
-    user.start("--multi-agent")
+    user.start("--inline", "--multi-agent")
     user.sees("What would you like to build?", "planning  supervisor stub/strong  worker stub/weak  $0.0000 of $10.00")
     user.types("a shop")
     user.presses("Enter")
@@ -278,7 +278,7 @@ def test_planning_asks_and_quitting_leaves_no_trace(terminal: Open) -> None:
 def test_pasted_lines_wait_and_ignored_files_are_not_offered(terminal: Open) -> None:
     user = terminal([always(says("Read."))])
 
-    user.start("interactive")
+    user.start("--inline", "interactive")
     user.asks()
     user.types("see @sho")
     user.presses("Tab")
@@ -301,7 +301,7 @@ def test_pasted_lines_wait_and_ignored_files_are_not_offered(terminal: Open) -> 
 def test_a_dumb_terminal_gets_no_escape_code(terminal: Open) -> None:
     user = terminal([always(says("Fine \x1b[31mred\x1b[0m."))])
 
-    user.start("interactive", term="dumb")
+    user.start("--inline", "interactive", term="dumb")
     user.sees("[multi-agent off  model stub/weak  $0.0000 of $10.00]")
     user.types("hi")
     user.presses("Enter")
@@ -317,7 +317,7 @@ def test_a_dumb_terminal_gets_no_escape_code(terminal: Open) -> None:
 def test_a_terminated_session_leaves_a_sane_terminal(terminal: Open) -> None:
     user = terminal([always(says("Fine."))])
 
-    user.start("interactive")
+    user.start("--inline", "interactive")
     user.asks()
     shell = int(user.ask("#{pane_pid}"))
     program = subprocess.run(["pgrep", "-P", str(shell)], capture_output=True, text=True, check=True).stdout
@@ -338,7 +338,7 @@ def test_a_plan_is_edited_stopped_and_then_built_in_the_same_session(terminal: O
     )
     user = terminal([planner, building("T1", "greet.txt", "hi\n"), building("T2", "leave.txt", "bye\n")])
 
-    user.start()
+    user.start("--inline")
     user.sees("What would you like to build?")
     user.types("a greeting")
     user.presses("Enter")

@@ -3,7 +3,7 @@ from decimal import Decimal
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.queries import ConfigAnswer, ConfigEntry, ConfiguredModel, ModelsAnswer
 from equitr_coder.domain.run_view import RunView
-from equitr_coder.repl.mode import Mode, Setup, status_line
+from equitr_coder.presentation.mode import Mode, Setup, status_line
 from tests.repl.conftest import MODELS
 
 SETUP = Setup(

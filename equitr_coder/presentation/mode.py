@@ -11,6 +11,7 @@ from equitr_coder.presentation.figures import dollars, limit
 from equitr_coder.presentation.listings import is_multi_agent
 from equitr_coder.presentation.text import cells
 
+PLAN, CHAT, RUN = MODES = ("plan", "chat", "run")
 _BUDGET = "llm.budget"
 _UNLIMITED = "unlimited"
 
@@ -52,6 +53,22 @@ class Mode:
     """The next request is planned before anything is built."""
     model: str | None = None
     """Chosen for this session, over the configured one."""
+
+    @property
+    def name(self) -> str:
+        """`plan`: plan with the supervisor first. `run`: supervisor and workers as the request needs them. `chat`: one
+        agent in the checkout.
+        """
+        if self.plans_first:
+            return PLAN
+        return RUN if self.multi_agent else CHAT
+
+    def use(self, name: str) -> None:
+        self.plans_first, self.multi_agent = name == PLAN, name in (PLAN, RUN)
+
+    @property
+    def next_name(self) -> str:
+        return MODES[(MODES.index(self.name) + 1) % len(MODES)]
 
     @property
     def has_workers(self) -> bool:

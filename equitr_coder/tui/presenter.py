@@ -1,0 +1,182 @@
+"""What is drawn when. Nothing is drawn per token: a clock at 4 Hz asks the open place to draw what has changed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from textual.css.query import NoMatches
+
+from equitr_coder.presentation.rows import Ink, Row, Span, row
+from equitr_coder.tui.draw.bars import header_rows, needs_row, notice_rows, prompt_titles
+from equitr_coder.tui.keys import GLOBAL_KEYS, SEND, footer_text
+from equitr_coder.tui.layout import (
+    BODY,
+    EMPTY,
+    FOOTER,
+    HEADER,
+    LEAST,
+    LOW,
+    NARROW,
+    NEEDS,
+    NOTICE,
+    TOO_SMALL,
+)
+from equitr_coder.tui.rows_pane import Bar, RowsPane
+
+if TYPE_CHECKING:
+    from equitr_coder.tui.desk import Desk
+    from equitr_coder.tui.one_screen import OneScreen
+    from equitr_coder.tui.place import Place
+
+_TICK = 0.25
+_NOTICE_SECONDS = 8.0
+_SOME = 5
+"""Footer entries below 100 columns."""
+
+PLACES = {
+    "home": ("home", "Home"),
+    "talk": ("talk", "Talk"),
+    "run": ("run", "Run"),
+    "lane": ("lane", "Lane"),
+    "inbox": ("inbox", "Inbox"),
+    "review": ("review", "Review"),
+    "diff": ("diff", "Diff"),
+    "sessions": ("sessions", "Sessions"),
+    "settings": ("settings", "Settings"),
+    "money": ("money", "Money"),
+    "help": ("help", "Help"),
+    "palette": ("palette", "Palette"),
+}
+"""Name -> module in `places` and class; imported when first opened."""
+
+
+class Presenter:
+    def __init__(self, screen: OneScreen, desk: Desk) -> None:
+        self._screen = screen
+        self._desk = desk
+        self.place: Place | None = None
+        self._before: list[str] = []
+        """Places that Esc goes back to."""
+        self._drawn = (-1, -1)
+        self._ticks = 0
+        self._hides_at = 0
+        """Tick at which the notice goes."""
+        desk.changed = self.draw
+        desk.open = self.open
+
+    def start(self) -> None:
+        self._screen.set_interval(_TICK, self._tick)
+        self.resized()
+
+    # ------------------------------------------------------------ places
+
+    def open(self, name: str) -> None:
+        """Show a place; nothing happens before the engine is there."""
+        if not self._desk.is_connected or (self.place is not None and name == self.place.NAME):
+            return
+        if self.place is not None:
+            self._before = [*(earlier for earlier in self._before if earlier != self.place.NAME), self.place.NAME]
+        self._show(name)
+
+    def back(self) -> bool:
+        """Close something in the open place, else go to the place before it; False when there is none."""
+        if self.place is not None and self.place.back():
+            self.draw()
+            return True
+        if not self._before:
+            return False
+        self._show(self._before.pop())
+        return True
+
+    def _show(self, name: str) -> None:
+        body = self._screen.query_one(f"#{BODY}")
+        self._screen.query_one(f"#{EMPTY}").display = False
+        if self.place is not None:
+            self.place.display = False
+        try:
+            place = body.query_one(f"#{name}", _place_class(name))
+        except NoMatches:
+            place = _place_class(name)(self._desk)
+            body.mount(place)
+        place.display = True
+        place.reopened()
+        self.place = place
+        self._screen.prompt.focus()
+        self._screen.call_after_refresh(self.draw)
+
+    # ------------------------------------------------------------ drawing
+
+    def draw(self) -> None:
+        """All that is seen, now."""
+        screen = self._screen
+        if not screen.is_mounted or screen.has_class("-tiny"):
+            return
+        if self.place is None and self._desk.is_connected:
+            self._show("home")
+            return
+        self._draw_bars()
+        if self.place is not None and self.place.is_mounted and self.place.size.width:
+            self.place.show()
+        self._drawn = self._state
+
+    def redraw_all(self) -> None:
+        """After a change of theme: what panes have kept is drawn anew."""
+        for pane in self._screen.query(RowsPane):
+            pane.forget_drawn()
+        self.draw()
+
+    def resized(self) -> None:
+        screen = self._screen
+        width, height = screen.app.size
+        is_tiny = width < LEAST[0] or height < LEAST[1]
+        screen.set_class(is_tiny, "-tiny")
+        screen.set_class(width < NARROW or height < LOW, "-narrow")
+        screen.set_class(screen.is_ascii, "-ascii")
+        words = f"{width}x{height} is too small, {LEAST[0]}x{LEAST[1]} needed"
+        blank: list[Row] = [()] * max(0, height // 2)
+        screen.query_one(f"#{TOO_SMALL}", Bar).show([*blank, row(words.center(width))])
+        screen.call_after_refresh(self.draw)
+
+    @property
+    def _state(self) -> tuple[int, int]:
+        run = self._desk.run
+        return (self._desk.version, run.version if run is not None else 0)
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        if self._hides_at and self._ticks >= self._hides_at:
+            self.hide_notice()
+        # Clocks on the screen go on while something works; nothing is drawn while nothing does.
+        if self._state != self._drawn or (self._ticks % 4 == 0 and self._desk.live):
+            self.draw()
+
+    def _draw_bars(self) -> None:
+        screen, desk = self._screen, self._desk
+        width = screen.app.size.width
+        rows = 1 if screen.has_class("-narrow") else 2
+        title = self.place.TITLE if self.place is not None else ""
+        screen.query_one(f"#{HEADER}", Bar).show(header_rows(desk, width, rows, title))
+        screen.query_one(f"#{NEEDS}", Bar).show([needs_row(desk, width)])
+        screen.query_one(f"#{FOOTER}", Bar).show([self._footer(width)])
+        screen.prompt.border_title, screen.prompt.border_subtitle = prompt_titles(desk, width)
+        if desk.notices:
+            bar = screen.query_one(f"#{NOTICE}", Bar)
+            bar.show(notice_rows(desk.notices.popleft(), width))
+            bar.add_class("-shown")
+            self._hides_at = self._ticks + int(_NOTICE_SECONDS / _TICK)
+
+    def _footer(self, width: int) -> Row:
+        own = self.place.KEYS if self.place is not None else ()
+        keys = [SEND, *(key for key in (*own, *GLOBAL_KEYS) if key.in_footer)]
+        return row(Span(footer_text(keys, width, at_most=_SOME if width < 100 else None), Ink.DIM))
+
+    def hide_notice(self) -> None:
+        self._hides_at = 0
+        self._screen.query_one(f"#{NOTICE}").remove_class("-shown")
+
+
+def _place_class(name: str) -> type[Place]:
+    module, attribute = PLACES[name]
+    found: type[Place] = getattr(importlib.import_module(f"equitr_coder.tui.places.{module}"), attribute)
+    return found
