@@ -180,6 +180,7 @@ class Enquiries:
                 "endpoint": endpoint,
                 "key": key,
                 "price": self._shop.prices.price(spec.name),
+                "context_window": self._shop.windows.known(spec),
             }
         )
 

@@ -531,6 +531,13 @@ class BudgetReached(EventBase):
     detail: str = ""
 
 
+class BudgetRaised(EventBase):
+    """The person gave a run at work a higher limit."""
+
+    type: Literal["budget_raised"] = "budget_raised"
+    limit: Decimal
+
+
 class RunPaused(EventBase):
     """The run stopped with everything kept; `resume` goes on."""
 
@@ -606,6 +613,7 @@ Event = Annotated[
     | AttemptMeasured
     | BudgetWarned
     | BudgetReached
+    | BudgetRaised
     | RunPaused
     | RunResumed
     | RunFinished,

@@ -197,6 +197,8 @@ class ConfiguredModel(Value):
     key: str = ""
     """Where the key comes from and whether it is there: `OPENAI_API_KEY is set`; never the key."""
     price: Price | None = None
+    context_window: int | None = None
+    """Tokens that it reads and writes in one call, as configured or as the data file says; None: not known here."""
 
 
 class ModelsAnswer(Value):

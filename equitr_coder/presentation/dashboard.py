@@ -1,7 +1,6 @@
 """Everything that the screen of a run says, as frozen values: `epic status --output json` prints the same."""
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -16,6 +15,7 @@ from equitr_coder.domain.run_view import RunView, SyncPointView, TaskView
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.domain.task_graph import chain_lengths
 from equitr_coder.presentation.actions import Action
+from equitr_coder.presentation.bounds import Bounds
 from equitr_coder.presentation.cost import by_model
 from equitr_coder.presentation.happenings import Happenings
 from equitr_coder.presentation.inbox import Ask, inbox_of
@@ -28,18 +28,6 @@ from equitr_coder.presentation.waits import Wait, wait_of, waits_for_person
 _AT_WORK = (TaskState.WORKING, TaskState.REVIEW, TaskState.READY)
 _MINUTES = 20
 _SHOWN_ACTIONS = 3
-
-
-@frozen
-class Bounds:
-    """What the configuration allows and the log does not tell; each may be unknown."""
-
-    windows: Mapping[str, int] = field(default_factory=dict)
-    """Model -> tokens that it reads and writes in one call."""
-    task: Decimal | None = None
-    """`llm.limits.task`."""
-    questions: int | None = None
-    """`orchestrator.max_run_escalations`."""
 
 
 @frozen
@@ -207,6 +195,8 @@ class Workload:
 class Dashboard:
     header: Header
     lanes: tuple[Lane, ...]
+    past: tuple[Lane, ...]
+    """Tasks that were begun and have no lane now, as their last attempt left them."""
     tasks: tuple[TaskRow, ...]
     critical_path: tuple[TaskId, ...]
     sync_points: tuple[SyncRow, ...]
@@ -225,6 +215,10 @@ class Dashboard:
     def lane(self, number: int) -> Lane | None:
         return next((lane for lane in self.lanes if lane.number == number), None)
 
+    def lane_of(self, task: TaskId) -> Lane | None:
+        """Where the task is worked on, or was."""
+        return next((lane for lane in (*self.lanes, *self.past) if lane.task == task), None)
+
     def task(self, task: TaskId) -> TaskRow | None:
         return next((row for row in self.tasks if row.id == task), None)
 
@@ -242,6 +236,11 @@ def dashboard(view: RunView, happenings: Happenings, now: datetime, *, bounds: B
     return Dashboard(
         header=_header(view, happenings, now),
         lanes=_lanes(view, happenings, now, waits, spent, known),
+        past=tuple(
+            _lane(view, happenings, now, happenings.lane_number(task.id), task, waits[task.id], spent, known)
+            for task in view.tasks.values()
+            if task.attempt and task.id not in happenings.lanes
+        ),
         tasks=tuple(_task_row(view, happenings, task, waits[task.id], spent, path) for task in view.tasks.values()),
         critical_path=path,
         sync_points=tuple(_sync_row(point) for point in view.sync_points.values()),
@@ -411,6 +410,8 @@ def _lane_state(view: RunView, task: TaskView, wait: Wait | None) -> str:
         return task.state.value
     if wait.is_person:
         return "needs you"
+    if wait.is_held:
+        return "held"
     if view.state is not RunState.RUNNING:
         return view.state.value
     return "review" if task.state is TaskState.REVIEW else "waits"

@@ -63,8 +63,8 @@ class Happenings:
     def __init__(self) -> None:
         self.lanes: dict[TaskId, int] = {}
         """Task -> the number of the lane that it is worked on in, from 1."""
-        self.ended_in: dict[int, TaskId] = {}
-        """Lane -> the task that ended there last."""
+        self.was_in: dict[TaskId, int] = {}
+        """The lane that a task had last."""
         self.sessions: dict[SessionId, Recent] = {}
         self.delays: dict[SessionId, Delay] = {}
         self.queue: dict[TaskId, Queued] = {}
@@ -121,6 +121,10 @@ class Happenings:
     def recent(self, session: SessionId) -> Recent:
         return self.sessions.get(session, _NOTHING)
 
+    def lane_number(self, task: TaskId) -> int:
+        """Of the lane that it has or had; 0 when it was never begun."""
+        return self.was_in.get(task, 0)
+
     def worked(self, now: datetime) -> timedelta:
         """How long the run has been at work: pauses, and the time between a death and the resume, count nowhere."""
         running = now - self._works_since if self._works_since is not None else timedelta()
@@ -162,8 +166,7 @@ class Happenings:
             case TaskState.WORKING:
                 self._take_lane(event.task)
             case TaskState.DONE | TaskState.FAILED | TaskState.BLOCKED | TaskState.CANCELLED:
-                if (lane := self.lanes.pop(event.task, None)) is not None:
-                    self.ended_in[lane] = event.task
+                self.lanes.pop(event.task, None)
                 self.queue.pop(event.task, None)
             case TaskState.READY:
                 self.queue.pop(event.task, None)
@@ -182,7 +185,7 @@ class Happenings:
             free = min(idle, default=len(taken) + 1)
             if free in taken:
                 del self.lanes[taken[free]]
-        self.lanes[task] = free
+        self.lanes[task] = self.was_in[task] = free
 
     def _model(self, event: e.ModelCallReserved | e.ModelCallSettled | e.ModelCallFailed | e.ModelCallDelayed) -> None:
         match event:

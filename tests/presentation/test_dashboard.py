@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equitr_coder.domain.epic import TaskState
@@ -219,10 +219,11 @@ STEPS = st.lists(
 
 def spend_within(story: Story, steps: list[tuple[str | None, Decimal, int, bool, int]]) -> Story:
     """As the wall lets calls through: none is reserved that would not fit beside what is spent and held."""
+    used = ZERO
     for task, usd, share, settles, seconds in steps:
-        view = story.view
-        if view.spent + view.held + usd > (story.budget or Decimal(10**6)):
+        if used + usd > (story.budget or Decimal(10**6)):
             continue
+        used += usd * share / 100 if settles else usd
         call = story.reserve(task, str(usd), Tier.STRONG if task is None else Tier.WEAK)
         if settles:
             story.settle(call, str(usd * share / 100))
@@ -230,6 +231,7 @@ def spend_within(story: Story, steps: list[tuple[str | None, Decimal, int, bool,
     return story
 
 
+@settings(max_examples=50)
 @given(steps=STEPS)
 def test_every_sum_on_the_screen_is_that_of_the_ledger(steps: list[tuple[str | None, Decimal, int, bool, int]]) -> None:
     story = spend_within(Story().begin().approve().work("T1").work("T2").work("T3"), steps)
@@ -254,6 +256,8 @@ def test_event_by_event_says_the_same_as_all_at_once() -> None:
     story, happenings = clashing(), Happenings()
     for number, event in enumerate(story.events, 1):
         happenings.add(event)
+        if number % 7 and number < len(story.events) - 3:
+            continue
         told = Story(events=story.events[:number], now=event.at or story.now)
         once = dashboard(told.view, happenings_of(told.events), told.now, bounds=BOUNDS)
         assert dashboard(told.view, happenings, told.now, bounds=BOUNDS) == once

@@ -19,7 +19,8 @@ from equitr_coder.domain.money import Usage
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
-from equitr_coder.presentation.dashboard import Bounds, Dashboard, dashboard
+from equitr_coder.presentation.bounds import Bounds
+from equitr_coder.presentation.dashboard import Dashboard, dashboard
 from equitr_coder.presentation.happenings import Happenings, happenings_of
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -88,6 +89,7 @@ class Story:
     now: datetime = START
     calls: int = 0
     attempts: dict[str, int] = field(default_factory=dict)
+    reserved: dict[CallId, e.ModelCallReserved] = field(default_factory=dict)
 
     def tell(self, *events: e.Event) -> "Story":
         for event in events:
@@ -185,12 +187,13 @@ class Story:
     ) -> CallId:
         self.calls += 1
         call = CallId(f"c{self.calls}")
-        self.tell(e.ModelCallReserved(**self._call(call, task, tier, purpose, session), usd=Decimal(usd),
-                                      input_bound=9000, max_tokens=4000))  # fmt: skip
+        common = self._call(call, task, tier, purpose, session)
+        self.reserved[call] = e.ModelCallReserved(**common, usd=Decimal(usd), input_bound=9000, max_tokens=4000)
+        self.tell(self.reserved[call])
         return call
 
     def settle(self, call: CallId, usd: str, usage: Usage | None = None) -> "Story":
-        row = self.view.ledger[call]
+        row = self.reserved[call]
         used = usage or Usage(input=3000, cache_read=7000, output=400)
         common = self._call(call, row.task, row.tier, row.purpose, row.session)
         return self.tell(e.ModelCallSettled(**common, usage=used, usd=Decimal(usd)))

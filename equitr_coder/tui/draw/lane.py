@@ -1,24 +1,20 @@
-"""One worker, full screen: its conversation, its todos, its files, and every call it has paid for."""
+"""One worker, full screen: who it is, its todos, its files, and every call it has paid for."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from equitr_coder.domain.ids import TaskId
-from equitr_coder.domain.models import AssistantMessage, Message, SystemMessage, ToolMessage, UserMessage
 from equitr_coder.domain.run_view import LedgerRow, RunView
-from equitr_coder.presentation.actions import subject
 from equitr_coder.presentation.dashboard import Lane
 from equitr_coder.presentation.figures import coins, countdown, dollars, duration
 from equitr_coder.presentation.happenings import Happenings, Recent
 from equitr_coder.presentation.rows import Ink, Row, Span, apart, beside, fit, row
-from equitr_coder.presentation.text import first_line, prose, shorten
+from equitr_coder.presentation.text import shorten
 from equitr_coder.tui.draw.run_lanes import facts, lane_name, state_words, waiting_ink
 from equitr_coder.tui.draw.wrap import words
 
 Tab = Literal["transcript", "todos", "files", "calls"]
 TABS: tuple[Tab, ...] = ("transcript", "todos", "files", "calls")
-_FOLDED = 3
-"""Rows of a tool's result that are shown."""
 
 
 def lane_head(lane: Lane, width: int, *, tab: Tab) -> list[Row]:
@@ -41,28 +37,6 @@ def lane_head(lane: Lane, width: int, *, tab: Tab) -> list[Row]:
         fit(row(*state, Span(f"  {about}" if about else "", waiting_ink(lane))), width),
         apart(row(*tabs[:-1]), row(Span("[ and ] switch ", Ink.DIM)), width),
     ]
-
-
-def message_rows(message: Message, width: int, *, is_open: bool = False) -> list[Row]:
-    """A message of the transcript and an empty row. `is_open` shows results of tools whole."""
-    match message:
-        case SystemMessage():
-            return []
-        case UserMessage():
-            return [*_said("you", message.text, width, Ink.ACCENT, limit=None if is_open else 12), ()]
-        case AssistantMessage():
-            said = _said("", message.text, width, Ink.TEXT) if message.text.strip() else []
-            calls = [fit(row(" > ", Span(f"{call.name} ", bold=True),
-                             first_line(prose(subject(call.name, call.arguments)), max(8, width - 30))), width)
-                     for call in message.calls]  # fmt: skip
-            return [*said, *calls] if calls else [*said, ()]
-        case ToolMessage():
-            return [*_result(message, width, is_open=is_open), ()]
-
-
-def open_rows(text: str, width: int) -> list[Row]:
-    """What its model is saying now."""
-    return _said("", text, width, Ink.TEXT) if text else []
 
 
 def todo_rows(view: RunView, happenings: Happenings, task: TaskId, width: int) -> list[Row]:
@@ -120,26 +94,3 @@ def _columns(width: int, *texts: str, ink: Ink) -> Row:
         beside((row(Span(f" {shorten(text, size - 1)}", ink)), size) for text, size in zip(texts, sizes, strict=True)),
         width,
     )
-
-
-def _said(who: str, text: str, width: int, ink: Ink, *, limit: int | None = None) -> list[Row]:
-    lead = f" {who:<4}" if who else " "
-    lines = words(text.strip(), max(8, width - len(lead) - 1))
-    rest = len(lines) - limit if limit is not None else 0
-    if rest > 1:
-        lines = [*lines[:limit], f"... {rest} more lines (Ctrl+O opens)"]
-    first, *others = lines
-    return [
-        fit(row(Span(lead, Ink.ACCENT, bold=True), Span(first, ink)), width),
-        *(fit(row(" " * len(lead), Span(line, ink)), width) for line in others),
-    ]
-
-
-def _result(message: ToolMessage, width: int, *, is_open: bool) -> list[Row]:
-    ink = Ink.BAD if message.is_error else Ink.DIM
-    lines = [line for line in words(message.text, width - 6) if line.strip()] or ["(nothing)"]
-    shown = lines if is_open else lines[:_FOLDED]
-    more = len(lines) - len(shown)
-    if more > 0:
-        shown = [*shown, f"... {more} more lines (Ctrl+O opens)"]
-    return [fit(row("     ", Span(line, ink)), width) for line in shown]
