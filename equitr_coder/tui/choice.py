@@ -20,7 +20,6 @@ Option = tuple[str, str]
 class Choice(Vertical):
     DEFAULT_CSS = """
     Choice { layer: menu; dock: bottom; height: auto; background: $panel; border-top: solid $warning; }
-    Choice RowsPane { height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(str(number), f"take({number})", show=False) for number in range(1, 10)
@@ -38,12 +37,13 @@ class Choice(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Bar()
-        yield RowsPane(has_cursor=True)
+        yield RowsPane(has_cursor=True, id="options")
 
     def on_mount(self) -> None:
         self.query_one(Bar).show([row(" ", Span(self._question, Ink.ASK, bold=True))])
-        pane = self.query_one(RowsPane)
+        pane = self.query_one("#options", RowsPane)
         pane.show([row(f"   {number}  {text}") for number, (text, _) in enumerate(self._options, 1)])
+        pane.styles.height = len(self._options)
         pane.focus()
 
     def on_rows_pane_chosen(self, message: RowsPane.Chosen) -> None:

@@ -88,7 +88,9 @@ class OneScreen(Screen[object], inherit_bindings=False):
             elif event.key == "up" and self._enter_list():
                 event.stop()
             return
-        if event.is_printable and event.character:
+        bound = self.active_bindings.get(event.key)  # Textual looks at these only after this
+        is_taken = bound is not None and bound.enabled
+        if event.is_printable and event.character and not is_taken:
             event.stop()
             self.prompt.focus()
             self.prompt.insert(event.character)
@@ -153,8 +155,10 @@ class OneScreen(Screen[object], inherit_bindings=False):
             self._desk.say("Ctrl+C again within 2 s leaves")
 
     def action_leave(self) -> None:
-        """Ctrl+D on an empty prompt."""
-        if not self.prompt.text:
+        """Ctrl+D on an empty prompt; in a text it deletes forward, as in a shell."""
+        if self.prompt.text:
+            self.prompt.action_delete_right()
+        else:
             self._leave_or_ask()
 
     def _leave_or_ask(self) -> None:

@@ -25,6 +25,8 @@ from equitr_coder.tui.layout import (
 from equitr_coder.tui.rows_pane import Bar, RowsPane
 
 if TYPE_CHECKING:
+    from textual.widget import Widget
+
     from equitr_coder.tui.desk import Desk
     from equitr_coder.tui.one_screen import OneScreen
     from equitr_coder.tui.place import Place
@@ -60,6 +62,8 @@ class Presenter:
         """Places that Esc goes back to."""
         self._drawn = (-1, -1)
         self._ticks = 0
+        self._had_focus: Widget | None = None
+        """What had the focus before the screen became too small."""
         self._hides_at = 0
         """Tick at which the notice goes."""
         desk.changed = self.draw
@@ -130,13 +134,24 @@ class Presenter:
         screen = self._screen
         width, height = screen.app.size
         is_tiny = width < LEAST[0] or height < LEAST[1]
+        if is_tiny and not screen.has_class("-tiny"):
+            self._had_focus = screen.focused
         screen.set_class(is_tiny, "-tiny")
         screen.set_class(width < NARROW or height < LOW, "-narrow")
         screen.set_class(screen.is_ascii, "-ascii")
-        words = f"{width}x{height} is too small, {LEAST[0]}x{LEAST[1]} needed"
-        blank: list[Row] = [()] * max(0, height // 2)
-        screen.query_one(f"#{TOO_SMALL}", Bar).show([*blank, row(words.center(width))])
+        if is_tiny:
+            self._tell_too_small(width, height)
+        elif self._had_focus is not None:
+            self._had_focus.focus()
+            self._had_focus = None
         screen.call_after_refresh(self.draw)
+
+    def _tell_too_small(self, width: int, height: int) -> None:
+        is_, needed = f"{width}x{height} is too small,", f"{LEAST[0]}x{LEAST[1]} needed"
+        words = [f"{is_} {needed}"] if len(is_) + len(needed) < width else [is_, needed]
+        above: list[Row] = [()] * max(0, (height - len(words)) // 2)
+        bar = self._screen.query_one(f"#{TOO_SMALL}", Bar)
+        bar.show([*above, *(row(text.center(width)) for text in words)])
 
     @property
     def _state(self) -> tuple[int, int]:

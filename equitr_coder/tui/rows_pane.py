@@ -233,7 +233,7 @@ class RowsPane(ScrollView, can_focus=True):
 class Bar(RowsPane, can_focus=False):
     """Rows that stand still: headers, rules, footers."""
 
-    DEFAULT_CSS = "Bar { overflow-y: hidden; scrollbar-size-vertical: 0; height: 1; }"
+    DEFAULT_CSS = "Bar { overflow-y: hidden; scrollbar-size-vertical: 0; scrollbar-gutter: auto; height: 1; }"
 
 
 def _at(rows: Sequence[Printable], y: int) -> Printable | None:

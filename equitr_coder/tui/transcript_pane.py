@@ -8,7 +8,7 @@ from textual.strip import Strip
 
 from equitr_coder.domain.ids import CallId
 from equitr_coder.presentation.markdown_blocks import blocks_of
-from equitr_coder.presentation.rows import Ink, Span, row, toned
+from equitr_coder.presentation.rows import Ink, Span, row, text_of, toned
 from equitr_coder.presentation.text import plural, prose, visible
 from equitr_coder.tui.draw.markdown import markdown_strips
 from equitr_coder.tui.rows_pane import Printable, RowsPane
@@ -102,6 +102,8 @@ class TranscriptPane(RowsPane):
                 continue
             rows += _reads(reads)
             reads = []
+            if isinstance(block, Answered) and block.opens and rows and _says_something(rows[-1]):
+                rows.append(())
             self._starts.append((len(rows), index))
             rows += self._block(block)
         rows += _reads(reads)
@@ -190,6 +192,10 @@ def _reads(steps: Sequence[Step]) -> list[Printable]:
     nouns = {"read_file": "file", "list_files": "folder", "search": "time", "recall": "time"}
     words = ", ".join(f"{_READS[name]} {plural(count, nouns[name])}" for name, count in counts.items())
     return [row(" " * _MARGIN, Span(f"[{words}]", Ink.DIM))]
+
+
+def _says_something(line: Printable) -> bool:
+    return bool((line.text if isinstance(line, Strip) else text_of(line)).strip())
 
 
 def _who(name: str) -> str:

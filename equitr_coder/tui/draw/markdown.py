@@ -5,9 +5,11 @@ from functools import lru_cache
 from typing import ClassVar
 
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.markdown import Heading, Markdown
+from rich.markdown import CodeBlock, Heading, Markdown
+from rich.padding import Padding
 from rich.segment import Segment
 from rich.style import Style
+from rich.syntax import Syntax
 from rich.theme import Theme
 from textual.strip import Strip
 
@@ -25,8 +27,25 @@ class LeftHeading(Heading):
         yield self.text
 
 
+class PlainCode(CodeBlock):
+    """In the colours of the terminal's own palette and on the pane's own ground; Rich's themes bring a ground along."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Padding(
+            Syntax(
+                str(self.text).rstrip(), self.lexer_name, theme=self.theme, background_color="default", word_wrap=True
+            ),
+            (0, 0, 0, 2),
+        )
+
+
 class Prose(Markdown):
-    elements: ClassVar = {**Markdown.elements, "heading_open": LeftHeading}
+    elements: ClassVar = {
+        **Markdown.elements,
+        "heading_open": LeftHeading,
+        "fence": PlainCode,
+        "code_block": PlainCode,
+    }
 
 
 def markdown_strips(text: str, *, width: int, theme: str) -> list[Strip]:
@@ -34,7 +53,12 @@ def markdown_strips(text: str, *, width: int, theme: str) -> list[Strip]:
     room = max(10, width)
     console = _console(theme)
     options = console.options.update(width=room, height=None)
-    lines = console.render_lines(Prose(text, code_theme="bw"), options, pad=False, new_lines=False)
+    lines = console.render_lines(
+        Prose(text, code_theme="ansi_dark" if THEMES[theme].is_dark else "ansi_light"),
+        options,
+        pad=False,
+        new_lines=False,
+    )
     strips = [Strip(_plain_ends(line)) for line in lines]
     while strips and not strips[-1].text.strip():
         strips.pop()
