@@ -41,6 +41,8 @@ class Header:
     """Why it is paused or has ended as it did; empty while it goes on."""
     hint: str
     """What to do then."""
+    landed_on: str
+    """The branch that an ended run has moved; empty when it moved none."""
     worked: timedelta
     done: int
     total: int
@@ -287,6 +289,7 @@ def _header(view: RunView, happenings: Happenings, now: datetime) -> Header:
         state=phase,
         reason=view.reason.value if is_over and view.reason is not None else "",
         hint=view.hint if is_over else "",
+        landed_on=view.base_branch or "" if view.landed else "",
         worked=happenings.worked(now),
         done=states.count(TaskState.DONE),
         total=len(states),

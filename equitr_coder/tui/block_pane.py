@@ -2,14 +2,23 @@
 
 from collections.abc import Sequence
 
+from textual.message import Message
+
 from equitr_coder.tui.draw.blocks import Block, first_row, keys_of, rows_of
 from equitr_coder.tui.rows_pane import RowsPane
 
 
 class BlockPane(RowsPane):
+    class Resized(Message):
+        """It has other room now than its rows were made for."""
+
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's
         super().__init__(has_cursor=True, id=id)
         self._blocks: Sequence[Block] = ()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.post_message(self.Resized())
 
     def tell(self, blocks: Sequence[Block]) -> None:
         """Headings, which have no key, are never chosen."""

@@ -22,6 +22,7 @@ from equitr_coder.tui.app import ScreenApp
 from equitr_coder.tui.desk import Desk
 from equitr_coder.tui.followed import FollowedRun
 from equitr_coder.tui.hearing import Hearing
+from equitr_coder.tui.prompt import Prompt
 from tests.tui.run_story import BOUNDS, STRONG, WEAK, Story
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (200, 50)
@@ -74,8 +75,8 @@ class RecordingApi:
 class Loose(asyncio.TaskGroup):
     """Lets the screen start what it wants, and forgets it: a picture waits for nothing."""
 
-    def create_task(self, coro: Any, **_: Any) -> "asyncio.Task[Any]":  # type: ignore[override]
-        return asyncio.get_running_loop().create_task(coro)  # noqa: TID251 - stands for the program's own group
+    def create_task(self, coro: Any, **_: Any) -> "asyncio.Task[Any]":
+        return asyncio.get_running_loop().create_task(coro)
 
 
 @dataclass
@@ -99,19 +100,27 @@ class Screen:
 
     async def at(self, place: str, pilot: Pilot[Any]) -> None:
         """The engine is there, the run is followed, and the place is open."""
+        await pilot.pause()
         setup = Setup(models={}, budget=Decimal(5), multi_agent=True, bounds=BOUNDS)
         mode = Mode(setup=setup, multi_agent=True, plans_first=False)
         self.desk.connected(self.api, mode, Hearing(self.desk, self.api))
+        self.app.screen.query_one(Prompt).cursor_blink = False  # a picture has no time
         self.tell()
         self.desk.runs[self.run.run] = self.desk.run = self.run
         self.desk.open(place)
         await self.settle(pilot)
 
     async def settle(self, pilot: Pilot[Any]) -> None:
-        for _ in range(3):
+        """Until drawing again changes nothing."""
+        before = ""
+        for _ in range(12):
             await pilot.pause()
-        self.desk.changed()
-        await pilot.pause()
+            self.desk.changed()
+            await pilot.pause()
+            if self.text == before:
+                return
+            before = self.text
+        raise AssertionError(f"the screen does not come to rest:\n{before}")
 
     async def press(self, pilot: Pilot[Any], *keys: str) -> None:
         for key in keys:
@@ -122,15 +131,18 @@ class Screen:
     def text(self) -> str:
         """All that is seen, row by row."""
         return "\n".join(
-            "".join(segment.text for segment in strip).rstrip()
-            for strip in self.app.screen._compositor.render_strips()  # noqa: SLF001 - as Textual's own snapshots do
+            "".join(segment.text for segment in strip).rstrip() for strip in self.app.screen._compositor.render_strips()
         )
 
 
 def screen_of(story: Story, *, environ: dict[str, str] | None = None) -> Screen:
     known = {"LANG": "C.UTF-8", "HOME": "/home/me"} | (environ or {})
     made: list[Screen] = []
-    desk = Desk(group=Loose(), environ=known, folder=Path("/home/me/shop"), now=lambda: made[0].now())
+
+    def now() -> datetime:
+        return made[0].now()
+
+    desk = Desk(group=Loose(), environ=known, folder=Path("/home/me/shop"), now=now)
     screen = Screen(ScreenApp(desk), desk, RecordingApi(story), story, FollowedRun(RunView(run=RunId("run-41"))))
     made.append(screen)
     return screen

@@ -8,6 +8,8 @@ from equitr_coder.presentation.rows import Ink, Row, Span, apart, fit, row
 from equitr_coder.presentation.text import cells, shorten
 
 _KEY = "  F8 "
+_WORTH = 44
+"""Columns that another request must find to be told."""
 
 
 def needs_row(asks: Sequence[Ask], width: int) -> Row:
@@ -15,13 +17,13 @@ def needs_row(asks: Sequence[Ask], width: int) -> Row:
     if not asks:
         return ()
     head = row(" ", Span(f"NEEDS YOU {len(asks)}", Ink.ASK, bold=True), "  ")
-    room = width - len(f" NEEDS YOU {len(asks)}  ") - len(_KEY)
+    room = width - len(f" NEEDS YOU {len(asks)}  ") - len(_KEY) - 1
     parts: list[Span] = []
     for number, ask in enumerate(asks):
         age = f" {countdown(ask.age)}" if ask.age is not None else ""
         text = f"{'> ' if not number else '   '}{ask.who} {ask.words}"
         space = room - sum(cells(part.text) for part in parts)
-        if number and space < 24:
+        if number and space < _WORTH:
             break
         most = max(10, space - len(age)) if number or len(asks) == 1 else max(10, min(space - len(age), room * 3 // 4))
         parts.append(Span(f"{shorten(text, most) if not number else f'   {shorten(text, most - 3)}'}{age}"))

@@ -62,7 +62,7 @@ class Card:
 
 
 def card_of(approval: Approval, view: RunView, board: Dashboard, *, can_stop: bool = True) -> Card:
-    asks = [ask for ask in board.inbox if ask.kind == "permission"]
+    asks = board.inbox
     place = next((number for number, ask in enumerate(asks, 1) if ask.id == approval.id), 1)
     lane = next((one for one in board.lanes if one.task is not None and one.task == approval.task), None)
     others = [one.name for one in board.lanes if one.state == "working" and one is not lane]

@@ -13,6 +13,7 @@ from equitr_coder.presentation.text import cells, plural, shorten
 NARROW, TABS = 60, 100
 """Below: one row and one list; below: panes become tabs."""
 _BAR = 20
+_ENDED = ("completed", "failed", "cancelled")
 _INKS = {
     Standing.OK: Ink.OK,
     Standing.TIGHT: Ink.ASK,
@@ -35,13 +36,12 @@ def budget_bar(purse: Purse, width: int) -> Row:
         return ()
     share = Decimal(width) / purse.cap
     spent = min(width, _cells(purse.spent * share, at_least=purse.spent > 0))
-    held = min(width - spent, _cells((purse.spent + purse.held) * share, at_least=purse.held > 0) - spent)
+    used = _cells((purse.spent + purse.held) * share, at_least=purse.held > 0)
+    held = max(0, min(width, used) - spent)
     if purse.held > 0 and spent < width:
         held = max(1, held)
     ink = _INKS[purse.standing] if purse.standing is not Standing.OK else Ink.TEXT
-    return row(
-        Span("#" * spent, ink, bold=True), Span("=" * max(0, held), ink), Span("." * (width - spent - held), Ink.DIM)
-    )
+    return row(Span("#" * spent, ink, bold=True), Span("=" * held, ink), Span("." * (width - spent - held), Ink.DIM))
 
 
 def money_words(purse: Purse) -> str:
@@ -86,6 +86,10 @@ def _first(header: Header, width: int) -> Row:
     name = f" RUN {header.epic or header.run}  "
     clock = f" {countdown(header.worked)}"
     room = width - cells(name) - cells(state.text) - cells(clock) - cells(facts) - sum(cells(s.text) for s in right) - 3
+    if is_wide and room < cells(header.title):
+        room += cells(facts)
+        facts = f"  {_progress(header)}  "
+        room -= cells(facts)
     title = shorten(header.title, max(8, room))
     return apart(row(Span(name, bold=True), f"{title}  ", state, clock, facts), right, width)
 
@@ -95,8 +99,10 @@ def _second(header: Header, width: int) -> Row:
     word = Span(f" {purse.standing.value} ", _INKS[purse.standing], bold=True)
     if purse.words:
         return apart(row(Span(f" {purse.words}", Ink.BAD, bold=True)), row(word), width)
-    if header.reason or header.hint:
-        said = " · ".join(filter(None, (header.reason.replace("_", " "), header.hint)))
+    if header.reason or header.hint or header.landed_on or header.state in _ENDED:
+        landed = f"landed on {header.landed_on}" if header.landed_on else ""
+        cost = f"{coins(purse.spent)} in all" if header.state in _ENDED else ""
+        said = " · ".join(filter(None, (header.reason.replace("_", " "), landed, cost, header.hint)))
         return apart(row(Span(f" {said}", Ink.DIM)), row(word), width)
     parts = [f"burn {coins(purse.burn)}/min now"]
     if purse.average is not None:

@@ -11,7 +11,7 @@ from equitr_coder.tui.draw.blocks import Block
 
 _MOST_TALL = 4
 """Lanes that are drawn with their actions; more take one row each."""
-_LEAST, _MOST = 2, 6
+_LEAST, _MOST = 2, 7
 """Rows of a tall lane, its rule included."""
 _RULE = "─"
 _NAMES_MODELS = 84

@@ -4,11 +4,13 @@ from decimal import Decimal
 
 from equitr_coder.presentation.dashboard import Dashboard, ModelMoney, SyncRow, open_conflicts
 from equitr_coder.presentation.figures import coins, countdown, duration
-from equitr_coder.presentation.rows import Ink, Row, Span, beside, fit, row
+from equitr_coder.presentation.rows import Ink, Row, Span, apart, beside, fit, row
 from equitr_coder.presentation.text import plural, shorten
 from equitr_coder.tui.draw.blocks import Block, title
 
 _SHORT_ID = 7
+_NAMES_READERS = 56
+"""Columns from which on a sync point says who gives and who reads it."""
 _BARS = " .:-=+*#"
 _SYNC = {"pending": Ink.DIM, "produced": Ink.TEXT, "consumed": Ink.OK}
 
@@ -132,6 +134,8 @@ def _sync(point: SyncRow, width: int) -> Row:
     verdict = f", {point.verdict}" if point.verdict in ("kept", "broken") else ""
     readers = ",".join(f"{task}{'+' if task in point.read_by else ''}" for task in point.consumers)
     ink = Ink.BAD if point.verdict == "broken" else _SYNC[point.state]
+    if width < _NAMES_READERS:
+        return apart(row(Span(f"   {point.id}{version}", ink)), row(Span(f"{point.state}{verdict} ", ink)), width)
     name = max(12, min(28, width // 3))
     return fit(
         beside(

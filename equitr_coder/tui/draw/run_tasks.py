@@ -11,6 +11,7 @@ from equitr_coder.tui.draw.blocks import Block, title
 _ARROW = "──> "
 _NARROW_GRAPH = 60
 _NODE = 22
+_NAMES_MONEY, _SHORT_WORDS = 44, 7
 
 
 def task_blocks(board: Dashboard, width: int) -> list[Block]:
@@ -23,7 +24,8 @@ def task_blocks(board: Dashboard, width: int) -> list[Block]:
 def task_row(task: TaskRow, width: int) -> Row:
     money = coins(task.usd) if task.usd else ""
     words = Span(shorten(task.words, max(8, width // 2)), ink_of(task))
-    right = row(words, f" {money:>6}" if width >= 44 or not task.words else "", " ")
+    has_money = width >= _NAMES_MONEY or (money and cells(task.words) < _SHORT_WORDS)
+    right = row(words, f" {money:>6}" if has_money else "", " ")
     mark = Span(f" {task.glyph} ", ink_of(task), bold=True)
     name = Span(f"{task.id} ", bold=task.is_critical, underline=task.is_critical)
     return apart(row(mark, name, task.title), right, width)

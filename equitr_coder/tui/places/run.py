@@ -97,7 +97,8 @@ class Run(Place):
     Run.-tabs #run-money { height: 1fr; max-height: 100h; }
     Run.-one #run-head { height: 1; }
     Run.-beside #run-beside { display: block; }
-    Run.-beside #run-left { width: 44; }
+    Run.-beside #run-left { width: 46; }
+    Run.-beside #run-money { max-height: 12; }
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -139,6 +140,12 @@ class Run(Place):
         self._money(board)
         if self.has_class("-beside"):
             self._show_beside(run, board)
+
+    def on_block_pane_resized(self, message: BlockPane.Resized) -> None:
+        """Panes have got their room."""
+        message.stop()
+        if self.display:
+            self.show()
 
     def _lay_out(self) -> None:
         width, height = self.app.size
