@@ -50,10 +50,8 @@ class Enquiries:
                 return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
             case q.SetTrust():
                 return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
-            case q.WriteConfig():
-                return write_user_config(self._shop.home, query.text)
-            case q.SetConfig():
-                return set_user_value(self._shop.home, query.key, query.value)
+            case q.WriteConfig() | q.SetConfig():
+                return self._written(query)
             case (
                 q.KeysQuery()
                 | q.KeyNameQuery()
@@ -79,6 +77,13 @@ class Enquiries:
                 raise AssertionError("answered from the log")
             case _ as unreachable:
                 assert_never(unreachable)
+
+    def _written(self, query: q.WriteConfig | q.SetConfig) -> q.Answer:
+        match query:
+            case q.WriteConfig():
+                return write_user_config(self._shop.home, query.text)
+            case q.SetConfig():
+                return set_user_value(self._shop.home, query.key, query.value)
 
     async def _found(self, query: q.FilesQuery | q.CheckoutQuery | q.MapQuery | q.ProbeModel) -> q.Answer:
         """What takes a look at the checkout, or at a model."""
@@ -202,6 +207,7 @@ class Enquiries:
                 "key": key,
                 "price": self._shop.prices.price(spec.name),
                 "info": self._shop.prices.info(spec.name),
+                "context_window": self._shop.windows.known(spec),
             }
         )
 
