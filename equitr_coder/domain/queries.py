@@ -761,6 +761,8 @@ class KeyChanged(Value):
     """Of a rotation: what the provider said of the new key."""
     is_hidden: bool = False
     """The environment holds another of this name, which comes first."""
+    is_by_variable: bool = False
+    """Of a new master: it is what `EQUITR_NEW_MASTER_KEY` holds."""
 
 
 Answer = Annotated[
