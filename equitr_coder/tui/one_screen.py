@@ -63,6 +63,7 @@ class OneScreen(Screen[object], inherit_bindings=False):
         self._desk.turn_theme = self.action_next_theme
         self.prompt.focus()
         self.presenter.start()
+        self.call_after_refresh(self._desk.is_painted.set)
 
     def on_resize(self) -> None:
         self.presenter.resized()

@@ -54,6 +54,7 @@ async def open_screen(
         if app.crash is not None:
             await _go_on_in_lines(desk, app.crash)
             code = _INTERNAL
+        desk.is_painted.set()
         desk.leaving.set()
         await holding
     for run in desk.runs.values():
@@ -75,6 +76,7 @@ async def _hold_door(
 ) -> None:
     """Keep the engine open, in this task, until the person leaves: it outlives a screen that fails."""
     try:
+        await desk.is_painted.wait()  # imports in a thread would hold up the first frame
         await asyncio.to_thread(load)
         desk.history.keep_in(history())
         # Textual starts tasks eagerly where Python can; the engine keeps the order that it was tested in.
