@@ -1,7 +1,7 @@
 """Measures the screen in a real pseudo terminal of 120x36 against the scripted server in a process of its own.
 
-`python bench/screen.py [--runs 5] [--only launch,echo,answer,lanes,events]` prints each figure beside its goal. Leave the machine
-alone meanwhile, or give it real-time priority (`chrt -r 1`); record figures, machine and date in bench/README.md.
+`python bench/screen.py [--runs 5] [--only launch,echo,answer,lanes,events]` prints each figure beside its goal. Leave the
+machine alone meanwhile, or give it real-time priority (`chrt -r 1`). Record figures, machine and date in bench/README.md.
 """
 
 import argparse
@@ -31,12 +31,26 @@ import yaml
 from equitr_coder.testing.script import Rule, Script, ScriptedReply, always, call, calls, rule, says
 
 PROGRAM = Path(sys.executable).with_name("equitrcoder")
+_SERVER = (sys.executable, "-m", "equitr_coder.testing.server")
 COLUMNS, ROWS = 120, 36
 LETTERS = "qwertzuiopasdfghjklyxcvbnmqwertzuiop"
 TOKENS = 2000
 TOKEN = (4, 3, 5, 4, 2, 6, 4)
 """Characters of the tokens of a stream; four on average."""
 END = "THE-END-OF-IT"
+REQUIREMENTS = """# Requirements
+
+## 1. Overview
+Lanes.
+
+## 2. Features
+### 2.1 Files
+- 2.1.1 each task writes its word
+
+## 3. Non-functional requirements
+- 3.1 plain text
+"""
+DESIGN = "# Design\n\n## 1. Architecture\nFiles.\n\n## 2. Parts\nPlain files.\n\n## 3. Deployment\nNone.\n"
 _CODES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -65,7 +79,7 @@ class Window:
         os.write(self._master, keys.encode())
 
     def until(self, text: str, *, after: int = 0, timeout: float = 60.0) -> float:
-        """When the text has been written, past the `after` first bytes; escape codes between its letters do not count."""
+        """When the text has been written, past the `after` first bytes; codes between its letters do not count."""
         wanted, ends = text.encode(), time.monotonic() + timeout
         while wanted not in _CODES.sub(b"", self.written[after:]):
             if not self.read(ends - time.monotonic()):
@@ -138,8 +152,7 @@ class Person:
         (folder / "script.yaml").write_text(yaml.safe_dump(Script(rules=tuple(script)).model_dump(mode="json")))
         self._log.touch()
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "equitr_coder.testing.server"]
-            + ["--script", str(folder / "script.yaml"), "--log", str(self._log)],
+            [*_SERVER, "--script", str(folder / "script.yaml"), "--log", str(self._log)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -209,9 +222,7 @@ def markdown(tokens: int) -> str:
     parts, number = [], 0
     while sum(map(len, parts)) < tokens * 4:
         number += 1
-        parts.append(
-            f"## Part {number}\n\nThe *order* service keeps `rows{number}` until the **import** is whole; see part {number}.\n\n"
-        )
+        parts.append(f"## Part {number}\n\nThe *order* service keeps `rows{number}` until the **import** is whole.\n\n")
         parts.append("".join(f"- point {item} of part {number} says what to do\n" for item in range(4)) + "\n")
         parts.append(f"```python\ndef part_{number}(rows: list[int]) -> int:\n    return sum(rows) + {number}\n```\n\n")
     return "".join(parts)[: tokens * 4] + f"\n\n{END}\n"
@@ -245,16 +256,8 @@ def planned(lanes: int, *, pace: float, tokens: int) -> list[Rule]:
         ],
     )
     documents = [
-        call(
-            "write_document",
-            name="requirements",
-            content="# Requirements\n\n## 1. Overview\nLanes.\n\n## 2. Features\n### 2.1 Files\n- 2.1.1 each task writes its word\n\n## 3. Non-functional requirements\n- 3.1 plain text\n",
-        ),
-        call(
-            "write_document",
-            name="design",
-            content="# Design\n\n## 1. Architecture\nFiles.\n\n## 2. Parts\nPlain files.\n\n## 3. Deployment\nNone.\n",
-        ),
+        call("write_document", name=name, content=content)
+        for name, content in (("requirements", REQUIREMENTS), ("design", DESIGN))
     ]
     workers = [
         rule(
@@ -283,7 +286,7 @@ def launch(table: Table, runs: int) -> None:
                 place = len(window.written)
                 window.press("q")
                 echoed = window.until("> q", after=place) - window.started
-                connected = window.until("README", timeout=30) if False else window.until("main", timeout=30)
+                connected = window.until("main", timeout=30)
                 if turn:  # the first warms bytecode and disk caches
                     first.append(seen)
                     takes.append(echoed)
@@ -381,9 +384,8 @@ def _talk(window: Window, mode: str) -> None:
     window.until("main")
     window.settle()
     for _ in range(3):
-        if f"╭─ {mode} ─" in _CODES.sub(b"", window.written).decode(errors="replace").rsplit("╭", 1)[-1].join(
-            ("╭", "")
-        ):
+        border = _CODES.sub(b"", window.written).decode(errors="replace").rsplit("╭", 1)[-1]
+        if border.startswith(f"─ {mode} ─"):
             return
         window.press("\x1b[Z")
         window.settle()

@@ -618,6 +618,17 @@ class GitTime(Protocol):
     def commands(self) -> int: ...
 
 
+@frozen
+class IgnoredFiles:
+    """What git ignores in a checkout: `tree` holds it, but for what is `left` out."""
+
+    tree: TreeId
+    left: tuple[str, ...] = ()
+    """Paths; of a folder with a slash at the end. A folder that a tool makes by a name of its own (`node_modules/`)
+    stands for all of that name.
+    """
+
+
 class Repository(Protocol):
     """Git, run by the host alone: hooks, signing, pagers, fsmonitor and prompts off; our identity only where the user
     has none. Raises `UserError` for what the user must mend (a broken repository, a full disk).
@@ -655,6 +666,10 @@ class Repository(Protocol):
 
     async def ignored(self, root: Path, paths: Collection[str]) -> Collection[str]:
         """Those of `paths` that are untracked and ignored there."""
+        ...
+
+    async def ignored_files(self, root: Path) -> IgnoredFiles:
+        """All ignored files there as a tree of their own, within bounds of number and size. Nothing names the tree."""
         ...
 
     async def restore(self, root: Path, tree: TreeId) -> None:

@@ -234,7 +234,13 @@ class CheckpointTaken(AgentEvent):
     left: tuple[str, ...] = ()
     """Then also: files that were changed since and therefore left alone."""
     covers: tuple[str, ...] = ()
-    """Within a turn: ignored files that the next call writes, now a part of the tree."""
+    """Within a turn: ignored files that a call writes, or that a command has written, as they were before; from here on
+    a part of the tree.
+    """
+    uncovered: tuple[str, ...] = ()
+    """Ignored files and folders (with a slash) that no tree holds: too many, too large, or made by a tool. A command
+    may have changed them, or going back has left them as they are.
+    """
 
 
 class MessageAdded(AgentEvent):

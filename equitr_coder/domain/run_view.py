@@ -150,6 +150,8 @@ class SessionView:
     """Of the files, for sessions in the user's checkout."""
     covered: list[tuple[TreeId, tuple[str, ...]]] = field(default_factory=list)
     """Ignored files as they were before the session first wrote them."""
+    uncovered: dict[str, None] = field(default_factory=dict)
+    """Ignored files and folders that commands may have changed and that no tree holds."""
     taken_back: dict[str, None] = field(default_factory=dict)
     """Paths that an undo, a redo or a rewind changed since the user's last message."""
     pending: list[str] = field(default_factory=list)
@@ -540,12 +542,15 @@ def _take_plan(view: RunView, plan: Plan) -> None:
 
 def _checkpoint(session: SessionView, event: e.CheckpointTaken) -> None:
     session.tree = event.tree
+    session.uncovered.update(dict.fromkeys(event.uncovered))
     if event.state is not None:
         session.history.move(event.state)
         session.taken_back.update(dict.fromkeys(session.pending))
         session.pending.clear()
-    elif event.covers:
-        session.covered.append((event.tree, event.covers))
+    elif event.covers or event.uncovered:
+        # Of what the session has made or covered before, the first state counts.
+        if first := tuple(path for path in event.covers if path not in session.changed):
+            session.covered.append((event.tree, first))
     else:
         session.checkpoints.append((len(session.messages), event.tree))
         session.history.begin_turn(event.tree)

@@ -17,6 +17,7 @@ from equitr_coder.domain.models import ToolCall
 from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.engine.boundary import beyond, digest, put_back_words, question
 from equitr_coder.engine.edit_failures import other_format
+from equitr_coder.engine.read_only import is_read_only
 from equitr_coder.engine.repair import cut_off, read_arguments
 from equitr_coder.engine.step_trees import FileStep, TreeWatch
 from equitr_coder.ports import (
@@ -124,10 +125,22 @@ class Dispatcher:
 
     async def _cover(self, touches: Touches) -> list[CheckpointTaken]:
         """What must be known of files that git ignores before the call writes them."""
-        covered = await self._tree.cover(touches.writes) if self._tree is not None else ()
-        if self._tree is None or not covered:
+        if self._tree is None:
+            return []
+        if _may_reach_ignored(touches):
+            await self._tree.cover_ignored()
+        covered = await self._tree.cover(touches.writes)
+        if not covered:
             return []
         return [CheckpointTaken(**self._who(), tree=self._tree.current, covers=covered)]
+
+    def _covering(self, step: FileStep) -> list[CheckpointTaken]:
+        """What the step made a part of the trees, and what nobody can take back, as far as it was not said before."""
+        known = self._events.view.sessions[self._desk.session].uncovered
+        uncovered = tuple(name for name in step.uncovered if name not in known)
+        if not (step.covers or uncovered):
+            return []
+        return [CheckpointTaken(**self._who(), tree=step.before, covers=step.covers, uncovered=uncovered)]
 
     def _decode(self, call: ToolCall) -> tuple[Tool, Any]:
         session = self._events.view.sessions[self._desk.session]
@@ -180,8 +193,10 @@ class Dispatcher:
         self, call: ToolCall, result: ToolResult, touches: Touches, *, announced: bool, duration_ms: int
     ) -> None:
         changes: list[FileChanged] = []
+        covering: list[CheckpointTaken] = []
         if self._tree is not None and announced and _may_write(touches):
-            step = await self._tree.look(touches.writes)
+            step = await self._tree.look(touches.writes, has_run=_may_reach_ignored(touches))
+            covering = self._covering(step)
             # A formatter that runs after an edit may reach further than the edit was allowed to.
             is_more = not step.changes.keys() <= set(touches.writes)
             if step.changes and (touches.command is not None or touches.unknown or is_more):
@@ -205,7 +220,7 @@ class Dispatcher:
             duration_ms=duration_ms,
         )
         before_it = [] if announced else [self._announcement(call)]
-        await self._events.record(*before_it, *changes, returned)
+        await self._events.record(*before_it, *covering, *changes, returned)
         if changes and self._watcher is not None:
             await self._watcher.stepped()
 
@@ -287,6 +302,11 @@ def _created(step: FileStep) -> set[str]:
 
 def _may_write(touches: Touches) -> bool:
     return bool(touches.writes or touches.command is not None or touches.unknown)
+
+
+def _may_reach_ignored(touches: Touches) -> bool:
+    """Whether files may change that nobody has named."""
+    return touches.unknown or (touches.command is not None and not is_read_only(touches.command))
 
 
 def _refusal(answer: ApprovalAnswer) -> str:

@@ -133,10 +133,10 @@ class TaskWorker:
             refusal = await self._attempt(task, view)
             if refusal is None:
                 if view.state is TaskState.DONE:
-                    await self._worktrees.close(task.id)
-                await self._events.record(watch.take(task.id, view.attempt))
+                    self._worktrees.close(task.id)
+                await self._events.record(*watch.take(task.id, view.attempt))
                 return
-            await self._events.record(watch.take(task.id, view.attempt))
+            await self._events.record(*watch.take(task.id, view.attempt))
             if refusal.reason is StopReason.CHECK_UNPROVEN:
                 await self._change(task, TaskState.FAILED, view, refusal)
                 return

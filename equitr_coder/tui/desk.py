@@ -104,6 +104,8 @@ class Desk:
         """Opens the place of this name. The screen sets it."""
         self.leave: Callable[[], None] = _nothing
         """Ends the screen, after a question when something works."""
+        self.fail: Callable[[Exception], None] = _raise
+        """Ends the screen because of a fault in it. The screen sets it."""
         self.turn_theme: Callable[[], None] = _nothing
         """Takes the next theme. The screen sets it."""
         self.version = 0
@@ -213,8 +215,16 @@ class Desk:
             await work
         except EquitrError as error:
             self.say(str(error), getattr(error, "hint", ""), is_bad=True)
+        except Exception as error:
+            # A fault of the screen must not take the engine's tasks with it, which stand in the same group.
+            self.fail(error)
+            return
         self.version += 1
         self.changed()
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _utc_now() -> datetime:

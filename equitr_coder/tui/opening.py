@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -17,8 +16,8 @@ from equitr_coder.tui.theme import DEFAULT
 if TYPE_CHECKING:
     from equitr_coder.ports import RunApi
 
-_log = logging.getLogger(__name__)
-_INTERNAL, _INTERRUPTED, _NOT_CONFIGURED = 70, 130, 2
+_INTERNAL, _NOT_CONFIGURED = 70, 2
+_UNSEEN = (80, 24)
 
 OpenDoor = Callable[[], AbstractAsyncContextManager["RunApi"]]
 FirstRun = Callable[["RunApi"], Awaitable[bool]]
@@ -36,32 +35,34 @@ async def open_screen(
     theme: str = DEFAULT,
     history: Callable[[], Path | None] = lambda: None,
     edit: Callable[[str], str | None] | None = None,
+    is_seen: bool = True,
 ) -> int:
     """Show the screen until the person leaves it; returns the exit code.
 
     `load` imports what `connect` needs; it is called in a thread, so that keys are taken meanwhile. `mode` is `plan`,
     `chat` or `run`, or empty: as configured. `history` tells the file of earlier requests, once the engine is there;
-    `edit` opens a text in the person's editor, None when it was not saved.
+    `edit` opens a text in the person's editor, None when it was not saved. Without `is_seen` nothing is drawn and no
+    terminal is needed.
 
     Raises:
-        EquitrError: the workspace cannot be opened.
+            EquitrError: the workspace cannot be opened.
+            Exception: the screen failed; what worked in it has ended by itself.
     """
     async with asyncio.TaskGroup() as group:
         desk = Desk(group=group, environ=environ, folder=folder, edit=edit)
         app = ScreenApp(desk, theme=theme)
         holding = group.create_task(_hold_door(connect, load, history, first_run, mode, desk, app))
-        code = await app.run_async()
+        code = await app.run_async(headless=not is_seen, size=None if is_seen else _UNSEEN)
         if app.crash is not None:
-            await _go_on_in_lines(desk, app.crash)
-            code = _INTERNAL
+            await _go_on_in_lines(desk)
         desk.is_painted.set()
         desk.leaving.set()
         await holding
     for run in desk.runs.values():
         if not run.view.state.is_final:
             sys.stdout.write(f"resume with: equitrcoder resume {run.view.epic or run.run}\n")
-    if desk.failure is not None:
-        raise desk.failure
+    if (failure := desk.failure or app.crash) is not None:
+        raise failure
     return code or 0
 
 
@@ -126,18 +127,19 @@ async def _connect(api: RunApi, mode_name: str, desk: Desk) -> None:
     desk.changed()
 
 
-async def _go_on_in_lines(desk: Desk, crash: Exception) -> None:
+async def _go_on_in_lines(desk: Desk) -> None:
     """The screen has failed; what works goes on as plain lines until it ends."""
+    from equitr_coder.domain.run_view import apply
+    from equitr_coder.ports import ShownDelta
     from equitr_coder.presentation.progress import progress_lines
     from equitr_coder.presentation.text import paint
 
-    _log.error("the screen failed", exc_info=crash)
-    say = sys.stderr.write
-    say(f"error: the screen failed: {type(crash).__name__}: {crash}\n")
-    say("hint: your runs go on below as plain lines; the traceback is in logs/equitr.log\n")
     for known in desk.live:
-        async for item in desk.api.events(known.run, after=known.view.seq):
-            known.take(item)
-            lines = progress_lines(item, known.view)  # type: ignore[arg-type] # no deltas were asked for
+        sys.stdout.write(f"The screen failed; {known.view.epic or known.run} goes on as plain lines.\n")
+        view = await desk.api.view(known.run)  # a fold of its own: the desk's goes on being fed
+        async for item in desk.api.events(known.run, after=view.seq):
+            assert not isinstance(item, ShownDelta), "none were asked for"
+            apply(view, item)
+            lines = progress_lines(item, view)
             sys.stdout.write("".join(f"{paint(line, colour=False)}\n" for line in lines))
             sys.stdout.flush()

@@ -68,8 +68,10 @@ class Presenter:
         """What had the focus before the screen became too small."""
         self._hides_at = 0
         """Tick at which the notice goes."""
-        desk.changed = self.draw
-        desk.open = self.open
+        self._is_due = False
+        # Called by tasks of the door too; what they want is done in the screen's own context.
+        desk.changed = self._draw_soon
+        desk.open = self._open_soon
 
     def start(self) -> None:
         self._screen.set_interval(_TICK, self._tick)
@@ -111,10 +113,19 @@ class Presenter:
         self._screen.prompt.focus()
         self._screen.call_after_refresh(self.draw)
 
+    def _open_soon(self, name: str) -> None:
+        self._screen.call_later(self.open, name)
+
     # ------------------------------------------------------------ drawing
+
+    def _draw_soon(self) -> None:
+        if not self._is_due and self._screen.is_running:
+            self._is_due = True
+            self._screen.call_later(self.draw)
 
     def draw(self) -> None:
         """All that is seen, now."""
+        self._is_due = False
         screen = self._screen
         if not screen.is_mounted or screen.has_class("-tiny"):
             return

@@ -78,7 +78,8 @@ class BubblewrapExecutor:
             UserError: the sandbox could not be set up; the command was not started.
         """
         await self._sight.look()
-        arrangement = self._sight.arrangement(place)
+        seen = real(place)
+        arrangement = self._sight.arrangement(place, seen)
         with (
             self._points.folders(arrangement.points),
             _options(arrangement.mounts) as (options, fds),
@@ -86,11 +87,11 @@ class BubblewrapExecutor:
         ):
             result = await run_process(
                 [
-                    *bubblewrap(self._program, [*options, *announcement.options, "--chdir", str(real(place).root)]),
+                    *bubblewrap(self._program, [*options, *announcement.options, "--chdir", str(seen.root)]),
                     *limited_shell(command, self._limits, counts_processes=self._counts_processes),
                 ],
                 cwd=Path("/"),
-                env={**self._sight.environment(real(place), clean=clean), **place.variables},
+                env={**self._sight.environment(seen, clean=clean), **place.variables},
                 timeout=timeout,
                 on_output=on_output,
                 pass_fds=[*fds, announcement.fd],
@@ -114,7 +115,8 @@ class BubblewrapExecutor:
         return self._interpreters[facts]
 
     def environment_hash(self, place: Place) -> str:
-        return environment_digest(self._sight.environment(real(place), clean=True), *self._facts(place))
+        environment = self._sight.environment(real(place), clean=True)
+        return environment_digest(environment, *interpreter_facts(place.root, environment))
 
     def leads_back(self, place: Place) -> str:
         """What leads to the checkout leads to the tree in here; what remains is a tree that brings its own tools."""
