@@ -1,7 +1,7 @@
 """Measures the screen in a real pseudo terminal of 120x36 against the scripted server in a process of its own.
 
-`python bench/screen.py [--runs 5] [--only launch,echo,answer,lanes,events]` prints each figure beside its goal. Leave the
-machine alone meanwhile, or give it real-time priority (`chrt -r 1`). Record figures, machine and date in bench/README.md.
+`python bench/screen.py [--runs 5] [--only launch,echo,answer,lanes,events]` prints each figure beside its goal.
+Leave the machine alone meanwhile, or give it real-time priority (`chrt -r 1`). Figures stand in bench/README.md.
 """
 
 import argparse

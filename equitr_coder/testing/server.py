@@ -235,6 +235,10 @@ class ServerInThread:
         """Wait until `count` chat requests have come. Raises TimeoutError."""
         asyncio.run_coroutine_threadsafe(self._server.reached(count), self._loop).result(timeout)
 
+    def closed(self, count: int, *, timeout: float = 60.0) -> None:
+        """Wait until `count` chat requests have been answered or abandoned. Raises TimeoutError."""
+        asyncio.run_coroutine_threadsafe(self._server.closed(count), self._loop).result(timeout)
+
     def stop(self, is_over: asyncio.Event) -> None:
         self._loop.call_soon_threadsafe(is_over.set)
 
