@@ -201,6 +201,18 @@ class AssignTasks(Value):
     """A worker profile. None: the one that fits best, for tasks that have none yet."""
 
 
+class RenameRun(Value):
+    """Give a run a name of one's own; it is shown in place of the request's or the plan's.
+
+    Raises:
+        UserError: the name is empty, there is no such run, or another living process owns it.
+    """
+
+    type: Literal["rename_run"] = "rename_run"
+    run: RunId
+    title: str
+
+
 Command = Annotated[
     StartRun
     | ResumeRun
@@ -220,6 +232,7 @@ Command = Annotated[
     | RewindChange
     | ResolveConflict
     | AbortConflict
-    | AssignTasks,
+    | AssignTasks
+    | RenameRun,
     Field(discriminator="type"),
 ]

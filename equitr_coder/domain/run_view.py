@@ -241,6 +241,8 @@ class RunView:
     request: str = ""
     attachments: Attachments | None = None
     """What the request mentions."""
+    name: str = ""
+    """What a person called it; empty as long as nobody did."""
     workspace: str = ""
     user: str = ""
     options: RunOptions = field(default_factory=RunOptions)
@@ -292,6 +294,11 @@ class RunView:
     started: datetime | None = None
     last: datetime | None = None
     seq: int = 0
+
+    @property
+    def title(self) -> str:
+        """Its name, else the plan's title, else the first line of the request."""
+        return self.name or (self.plan.title if self.plan is not None else self.request.strip().split("\n", 1)[0])
 
     @property
     def opening(self) -> str:
@@ -382,6 +389,8 @@ def apply(view: RunView, event: e.Event) -> None:
             view.state, view.reason, view.detail, view.hint = RunState.RUNNING, None, "", ""
         case e.RunPaused():
             view.state, view.reason, view.detail, view.hint = RunState.PAUSED, event.reason, event.detail, event.hint
+        case e.RunRenamed():
+            view.name = event.title
         case e.RunFinished():
             view.state, view.reason, view.content = event.state, event.reason, event.content
             view.detail, view.landed, view.hint = event.detail, event.landed, event.hint

@@ -15,6 +15,7 @@ from textual.screen import Screen
 from equitr_coder.tui.choice import Choice
 from equitr_coder.tui.keys import GLOBAL_KEYS, bindings
 from equitr_coder.tui.layout import BODY, EMPTY, FOOTER, HEADER, NEEDS, NOTICE, PROMPT, TOO_SMALL
+from equitr_coder.tui.place import Place
 from equitr_coder.tui.presenter import Presenter
 from equitr_coder.tui.prompt import CompletionMenu, Prompt
 from equitr_coder.tui.rows_pane import Bar, RowsPane
@@ -133,7 +134,12 @@ class OneScreen(Screen[object], inherit_bindings=False):
         self.presenter.open("inbox")
 
     def action_documents(self) -> None:
-        self.presenter.open("talk")
+        """The conversation with its documents; there, the documents alone."""
+        place = self.presenter.place
+        if isinstance(place, Place) and place.NAME == "talk":
+            place.turn_documents()
+        else:
+            self.presenter.open("talk")
 
     def action_palette(self) -> None:
         self.presenter.open("palette")
@@ -145,13 +151,16 @@ class OneScreen(Screen[object], inherit_bindings=False):
             self.presenter.place.unfold()
 
     def action_step_back(self) -> None:
-        """Close a choice, else go back, else stop what has the focus; twice within 2 s: go back in the files."""
+        """Close a choice, else stop the agent that is talking here, else go back, else stop what works elsewhere; twice
+        within 2 s: go back in the files.
+        """
         now = time.monotonic()
         is_again, self._back_at = now - self._back_at < _AGAIN, now
         for choice in self.query(Choice):
             choice.close()
             return
-        if self.presenter.back():
+        talks = self.presenter.place is not None and self.presenter.place.NAME == "talk"
+        if not (talks and self._desk.is_busy) and self.presenter.back():
             return
         if self._desk.is_busy:
             self._desk.interrupt()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from textual.css.query import NoMatches
 
@@ -60,6 +60,8 @@ class Presenter:
         self._screen = screen
         self._desk = desk
         self.place: Place | None = None
+        self._is_new = False
+        """Whether the place has not been drawn since it was opened."""
         self._before: list[str] = []
         """Places that Esc goes back to."""
         self._drawn = (-1, -1)
@@ -111,7 +113,21 @@ class Presenter:
         place.reopened()
         self.place = place
         self._screen.prompt.focus()
+        self._is_new = True
         self._screen.call_after_refresh(self.draw)
+
+    def _focus_first(self, place: Place) -> None:
+        """It may have a pane that takes keys before the prompt does; what is typed already stays in the prompt."""
+        self._is_new = False
+        screen = self._screen
+        if (pane := place.first_pane) is not None and screen.focused is screen.prompt and not screen.prompt.text:
+            pane.focus()
+
+    @property
+    def under(self) -> Place | None:
+        """The place that the open one was opened over: what help and the palette are about."""
+        found = self._screen.query(f"#{self._before[-1]}") if self._before else None
+        return cast("Place", found.first()) if found else None
 
     def _open_soon(self, name: str) -> None:
         self._screen.call_later(self.open, name)
@@ -135,6 +151,8 @@ class Presenter:
         self._draw_bars()
         if self.place is not None and self.place.is_mounted and self.place.size.width:
             self.place.show()
+            if self._is_new:
+                self._focus_first(self.place)
         self._drawn = self._state
 
     def redraw_all(self) -> None:
