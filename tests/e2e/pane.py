@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_WAIT = 8.0
+_WAIT = 60.0
 _SIZE = (160, 30)
 
 

@@ -178,7 +178,12 @@ def test_without_colours_or_glyphs_it_can_still_be_read(
         pane.sees("It is renamed.", "README.md")
 
         assert is_wanted(pane.shown, pane.coded)
-        assert re.search(r"\+1\b.*-1\b", pane.shown)
+        pane.types("/diff")
+        pane.presses("Enter")
+        diff = pane.sees("# Store", "# Shop")
+        assert re.search(r"^.*-.*# Shop", diff, re.MULTILINE)
+        assert re.search(r"^.*\+.*# Store", diff, re.MULTILINE)
+        assert is_wanted(diff, pane.coded)
 
 
 def test_what_cannot_draw_gets_no_code_at_all(stage: OpenStage) -> None:
