@@ -29,8 +29,6 @@ class TwoPanes(Place):
     TwoPanes .list { width: 1fr; }
     TwoPanes .detail { width: 1fr; border-left: solid $line; }
     TwoPanes.-narrow-place .detail { border-left: none; }
-    Screen.-ascii TwoPanes .detail { border-left: ascii $line; }
-    Screen.-ascii TwoPanes.-narrow-place .detail { border-left: none; }
     """
 
     shows_detail = False
