@@ -277,6 +277,7 @@ class Spawner:
             documents=order.protected,
             held=order.held,
             is_confined=self._executor.confinement.is_confined,
+            mode=permission.mode,
         )
 
     def _holder(self, task: TaskId | None, path: str) -> str | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from equitr_coder.domain.approvals import Decision, PermissionMode
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
@@ -98,6 +99,17 @@ class ProposalQuery(Value):
     type: Literal["proposal"] = "proposal"
 
 
+class PolicyQuery(Value):
+    """What the policy of a chat in this workspace says of a call, and by which rule."""
+
+    type: Literal["policy"] = "policy"
+    tool: str
+    input: str
+    """The command of `run_command`; of tools that read or write files a path; of others it does not matter."""
+    mode: PermissionMode | None = None
+    """None: as configured."""
+
+
 class TrustQuery(Value):
     type: Literal["trust_state"] = "trust_state"
 
@@ -153,6 +165,7 @@ Query = Annotated[
     | FilesQuery
     | MapQuery
     | ProposalQuery
+    | PolicyQuery
     | TrustQuery
     | SetTrust
     | ProbeModel
@@ -378,6 +391,16 @@ class ProposalAnswer(Value):
     """The variables that were looked for."""
 
 
+class PolicyAnswer(Value):
+    type: Literal["policy"] = "policy"
+    decision: Decision
+    source: str
+    """Where the rule or the mode that decided is set, as in `ConfigEntry`; empty for a guard of the product's."""
+    mode: PermissionMode
+    confinement: str
+    """How commands run here, in words."""
+
+
 class TrustAnswer(Value):
     type: Literal["trust_state"] = "trust_state"
     present: bool
@@ -478,6 +501,7 @@ Answer = Annotated[
     | FilesAnswer
     | MapAnswer
     | ProposalAnswer
+    | PolicyAnswer
     | TrustAnswer
     | ProbeAnswer
     | VerifyAnswer
