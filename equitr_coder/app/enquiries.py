@@ -9,14 +9,13 @@ from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.adapters.models.providers import resolve
 from equitr_coder.adapters.sqlite.checkup import check_store
 from equitr_coder.adapters.tokens import ByteTokenCounter
+from equitr_coder.app.policy_enquiry import policy_answer
 from equitr_coder.app.workshop import Workshop
 from equitr_coder.budget import Ledger, Limits
 from equitr_coder.domain import queries as q
-from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.errors import ModelError, UserError
 from equitr_coder.domain.ids import RunId, SessionId
 from equitr_coder.domain.models import ModelRequest, ModelSpec, Reply, Tier, UserMessage
-from equitr_coder.engine.permission import Rules, SessionPolicy
 from equitr_coder.ports import (
     Account,
 )
@@ -43,12 +42,10 @@ class Enquiries:
                 return await self._models(discover=query.discover)
             case q.DoctorQuery():
                 return await self._doctor()
-            case q.FilesQuery() | q.MapQuery() | q.ProbeModel():
+            case q.FilesQuery() | q.MapQuery() | q.ProbeModel() | q.PolicyQuery():
                 return await self._found(query)
             case q.ProposalQuery():
                 return proposals(self._shop.settings, environ=self._shop.environ, prices=self._shop.prices)
-            case q.PolicyQuery():
-                return await self._policy(query)
             case q.TrustQuery():
                 return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
             case q.SetTrust():
@@ -69,8 +66,8 @@ class Enquiries:
             case _ as unreachable:
                 assert_never(unreachable)
 
-    async def _found(self, query: q.FilesQuery | q.MapQuery | q.ProbeModel) -> q.Answer:
-        """What takes a look at the checkout, or at a model."""
+    async def _found(self, query: q.FilesQuery | q.MapQuery | q.ProbeModel | q.PolicyQuery) -> q.Answer:
+        """What takes a look at the checkout, at the machine, or at a model."""
         match query:
             case q.FilesQuery():
                 files = await LocalWorkspace(self._shop.checkout).list(limit=_COMPLETED_FILES)
@@ -80,27 +77,8 @@ class Enquiries:
                 return q.MapAnswer(map=drawn)
             case q.ProbeModel():
                 return await self._probe(query.model)
-
-    async def _policy(self, query: q.PolicyQuery) -> q.PolicyAnswer:
-        """As for the chat, which works in the checkout and has no footprint."""
-        permission, executor = self._shop.settings.permission, await self._shop.executor()
-        mode = query.mode or permission.mode
-        policy = SessionPolicy(
-            rules=Rules(allow=permission.allow, ask=permission.ask, deny=permission.deny),
-            roots=(str(self._shop.checkout),),
-            is_confined=executor.confinement.is_confined,
-            mode=mode,
-        )
-        decision = policy.decide(query.tool, _touches(query.tool, query.input))
-        key = decision.rule.partition(":")[0]
-        is_given = query.mode is not None and key == "permission.mode"
-        sources = {entry.key: entry.source for entry in self._shop.loaded.entries}
-        return q.PolicyAnswer(
-            decision=decision,
-            source="flag --mode" if is_given else sources.get(key, ""),
-            mode=mode,
-            confinement=f"{executor.confinement.kind} ({executor.confinement.reason})",
-        )
+            case q.PolicyQuery():
+                return await policy_answer(self._shop, query)
 
     async def _doctor(self) -> q.DoctorAnswer:
         specs = (self._shop.settings.supervisor(), self._shop.settings.worker(), self._shop.settings.single_model())
@@ -229,27 +207,6 @@ class Enquiries:
         usd, _ = ledger.settle(reservation, reply.usage)
         latency = round((self._shop.clock.monotonic() - started) * 1000)
         return q.ProbeAnswer(ok=True, text=reply.message.text.strip(), usd=usd, latency_ms=latency)
-
-
-_READING = frozenset({"read_file", "search", "list_files"})
-_WRITING = frozenset({"write_file", "edit_file", "apply_patch"})
-_TALKING = frozenset(
-    {
-        "ask_supervisor", "ask_user", "hand_in", "publish_artifact", "read_artifact", "recall", "review", "submit_plan",
-        "tick_todo", "write_document", "send_message", "share", "search_knowledge",
-    }
-)  # fmt: skip
-"""They touch no file and run nothing."""
-
-
-def _touches(tool: str, given: str) -> Touches:
-    if tool == "run_command":
-        return Touches(command=given)
-    if tool in _READING:
-        return Touches(reads=(given,))
-    if tool in _WRITING:
-        return Touches(writes=(given,))
-    return Touches(unknown=tool not in _TALKING)
 
 
 def _with_fallbacks(spec: ModelSpec | None, note: str, *, role: str) -> Iterator[tuple[ModelSpec | None, str]]:
