@@ -4,13 +4,11 @@ import yaml
 
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import events as e
-from equitr_coder.domain import queries as q
 from equitr_coder.domain.approvals import ApprovalAnswer
 from equitr_coder.domain.run_view import fold
-from equitr_coder.domain.runs import RunKind
 from equitr_coder.testing.events import assert_well_formed
 from equitr_coder.testing.script import calls, says
-from tests.session.chats import OpenUser, User, dying, ended, start, wait_for_approval
+from tests.session.chats import OpenUser, User, ended, start, wait_for_approval
 
 
 def configure(someone: User, **permission: object) -> None:
@@ -36,14 +34,14 @@ async def test_what_nobody_answers_in_time_is_refused_and_the_agent_is_told(user
     assert_well_formed(log)
 
 
-async def test_a_question_survives_the_death_of_its_process_and_another_front_end_answers(user: OpenUser) -> None:
+async def test_a_question_waits_on_when_its_front_end_is_gone_and_another_answers(user: OpenUser) -> None:
     someone = user(calls("run_command", command="touch made"), says("Made."))
     configure(someone, ask=["touch *"])
-    await dying(someone, c.StartRun(kind=RunKind.CHAT, request="first"), after="approval_requested")
     async with someone.door() as api:
-        answer = await api.query(q.RunsQuery(unfinished_only=True))
-        assert isinstance(answer, q.RunsAnswer)
-        run = await api.submit(c.ResumeRun(run=answer.runs[0].run))
+        run = await start(api)
+        await wait_for_approval(api, run)
+    async with someone.door() as api:
+        await api.submit(c.ResumeRun(run=run))
         asked = await wait_for_approval(api, run)
         await api.submit(c.ResolveApproval(run=run, approval=asked.approval.id, answer=ApprovalAnswer(allowed=True)))
         log = await ended(api, run)
