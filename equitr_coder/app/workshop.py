@@ -157,6 +157,7 @@ class Workshop:
             conflicts=self.settings.collaboration.conflict_resolution.mode,
             yes=command.yes,
             can_ask=command.can_ask,
+            answer_within=self.settings.permission.answer_within,
             plan_only=command.plan_only,
         )
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain
+from equitr_coder.domain.approvals import Decision, PermissionMode
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
@@ -132,6 +133,17 @@ class ProposalQuery(Value):
     """Which supervisor and worker the keys in the environment allow, for a first configuration."""
 
     type: Literal["proposal"] = "proposal"
+
+
+class PolicyQuery(Value):
+    """What the policy of a chat in this workspace says of a call, and by which rule."""
+
+    type: Literal["policy"] = "policy"
+    tool: str
+    input: str
+    """The command of `run_command`; of tools that read or write files a path; of others it does not matter."""
+    mode: PermissionMode | None = None
+    """None: as configured."""
 
 
 class TrustQuery(Value):
@@ -283,6 +295,7 @@ Query = Annotated[
     | CheckoutQuery
     | MapQuery
     | ProposalQuery
+    | PolicyQuery
     | TrustQuery
     | SetTrust
     | ProbeModel
@@ -553,6 +566,16 @@ class ProposalAnswer(Value):
     """The variables that were looked for."""
 
 
+class PolicyAnswer(Value):
+    type: Literal["policy"] = "policy"
+    decision: Decision
+    source: str
+    """Where the rule or the mode that decided is set, as in `ConfigEntry`; empty for a guard of the product's."""
+    mode: PermissionMode
+    confinement: str
+    """How commands run here, in words."""
+
+
 class TrustAnswer(Value):
     type: Literal["trust_state"] = "trust_state"
     present: bool
@@ -781,6 +804,7 @@ Answer = Annotated[
     | CheckoutAnswer
     | MapAnswer
     | ProposalAnswer
+    | PolicyAnswer
     | TrustAnswer
     | ProbeAnswer
     | VerifyAnswer
