@@ -330,6 +330,12 @@ class EventStore(Protocol):
         """
         ...
 
+    async def bury(self, runs: Sequence[RunId], why: str) -> int:
+        """Delete the logs of runs for good, and outputs that no other log names; their tombstones tell the number of
+        records and the last link. Returns the bytes of the outputs. The caller owns the runs.
+        """
+        ...
+
     async def put_blob(self, data: bytes) -> str:
         """Keep bytes under their SHA-256, durable when it returns."""
         ...

@@ -1,7 +1,8 @@
 """What a front end may ask to know, and the answers. Closed unions of values; answering changes nothing.
 
 Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call,
-`SetTrust`, `WriteConfig` write the user's own files, `VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes.
+`SetTrust`, `WriteConfig` write the user's own files, `VerifyQuery` and `ReplayQuery` run commands in worktrees of their
+own, `PruneQuery(delete=True)` and `UninstallQuery(delete=True)` delete.
 """
 
 from datetime import datetime
@@ -168,10 +169,22 @@ class WhyQuery(Value):
 
 
 class PruneQuery(Value):
-    """What finished runs have left in git and on disk; with `delete` it goes."""
+    """What finished runs have left in git and on disk, and with `logs` what is known of them; with `delete` it goes."""
 
     type: Literal["prune"] = "prune"
     run: str | None = None
+    before: datetime | None = None
+    """Only runs that ended before."""
+    keep: int | None = None
+    """The newest so many finished runs are left alone."""
+    logs: bool = False
+    delete: bool = False
+
+
+class UninstallQuery(Value):
+    """What there is of the product on this machine besides itself; with `delete` it goes."""
+
+    type: Literal["uninstall"] = "uninstall"
     delete: bool = False
 
 
@@ -204,6 +217,7 @@ Query = Annotated[
     | ReplayQuery
     | WhyQuery
     | PruneQuery
+    | UninstallQuery
     | WriteConfig,
     Field(discriminator="type"),
 ]
@@ -576,6 +590,8 @@ class Prunable(Value):
     worktrees: tuple[str, ...]
     lost: tuple[LostCommit, ...]
     """Commits that nothing else keeps, newest first."""
+    records: int = 0
+    """Of its log, when that goes too."""
 
 
 class SparedRun(Value):
@@ -592,6 +608,38 @@ class PruneAnswer(Value):
     size: int | None = None
     """Bytes in git that nothing else keeps."""
     deleted: bool = False
+
+
+class UninstalledWorkspace(Value):
+    """A workspace that runs were made in."""
+
+    path: str
+    worktrees: tuple[str, ...]
+    refs: tuple[str, ...]
+    branches: tuple[str, ...]
+    """Ours by name; they stay."""
+    note: str = ""
+    """Why git was not asked there."""
+
+
+class UninstalledState(Value):
+    path: str
+    size: int
+    """Bytes."""
+
+
+class UninstallAnswer(Value):
+    type: Literal["uninstall"] = "uninstall"
+    home: str
+    workspaces: tuple[UninstalledWorkspace, ...]
+    state: tuple[UninstalledState, ...]
+    left: tuple[str, ...]
+    """Files of the person's own that stay."""
+    deleted: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.state and not any(place.worktrees or place.refs for place in self.workspaces)
 
 
 class Written(Value):
@@ -620,6 +668,7 @@ Answer = Annotated[
     | ReplayAnswer
     | WhyAnswer
     | PruneAnswer
+    | UninstallAnswer
     | Written,
     Field(discriminator="type"),
 ]

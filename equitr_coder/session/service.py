@@ -523,18 +523,29 @@ class LocalRunApi:
         return await Verification(await self._kit_of(view)).run(view, query.task)
 
     async def _prune(self, query: q.PruneQuery) -> q.PruneAnswer:
-        from equitr_coder.workflows.prune import Pruning
+        from equitr_coder.workflows.prune import Pruning, chosen, logs_alone
 
         views, _ = await self._readable()
         if query.run is not None:
             wanted = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
             views = [view for view in views if view.run == wanted]
-        if not views or not (await self._repository.inspect()).is_repository:
+        views = chosen(views, before=query.before, keep=query.keep)
+        is_repository = (await self._repository.inspect()).is_repository
+        if not views or not (is_repository or query.logs):
             return q.PruneAnswer(runs=(), deleted=query.delete)
-        kit = await self._kit_of(views[0])
         owned = {view.run for view in views if self._store.is_owned(view.run)}
-        pruning = Pruning(repository=self._repository, worktrees=kit.worktrees)
-        return await pruning.prune(views, owned=owned, delete=query.delete)
+        if is_repository:
+            kit = await self._kit_of(views[0])
+            pruning = Pruning(repository=self._repository, worktrees=kit.worktrees)
+            answer = await pruning.prune(views, owned=owned, delete=query.delete, logs=query.logs)
+        else:
+            answer = q.PruneAnswer(runs=tuple(logs_alone(views, owned)), deleted=query.delete)
+        if query.logs and query.delete and answer.runs:
+            async with AsyncExitStack() as locks:
+                for run in answer.runs:
+                    await locks.enter_async_context(self._store.lock_run(run.run))
+                await self._store.bury([run.run for run in answer.runs], "prune")
+        return answer
 
     async def _kit_of(self, view: RunView) -> RunKit:
         """The parts of a run that is only looked at."""
@@ -590,7 +601,10 @@ class LocalRunApi:
                 return view
         for row in await self._store.runs(str(self._checkout)):
             if name in (row.run, epic_id(row.epic_number) if row.epic_number is not None else None):
-                return await self._money(row.run)  # says why it is not among them
+                found = await self._money(row.run)  # says why it is not among them
+                if not found.seq:
+                    raise UserError(f"{name} has no log any more", hint=f"equitrcoder audit verify {row.run} tells why")
+                return found
         raise UserError(f"there is no run or epic {name} in this workspace", hint="equitrcoder runs lists them")
 
 

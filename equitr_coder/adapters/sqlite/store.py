@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from equitr_coder.adapters.sqlite import chain, schema
+from equitr_coder.adapters.sqlite import chain, retention, schema
 from equitr_coder.adapters.sqlite.blobs import Blobs
 from equitr_coder.adapters.sqlite.locks import RunLocks
 from equitr_coder.adapters.sqlite.verification import verify
@@ -92,7 +92,7 @@ class SqliteStore:
         arguments: tuple[object, ...] = ()
         if workspace is not None:
             query, arguments = query + " WHERE workspace = ?", (workspace,)
-        query += " ORDER BY created DESC, rowid DESC"
+        query += " ORDER BY created DESC, seq DESC"
         rows: list[Any] = await self._do(lambda c: c.execute(query, arguments).fetchall(), absent=[])
         return [RunRow(RunId(run), place, number, datetime.fromisoformat(at)) for run, place, number, at in rows]
 
@@ -139,6 +139,15 @@ class SqliteStore:
             return await asyncio.to_thread(verify, self._path, self._blobs, run=run, pin=pin)
         except sqlite3.Error as error:
             raise self._explain(error) from error
+
+    async def bury(self, runs: Sequence[RunId], why: str) -> int:
+        def delete(connection: sqlite3.Connection) -> set[str]:
+            with _transaction(connection):
+                return retention.bury(connection, runs, why)
+
+        unnamed = await self._do(delete)
+        await self._do(retention.give_back)
+        return await asyncio.to_thread(self._blobs.forget, unnamed)
 
     def lock_run(self, run: RunId) -> AbstractAsyncContextManager[None]:
         return self._locks.hold(run)
