@@ -47,6 +47,7 @@ from equitr_coder.workflows.rewinding import Rewinding
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
+_SUMMARY = "RunSummary/1"
 _EPIC_REF = re.compile(r"/equitr/epic-(\d+)(?:/|$)")
 _AS_CONFIGURED = c.StartRun(kind=RunKind.EPIC, request="")
 _PLANNED = c.StartRun(kind=RunKind.EPIC, request="", plan=PlanMode.ALWAYS)
@@ -447,12 +448,35 @@ class LocalRunApi:
                 views += [view] if view.seq else []
         return views, unreadable
 
+    async def _listed(self, *, unfinished_only: bool) -> q.RunsAnswer:
+        """Every log is folded once; how a run stands is kept until its log grows."""
+        known = await self._store.summaries(_SUMMARY)
+        rows: list[q.RunSummary] = []
+        unreadable: list[RunId] = []
+        fresh: dict[RunId, tuple[int, str]] = {}
+        for row in await self._store.runs(str(self._checkout)):
+            alive = self._store.is_owned(row.run)
+            kept = _kept_summary(known.get(row.run)) if row.run not in self._live else None
+            if kept is not None:
+                rows.append(kept.model_copy(update={"alive": alive}))
+                continue
+            try:
+                view = await self._money(row.run)
+            except UserError:
+                unreadable.append(row.run)
+                continue
+            summary = answers.run_summary(view, alive=alive)
+            if summary is not None:
+                rows.append(summary)
+                fresh[row.run] = (view.seq, summary.model_dump_json())
+        await self._store.keep_summaries(_SUMMARY, fresh)
+        wanted = [one for one in rows if not (unfinished_only and one.state.is_final)]
+        return q.RunsAnswer(runs=tuple(wanted), unreadable=tuple(unreadable))
+
     async def query(self, query: q.Query) -> q.Answer:
         match query:
             case q.RunsQuery():
-                views, unreadable = await self._readable()
-                wanted = [view for view in views if not (query.unfinished_only and view.state.is_final)]
-                return answers.runs_answer(wanted, self._store.is_owned, unreadable=unreadable)
+                return await self._listed(unfinished_only=query.unfinished_only)
             case q.CostQuery():
                 return await self._cost(query.run)
             case q.ConflictQuery():
@@ -606,6 +630,14 @@ class LocalRunApi:
                     raise UserError(f"{name} has no log any more", hint=f"equitrcoder audit verify {row.run} tells why")
                 return found
         raise UserError(f"there is no run or epic {name} in this workspace", hint="equitrcoder runs lists them")
+
+
+def _kept_summary(text: str | None) -> q.RunSummary | None:
+    """None when there is none, or one that cannot be read any more."""
+    try:
+        return q.RunSummary.model_validate_json(text) if text is not None else None
+    except ValueError:
+        return None
 
 
 def _failed_again(view: RunView) -> list[Event]:

@@ -25,6 +25,7 @@ def bury(connection: sqlite3.Connection, runs: Sequence[str], why: str) -> set[s
     deleted = datetime.now(UTC).isoformat()
     for run in runs:
         chain.bury(connection, run, deleted, why)
+        connection.execute("DELETE FROM summaries WHERE run = ?", (run,))
     if doomed:
         doomed.difference_update(_named(connection.execute(_query("TRUE"), _NAMING_TYPES)))
     return doomed

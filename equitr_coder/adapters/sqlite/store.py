@@ -10,7 +10,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,6 +95,24 @@ class SqliteStore:
         query += " ORDER BY created DESC, seq DESC"
         rows: list[Any] = await self._do(lambda c: c.execute(query, arguments).fetchall(), absent=[])
         return [RunRow(RunId(run), place, number, datetime.fromisoformat(at)) for run, place, number, at in rows]
+
+    async def summaries(self, kind: str) -> Mapping[RunId, str]:
+        query = (
+            "SELECT summaries.run, body FROM summaries JOIN heads ON heads.run = summaries.run "
+            "AND heads.count = summaries.count WHERE kind = ?"
+        )
+        rows: list[Any] = await self._do(lambda c: c.execute(query, (kind,)).fetchall(), absent=[])
+        return {RunId(run): body for run, body in rows}
+
+    async def keep_summaries(self, kind: str, summaries: Mapping[RunId, tuple[int, str]]) -> None:
+        rows = [(run, records, kind, body) for run, (records, body) in summaries.items()]
+
+        def write(connection: sqlite3.Connection) -> None:
+            with suppress(sqlite3.Error), _transaction(connection):
+                connection.executemany("INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?)", rows)
+
+        if rows:
+            await self._do(write)
 
     async def put_blob(self, data: bytes) -> str:
         return await asyncio.to_thread(self._blobs.put, data)
