@@ -11,6 +11,7 @@ from equitr_coder.adapters.sqlite.checkup import check_store
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.app.key_enquiries import KeyEnquiries, said_of
 from equitr_coder.app.policy_enquiry import policy_answer
+from equitr_coder.app.uninstall import uninstall
 from equitr_coder.app.workshop import Workshop
 from equitr_coder.budget import Ledger, Limits
 from equitr_coder.domain import queries as q
@@ -51,6 +52,8 @@ class Enquiries:
                 return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
             case q.SetTrust():
                 return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
+            case q.UninstallQuery():
+                return await uninstall(self._shop.home, self._shop.store, delete=query.delete)
             case q.WriteConfig() | q.SetConfig():
                 return self._written(query)
             case (

@@ -28,6 +28,7 @@ _TABLE = {
     "replay": ("replay", "replay", "Build an epic again from its log, and compare."),
     "why": ("why", "why", "Tell which task, model and requirement a line of code is from."),
     "prune": ("receipts", "prune", "Show what finished runs have left in git, and delete it."),
+    "uninstall": ("uninstall", "uninstall", "Show what the product has left on this machine, and remove it."),
     "conflict": ("conflict", "conflict", "List, show, resolve or give back what does not merge."),
     "cost": ("cost", "cost", "Show where the money went, and how forecasts did."),
     "metrics": ("metrics", "metrics", "Show where the time of a run went."),

@@ -2,7 +2,8 @@
 
 Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call,
 `SetTrust`, `WriteConfig`, `SetConfig`, `SetKey`, `RemoveKey`, `RotateMaster` write the user's own files, `TestKey`
-asks a provider, `VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes. No answer holds a key.
+asks a provider, `VerifyQuery` and `ReplayQuery` run commands in worktrees of their own, `PruneQuery(delete=True)` and
+`UninstallQuery(delete=True)` delete. No answer holds a key.
 """
 
 from datetime import datetime
@@ -191,10 +192,22 @@ class WhyQuery(Value):
 
 
 class PruneQuery(Value):
-    """What finished runs have left in git and on disk; with `delete` it goes."""
+    """What finished runs have left in git and on disk, and with `logs` what is known of them; with `delete` it goes."""
 
     type: Literal["prune"] = "prune"
     run: str | None = None
+    before: datetime | None = None
+    """Only runs that ended before."""
+    keep: int | None = None
+    """The newest so many finished runs are left alone."""
+    logs: bool = False
+    delete: bool = False
+
+
+class UninstallQuery(Value):
+    """What there is of the product on this machine besides itself; with `delete` it goes."""
+
+    type: Literal["uninstall"] = "uninstall"
     delete: bool = False
 
 
@@ -303,6 +316,7 @@ Query = Annotated[
     | ReplayQuery
     | WhyQuery
     | PruneQuery
+    | UninstallQuery
     | WriteConfig
     | KeysQuery
     | KeyNameQuery
@@ -709,6 +723,8 @@ class Prunable(Value):
     worktrees: tuple[str, ...]
     lost: tuple[LostCommit, ...]
     """Commits that nothing else keeps, newest first."""
+    records: int = 0
+    """Of its log, when that goes too."""
 
 
 class SparedRun(Value):
@@ -725,6 +741,38 @@ class PruneAnswer(Value):
     size: int | None = None
     """Bytes in git that nothing else keeps."""
     deleted: bool = False
+
+
+class UninstalledWorkspace(Value):
+    """A workspace that runs were made in."""
+
+    path: str
+    worktrees: tuple[str, ...]
+    refs: tuple[str, ...]
+    branches: tuple[str, ...]
+    """Ours by name; they stay."""
+    note: str = ""
+    """Why git was not asked there."""
+
+
+class UninstalledState(Value):
+    path: str
+    size: int
+    """Bytes."""
+
+
+class UninstallAnswer(Value):
+    type: Literal["uninstall"] = "uninstall"
+    home: str
+    workspaces: tuple[UninstalledWorkspace, ...]
+    state: tuple[UninstalledState, ...]
+    left: tuple[str, ...]
+    """Files of the person's own that stay."""
+    deleted: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.state and not any(place.worktrees or place.refs for place in self.workspaces)
 
 
 class Written(Value):
@@ -811,6 +859,7 @@ Answer = Annotated[
     | ReplayAnswer
     | WhyAnswer
     | PruneAnswer
+    | UninstallAnswer
     | Written
     | KeysAnswer
     | KeyNamed

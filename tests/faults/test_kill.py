@@ -73,6 +73,7 @@ _NEVER_PASSED = {
     "git.init": "needs a plain folder",
     "git.worktree": "needs a repository with settings for each worktree",
     "repository.mixed": "needs a conflict that structure resolves: tests/faults/test_clashes.py",
+    "store.bury": "prune --logs, which a person asks for: tests/e2e/test_retention.py",
     "repository.restore_files": "undo, which a person asks for",
 }
 """Why no play of ours passes them."""
