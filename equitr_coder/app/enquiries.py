@@ -48,7 +48,13 @@ class Enquiries:
             case q.TrustQuery():
                 return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
             case q.SetTrust():
-                return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
+                return set_trust(
+                    self._shop.checkout,
+                    home=self._shop.home,
+                    trust=trust,
+                    trusted=query.trusted,
+                    content_hash=query.content_hash,
+                )
             case q.WriteConfig():
                 return write_user_config(self._shop.home, query.text)
             case (
