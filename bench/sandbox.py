@@ -49,7 +49,7 @@ async def main(runs: int) -> None:
     print(f"{'sandbox':<12}{'median':>9}{'min':>9}{'p95':>9}{'overhead':>10}{'ours':>8}   {runs} commands each")
     plain = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(os.path.realpath(folder))
+        home = Path(folder)
         place = worktree(home)
         environ = {"PATH": os.environ["PATH"], "HOME": str(home)}
         for kind, mode in KINDS.items():
