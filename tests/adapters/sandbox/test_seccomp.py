@@ -40,7 +40,7 @@ def verdict(program: bytes, number: int, *arguments: int, architecture: int) -> 
             case 0x45:
                 at += if_true if accumulator & value else if_false
             case 0x06:
-                return value
+                return int(value)
             case _:
                 raise AssertionError(f"no such instruction: {code:#x}")
 
