@@ -51,7 +51,13 @@ class Enquiries:
             case q.TrustQuery():
                 return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
             case q.SetTrust():
-                return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
+                return set_trust(
+                    self._shop.checkout,
+                    home=self._shop.home,
+                    trust=trust,
+                    trusted=query.trusted,
+                    content_hash=query.content_hash,
+                )
             case q.UninstallQuery():
                 return await uninstall(self._shop.home, self._shop.store, delete=query.delete)
             case q.WriteConfig() | q.SetConfig():

@@ -156,6 +156,8 @@ class SetTrust(Value):
 
     type: Literal["set_trust"] = "set_trust"
     trusted: bool = True
+    content_hash: str | None = None
+    """Trust only this content: what was shown."""
 
 
 class ProbeModel(Value):
@@ -598,6 +600,8 @@ class TrustAnswer(Value):
     """Trusted once, but the content is different now."""
     files: tuple[str, ...] = ()
     content_hash: str = ""
+    diff: str = ""
+    """Unified, from what was trusted to what is there (or has just been accepted); everything when nothing was."""
 
 
 class ProbeAnswer(Value):

@@ -270,11 +270,20 @@ def policy_lines(answer: PolicyAnswer) -> list[Line]:
 def trust_lines(answer: TrustAnswer) -> list[Line]:
     if not answer.present:
         return [Line("This workspace has no .equitr folder: there is nothing to trust.")]
-    files = [Line(f"  {prose(name)}") for name in answer.files]
+    files = [
+        *(Line(f"  {prose(name)}") for name in answer.files),
+        *(Line(prose(line), _tone_of_change(line)) for line in answer.diff.splitlines()),
+    ]
     if answer.trusted:
         return [Line(f".equitr is trusted as it is now ({answer.content_hash[:12]})", Tone.GOOD), *files]
     why = "its content has changed since it was trusted" if answer.changed else "nobody has trusted it"
     return [Line(f".equitr is ignored: {why} ({answer.content_hash[:12]})", Tone.WARN), *files]
+
+
+def _tone_of_change(line: str) -> Tone:
+    if line.startswith(("+++", "---", "@@")):
+        return Tone.STRONG
+    return {"+": Tone.GOOD, "-": Tone.WARN}.get(line[:1], Tone.PLAIN)
 
 
 def proposal_lines(answer: ProposalAnswer) -> list[Line]:

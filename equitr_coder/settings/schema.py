@@ -258,12 +258,26 @@ class PermissionSettings(Value):
     deny: Texts = ()
 
 
+class SandboxLimits(Value):
+    """Of one command; 0 is none."""
+
+    processes: CountOrNone = 8192
+    """At a time, where the kernel counts them for each command."""
+    memory_mb: CountOrNone = 0
+    """Of one process."""
+    file_mb: CountOrNone = 65536
+    """Of one file that is written."""
+    cpu_seconds: CountOrNone = 0
+    """Processor time of one process."""
+
+
 class SandboxSettings(Value):
     mode: Literal["auto", "bubblewrap", "landlock", "off"] = "auto"
     read: HostPaths = ()
     """Paths of the host that commands may read besides the usual ones."""
     network: HostNames = ()
     """Hosts that commands of agents may reach, by HTTP and HTTPS."""
+    limits: SandboxLimits = Field(default_factory=SandboxLimits)
 
 
 class ContextSettings(Value):
