@@ -57,6 +57,13 @@ async def press(seat: Seat, *keys: str) -> str:
     return seat.shown()
 
 
+def opens(seat: Seat) -> list[str]:
+    """Places that are asked for from now on; they are other tests' own."""
+    opened: list[str] = []
+    seat.desk.open = opened.append
+    return opened
+
+
 # ---------------------------------------------------------------- review
 
 
@@ -68,15 +75,19 @@ async def test_approval_names_what_stands_in_the_way_and_takes_a_second_word() -
         assert door.submitted == []
 
         assert "before you approve" not in await press(seat, "escape")
+        opened = opens(seat)
         await press(seat, "a", "a")
         assert door.submitted == [c.ApprovePlan(run=RUN)]
+        assert opened == ["run"]
 
 
 async def test_a_plan_that_nothing_holds_up_is_approved_at_once() -> None:
     api = PaperDoor(SOUND_PLANNED, answers=[q.ModelsAnswer(configured=())])
     async with at("review", SOUND_PLANNED, api=api) as (seat, door):
+        opened = opens(seat)
         await press(seat, "a")
         assert door.submitted == [c.ApprovePlan(run=RUN)]
+        assert opened == ["run"]
 
 
 async def test_notes_are_kept_on_their_lines_and_sent_together() -> None:
@@ -264,8 +275,10 @@ async def test_runs_are_filtered_renamed_and_gone_on_with() -> None:
         await press(seat, "n", "end", *" two", "enter")
         assert door.of(c.RenameRun) == [c.RenameRun(run=RUNS.runs[1].run, title="Search page two")]
         assert "epic-041" in await press(seat, "escape")
+        opened = opens(seat)
         await press(seat, "home", "enter")
         await seat.settle()
+        assert opened == ["run"]
         assert door.of(c.ResumeRun) == [c.ResumeRun(run="run-41c0ffee")]
 
 
