@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from equitr_coder.domain.approvals import Approval, ApprovalAnswer
+from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Verdict
 from equitr_coder.domain.artifacts import Artifact, ContractVerdict
 from equitr_coder.domain.attachments import Attachments
 from equitr_coder.domain.conflicts import Conflict, ConflictState
@@ -259,6 +259,10 @@ class ToolCalled(AgentEvent):
     call: CallId
     name: str
     arguments: str
+    verdict: Verdict | None = None
+    """What the policy said; None when it was not asked, because the call could not be read."""
+    rule: str = ""
+    """Why it said so: the rule or the wall that decided."""
 
 
 class ToolReturned(AgentEvent):
@@ -277,6 +281,8 @@ class ToolReturned(AgentEvent):
     """Path -> SHA-256 of file contents this session read or wrote in this step."""
     ends: ToolEnd | None = None
     duration_ms: int = 0
+    kept: tuple[str, ...] = ()
+    """SHA-256 of what lies in the blob store because the text names only its beginning (`output:ID`)."""
 
 
 class ContextElided(AgentEvent):
@@ -288,6 +294,8 @@ class ContextElided(AgentEvent):
     tokens_before: int
     """Estimated size of the next request without this, and with it."""
     tokens_after: int
+    kept: tuple[str, ...] = ()
+    """As in `ToolReturned`."""
 
 
 class ContextCompacted(AgentEvent):

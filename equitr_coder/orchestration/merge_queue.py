@@ -16,7 +16,7 @@ from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, MergeLanded, MergeQueued, MergeRejected, ReceiptStored, TaskChanged
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.globs import covers
-from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
+from equitr_coder.domain.ids import AgentName, CommitId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.merge_line import MergeLine, Place
@@ -359,22 +359,14 @@ class MergeQueue:
         commit = await self._repository.commit_tree(
             resolved,
             [old],
-            self._message(hand_in),
-            author=f"{hand_in.agent} <equitrcoder@localhost>",
+            merge_message(hand_in, self._events.view.run),
+            author=signature(hand_in.agent),
             at=self._events.view.last_call(SessionId(f"{hand_in.task.id}.{hand_in.attempt}")),
         )
         await self._repository.move_ref(
             f"{self._ref_prefix}{hand_in.task.id}.{hand_in.attempt}-merged-{commit[:10]}", commit, None
         )
         return _Candidate(hand_in.task.id, commit, resolved, old, paths, landed)
-
-    def _message(self, hand_in: HandIn) -> str:
-        summary = f"{hand_in.summary.strip()}\n\n" if hand_in.summary.strip() else ""
-        return (
-            f"{hand_in.task.id}: {hand_in.task.title}\n\n{summary}"
-            f"Task: {hand_in.task.id}\nAgent: {hand_in.agent}\nAttempt: {hand_in.attempt}\n"
-            f"Run: {self._events.view.run}\n"
-        )
 
     @property
     def _journal_key(self) -> str:
@@ -445,6 +437,21 @@ class MergeQueue:
             )
         )
         return refusal
+
+
+def merge_message(hand_in: HandIn, run: RunId) -> str:
+    """Of the commit on the integration branch. Who looks for the task of a line reads it (`workflows.why`)."""
+    summary = f"{hand_in.summary.strip()}\n\n" if hand_in.summary.strip() else ""
+    return (
+        f"{hand_in.task.id}: {hand_in.task.title}\n\n{summary}"
+        f"Task: {hand_in.task.id}\nAgent: {hand_in.agent}\nAttempt: {hand_in.attempt}\n"
+        f"Run: {run}\n"
+    )
+
+
+def signature(agent: AgentName) -> str:
+    """The author of what an agent has written."""
+    return f"{agent} <equitrcoder@localhost>"
 
 
 def moved_away(branch: str, wanted: CommitId, found: CommitId | None) -> UserError:

@@ -34,9 +34,10 @@ from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
 from equitr_coder.domain.strengths import Candidate
 from equitr_coder.planning.size import starts_with_plan
-from equitr_coder.ports import Clock, EventStore, Repository, RepoState, RunKit, ShownDelta
+from equitr_coder.ports import Clock, EventStore, Redactor, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
+from equitr_coder.session.audit import AuditLog
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
 from equitr_coder.session.said import cancelled, queued
@@ -77,10 +78,13 @@ class LocalRunApi:
         attach: Attach,
         takes_images: TakesImages,
         user: str = "",
+        redactor: Redactor | None = None,
     ) -> None:
         """`attach` reads what a request mentions with `@`; `takes_images` says whether a model can be shown images.
-        `user` is the name of the local user, recorded with every run.
+        `user` is the name of the local user, recorded with every run. `redactor` takes held keys out of what goes
+        through this door, both ways, and out of every event.
         """
+        self._redactor = redactor
         self._checkout = checkout
         self._store = store
         self._clock = clock
@@ -122,6 +126,9 @@ class LocalRunApi:
     # ---------------------------------------------------------------- commands
 
     async def submit(self, command: c.Command) -> RunId:
+        return await self._submit(command if self._redactor is None else self._redactor.value(command))
+
+    async def _submit(self, command: c.Command) -> RunId:
         match command:
             case c.StartRun():
                 return await self._start(command)
@@ -381,8 +388,11 @@ class LocalRunApi:
         """
         async with self._store.lock_run(run):
             view = fold(await self._store.read(run), RunView(run=run))
-            yield Hub(run=run, store=self._store, clock=self._clock, view=view)
+            yield self._hub(run, view)
             self._live.pop(run, None)
+
+    def _hub(self, run: RunId, view: RunView) -> Hub:
+        return Hub(run=run, store=self._store, clock=self._clock, view=view, redactor=self._redactor)
 
     async def _go(self, run: RunId, opening: Callable[[RunView], Sequence[Event]], *, message: str | None) -> None:
         """Own the run, then decide by its log as it stands now how it starts or goes on. `message` is what the user
@@ -391,7 +401,7 @@ class LocalRunApi:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._store.lock_run(run))
             view = fold(await self._store.read(run), RunView(run=run))
-            hub = Hub(run=run, store=self._store, clock=self._clock, view=view)
+            hub = self._hub(run, view)
             events = opening(view)
             await hub.record(*events)
             approvals, questions = ApprovalDesk(hub), QuestionDesk(hub)
@@ -471,6 +481,10 @@ class LocalRunApi:
         return views, unreadable
 
     async def query(self, query: q.Query) -> q.Answer:
+        answer = await self._answered(query)
+        return answer if self._redactor is None else self._redactor.value(answer)
+
+    async def _answered(self, query: q.Query) -> q.Answer:
         match query:
             case q.RunsQuery():
                 views, unreadable = await self._readable(None if query.everywhere else str(self._checkout))
@@ -482,20 +496,62 @@ class LocalRunApi:
                 from equitr_coder.workflows.conflicts import conflict_answer
 
                 return await conflict_answer(await self.view(query.run), self._repository, query.conflict)
-            case q.MetricsQuery():
-                return await self._metrics(query.run)
-            case q.EscalationsQuery():
-                return await self._escalations(query.run)
+            case q.MetricsQuery() | q.EscalationsQuery() | q.AuditQuery() | q.AuditVerifyQuery():
+                return await self._told(query)
             case q.DiffQuery():
                 return await answers.diff_answer(
                     await self.view(query.run), self._repository, self._checkout, state=query.state, task=query.task
                 )
-            case q.VerifyQuery():
-                return await self._verify(query)
-            case q.PruneQuery():
-                return await self._prune(query)
+            case q.VerifyQuery() | q.ReplayQuery() | q.WhyQuery() | q.PruneQuery():
+                return await self._look_back(query)
             case _:
                 return await self._answer(query)
+
+    async def _told(self, query: q.MetricsQuery | q.EscalationsQuery | q.AuditQuery | q.AuditVerifyQuery) -> q.Answer:
+        """From the events of the log themselves, not from what they come to."""
+        match query:
+            case q.MetricsQuery():
+                return await self._metrics(query.run)
+            case q.EscalationsQuery():
+                return await self._escalations(query.run)
+            case q.AuditQuery() | q.AuditVerifyQuery():
+                return await AuditLog(self._store, self._checkout).answer(query)
+
+    async def _look_back(self, query: q.VerifyQuery | q.ReplayQuery | q.WhyQuery | q.PruneQuery) -> q.Answer:
+        """What takes the parts of a run that is over."""
+        match query:
+            case q.VerifyQuery():
+                return await self._verify(query)
+            case q.ReplayQuery():
+                return await self._replay(query)
+            case q.WhyQuery():
+                return await self._why(query)
+            case q.PruneQuery():
+                return await self._prune(query)
+
+    async def _why(self, query: q.WhyQuery) -> q.WhyAnswer:
+        from equitr_coder.workflows import why
+
+        blamed = await self._repository.blame(query.path, query.line)
+        rows = await self._store.runs(str(self._checkout))
+        origin = why.origin_of(blamed.message) if blamed.commit is not None else None
+        if origin is not None and any(row.run == origin.run for row in rows):
+            log = await self._store.read(origin.run)
+            if log:
+                return why.of_commit(blamed, origin, fold(log), log)
+        for row in rows:
+            if row.epic_number is None and (log := await self._store.read(row.run)):
+                found = why.of_chat(blamed, fold(log), log)
+                if found is not None:
+                    return found
+        return why.of_nobody(blamed)
+
+    async def _replay(self, query: q.ReplayQuery) -> q.ReplayAnswer:
+        from equitr_coder.workflows.replay import Replay
+
+        run = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
+        log = await self._store.read(run)
+        return await Replay(await self._kit_of(fold(log, RunView(run=run)))).run(log)
 
     async def _verify(self, query: q.VerifyQuery) -> q.VerifyAnswer:
         from equitr_coder.workflows.verify import Verification  # loads what merging needs
@@ -519,7 +575,7 @@ class LocalRunApi:
 
     async def _kit_of(self, view: RunView) -> RunKit:
         """The parts of a run that is only looked at."""
-        hub = Hub(run=view.run, store=self._store, clock=self._clock, view=view)
+        hub = self._hub(view.run, view)
         return await self._make_kit(hub, ApprovalDesk(hub), QuestionDesk(hub))
 
     async def _cost(self, name: str | None) -> q.CostAnswer:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.tui.app import ScreenApp
 from equitr_coder.tui.desk import Desk
 from equitr_coder.tui.theme import DEFAULT
@@ -22,36 +23,47 @@ _UNSEEN = (80, 24)
 OpenDoor = Callable[[], AbstractAsyncContextManager["RunApi"]]
 FirstRun = Callable[["RunApi"], Awaitable[bool]]
 """Writes a first configuration with the person, on a plain terminal; whether one was written."""
+Unlock = Callable[["RunApi"], Awaitable[None]]
+
+
+@frozen
+class Engine:
+    """What stands behind the first frame, and how it is reached."""
+
+    connect: OpenDoor
+    load: Callable[[], object]
+    """Imports what `connect` needs; called in a thread, so that keys are taken meanwhile."""
+    first_run: FirstRun
+    mode: str = ""
+    """`plan`, `chat` or `run`, or empty: as configured."""
+    history: Callable[[], Path | None] = lambda: None
+    """The file of earlier requests, once the engine is loaded."""
+    unlock: Unlock | None = None
+    """Asks, on a plain terminal, for what opens the stored keys; None when there are none."""
 
 
 async def open_screen(
-    connect: OpenDoor,
+    engine: Engine,
     *,
-    load: Callable[[], object],
-    first_run: FirstRun,
-    mode: str,
     folder: Path,
     environ: Mapping[str, str],
     theme: str = DEFAULT,
-    history: Callable[[], Path | None] = lambda: None,
     edit: Callable[[str], str | None] | None = None,
     is_seen: bool = True,
 ) -> int:
     """Show the screen until the person leaves it; returns the exit code.
 
-    `load` imports what `connect` needs; it is called in a thread, so that keys are taken meanwhile. `mode` is `plan`,
-    `chat` or `run`, or empty: as configured. `history` tells the file of earlier requests, once the engine is there;
     `edit` opens a text in the person's editor, None when it was not saved. Without `is_seen` nothing is drawn and no
     terminal is needed.
 
     Raises:
-            EquitrError: the workspace cannot be opened.
-            Exception: the screen failed; what worked in it has ended by itself.
+        EquitrError: the workspace cannot be opened.
+        Exception: the screen failed; what worked in it has ended by itself.
     """
     async with asyncio.TaskGroup() as group:
         desk = Desk(group=group, environ=environ, folder=folder, edit=edit)
         app = ScreenApp(desk, theme=theme)
-        holding = group.create_task(_hold_door(connect, load, history, first_run, mode, desk, app))
+        holding = group.create_task(_hold_door(engine, desk, app))
         code = await app.run_async(headless=not is_seen, size=None if is_seen else _UNSEEN)
         if app.crash is not None:
             await _go_on_in_lines(desk)
@@ -65,29 +77,24 @@ async def open_screen(
     return code or 0
 
 
-async def _hold_door(
-    connect: OpenDoor,
-    load: Callable[[], object],
-    history: Callable[[], Path | None],
-    first_run: FirstRun,
-    mode: str,
-    desk: Desk,
-    app: ScreenApp,
-) -> None:
+async def _hold_door(engine: Engine, desk: Desk, app: ScreenApp) -> None:
     """Keep the engine open, in this task, until the person leaves: it outlives a screen that fails."""
     try:
-        await asyncio.to_thread(load)
-        desk.history.keep_in(history())
+        await asyncio.to_thread(engine.load)
+        desk.history.keep_in(engine.history())
         # Textual starts tasks eagerly where Python can; the engine keeps the order that it was tested in.
         asyncio.get_running_loop().set_task_factory(None)
         while not desk.leaving.is_set():
-            async with connect() as api:
+            async with engine.connect() as api:
+                if engine.unlock is not None:
+                    with app.suspend():
+                        await engine.unlock(api)
                 if await _is_configured(api):
-                    await _connect(api, mode, desk)
+                    await _connect(api, engine.mode, desk)
                     await desk.leaving.wait()
                     return
                 with app.suspend():
-                    is_written = await first_run(api)
+                    is_written = await engine.first_run(api)
             if not is_written:
                 app.exit(_NOT_CONFIGURED)
                 return

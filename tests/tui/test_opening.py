@@ -18,7 +18,7 @@ from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunState
 from equitr_coder.ports import RunApi
 from equitr_coder.tui.desk import Desk
-from equitr_coder.tui.opening import open_screen
+from equitr_coder.tui.opening import Engine, open_screen
 from tests.cli.conftest import Step
 from tests.tui.stage import Door
 from tests.tui.test_spine import chat_log
@@ -61,10 +61,7 @@ async def open_on(api: RunApi, folder: Path) -> int:
         yield api
 
     return await open_screen(
-        connect,
-        load=lambda: None,
-        first_run=no_first_run,
-        mode="chat",
+        Engine(connect=connect, load=lambda: None, first_run=no_first_run, mode="chat"),
         folder=folder,
         environ=ENVIRON,
         is_seen=False,
@@ -103,10 +100,7 @@ async def test_a_workspace_that_cannot_be_opened_ends_the_screen_with_its_own_wo
 
     with pytest.raises(UserError, match="cannot be read"):
         await open_screen(
-            connect,
-            load=lambda: None,
-            first_run=no_first_run,
-            mode="",
+            Engine(connect=connect, load=lambda: None, first_run=no_first_run, mode=""),
             folder=tmp_path,
             environ=ENVIRON,
             is_seen=False,

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
-from equitr_coder.adapters.git import inspection, refs, trees
+from equitr_coder.adapters.git import blame, inspection, refs, trees
 from equitr_coder.adapters.git.checkout import Checkout, Found, find_checkout, find_linked, is_inside, mark
 from equitr_coder.adapters.git.creation import create_repository, make_first_commit, open_shadow, shadow_of
 from equitr_coder.adapters.git.files import FileOps
@@ -25,7 +25,7 @@ from equitr_coder.adapters.git.worktrees import Worktrees, is_made_by_us
 from equitr_coder.adapters.git.writable import check_writable
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId, RunId, TreeId
-from equitr_coder.ports import GitTime, IgnoredFiles, Landing, MergeForecast, RepoState
+from equitr_coder.ports import Blamed, GitTime, IgnoredFiles, Landing, MergeForecast, RepoState
 
 
 async def open_repository(root: Path, *, home: Path, store: Journal, shadow_ok: bool) -> "GitRepository":
@@ -209,6 +209,9 @@ class GitRepository:
 
     async def diff(self, old: TreeId | CommitId, new: TreeId | CommitId, *, paths: Sequence[str] = ()) -> str:
         return await self._known.diff(await self.open(), old, new, paths)
+
+    async def blame(self, path: str, line: int) -> Blamed:
+        return await blame.blame(await self.open(), path, line)
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None:
         return await trees.show_file(await self.open(), tree, path)

@@ -51,6 +51,21 @@ class Sight:
             self._toolchains = find_toolchains(self._environ, home=Path(self._home))
         return self._toolchains
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Folders that are out of sight but for what is shown again."""
+        return self._hidden
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Further paths that the user lets commands read."""
+        return tuple(path for path in self._readable if path not in ("/", TMP))
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """What is hidden wherever it lies."""
+        return tuple(f"{self._home}/{name}" for name in _CREDENTIALS)
+
     async def look(self) -> None:
         """The first look at the toolchains takes some tens of milliseconds: not on the event loop."""
         if self._toolchains is None:
