@@ -8,7 +8,7 @@ from pathlib import Path
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import events as e
 from equitr_coder.domain import queries as q
-from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.runs import RunKind, RunOptions
 from tests.tui.paper_door import LEFT, PaperDoor
@@ -268,7 +268,8 @@ async def test_a_diff_that_cannot_be_made_says_why() -> None:
 
 
 async def test_runs_are_filtered_renamed_and_gone_on_with() -> None:
-    async with at("sessions", (), api=PaperDoor(BUILT)) as (seat, door):
+    paused = (*BUILT, e.RunPaused(reason=StopReason.INTERRUPTED))
+    async with at("sessions", (), api=PaperDoor(paused)) as (seat, door):
         await press(seat, "slash", *"search", "enter")
         assert "> epic-040" in seat.shown()
         assert "1 of 5" in seat.shown()
@@ -284,12 +285,11 @@ async def test_runs_are_filtered_renamed_and_gone_on_with() -> None:
 
 async def test_runs_of_other_workspaces_are_shown_but_not_resumed_here() -> None:
     async with at("sessions", (), api=PaperDoor(BUILT)) as (seat, door):
-        await press(seat, "a")
+        assert "1 run left out" in await press(seat, "a")
         assert door.of(q.RunsQuery)[-1] == q.RunsQuery(everywhere=True)
         shown = await press(seat, "end", "enter")
         assert "that run belongs to another workspace" in shown
         assert door.of(c.ResumeRun) == []
-        assert "1 run left out" in shown
 
 
 async def test_what_a_run_left_is_named_before_it_is_deleted() -> None:
@@ -324,7 +324,7 @@ async def test_transcripts_are_exported_and_never_written_over(tmp_path: Path) -
 
 async def test_a_setting_is_found_and_changed_in_the_persons_own_file() -> None:
     async with at("settings", ()) as (seat, door):
-        assert "flag --worker-model" in seat.shown()
+        assert "flag --worker-model" in await press(seat, "down")
         await press(seat, "slash", *"budget", "enter")
         assert "1 of 6" in seat.shown()
         await press(seat, "u", "backspace", "backspace", "backspace", "backspace", *"2.50", "enter")
