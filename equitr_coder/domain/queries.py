@@ -193,21 +193,6 @@ class WriteConfig(Value):
     text: str
 
 
-class SetConfig(Value):
-    """Change one key of the user's configuration file and leave the rest of it, comments included, as it is. What it
-    says counts from the next start.
-
-    Raises:
-        UserError: there is no such key, the value is wrong, or the file cannot be changed in this one place.
-    """
-
-    type: Literal["set_config"] = "set_config"
-    key: str
-    """Dotted, as `config-cmd` shows it."""
-    value: str | None
-    """As one would write it in the file, on one line; None takes the key out of the file."""
-
-
 class KeysQuery(Value):
     """Which keys there are and where each comes from."""
 
@@ -267,6 +252,21 @@ class TestKey(Value):
     name: str
 
 
+class SetConfig(Value):
+    """Change one key of the user's configuration file and leave the rest of it, comments included, as it is. What it
+    says counts from the next start.
+
+    Raises:
+        UserError: there is no such key, the value is wrong, or the file cannot be changed in this one place.
+    """
+
+    type: Literal["set_config"] = "set_config"
+    key: str
+    """Dotted, as `config-cmd` shows it."""
+    value: str | None
+    """As one would write it in the file, on one line; None takes the key out of the file."""
+
+
 Query = Annotated[
     ConfigQuery
     | ModelsQuery
@@ -291,14 +291,14 @@ Query = Annotated[
     | WhyQuery
     | PruneQuery
     | WriteConfig
-    | SetConfig
     | KeysQuery
     | KeyNameQuery
     | UnlockKeys
     | SetKey
     | RemoveKey
     | RotateMaster
-    | TestKey,
+    | TestKey
+    | SetConfig,
     Field(discriminator="type"),
 ]
 
