@@ -219,8 +219,9 @@ class Table:
 
 def markdown(tokens: int) -> str:
     """An answer with every kind of block, of about so many tokens."""
-    parts, number = [], 0
-    while sum(map(len, parts)) < tokens * 4:
+    parts: list[str] = []
+    number = 0
+    while sum(len(part) for part in parts) < tokens * 4:
         number += 1
         parts.append(f"## Part {number}\n\nThe *order* service keeps `rows{number}` until the **import** is whole.\n\n")
         parts.append("".join(f"- point {item} of part {number} says what to do\n" for item in range(4)) + "\n")

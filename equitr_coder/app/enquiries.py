@@ -36,7 +36,6 @@ class Enquiries:
         self._shop = workshop
 
     async def answer(self, query: q.Query) -> q.Answer:
-        trust = FileTrustStore(self._shop.home)
         match query:
             case q.ConfigQuery():
                 return self._config()
@@ -48,20 +47,8 @@ class Enquiries:
                 return await self._found(query)
             case q.ProposalQuery():
                 return proposals(self._shop.settings, keys=self._shop.keys, prices=self._shop.prices)
-            case q.TrustQuery():
-                return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
-            case q.SetTrust():
-                return set_trust(
-                    self._shop.checkout,
-                    home=self._shop.home,
-                    trust=trust,
-                    trusted=query.trusted,
-                    content_hash=query.content_hash,
-                )
-            case q.UninstallQuery():
-                return await uninstall(self._shop.home, self._shop.store, delete=query.delete)
-            case q.WriteConfig() | q.SetConfig():
-                return self._written(query)
+            case q.TrustQuery() | q.SetTrust() | q.WriteConfig() | q.SetConfig() | q.UninstallQuery():
+                return await self._of_user(query)
             case (
                 q.KeysQuery()
                 | q.KeyNameQuery()
@@ -88,14 +75,32 @@ class Enquiries:
             case _ as unreachable:
                 assert_never(unreachable)
 
-    def _written(self, query: q.WriteConfig | q.SetConfig) -> q.Answer:
+    async def _of_user(
+        self, query: q.TrustQuery | q.SetTrust | q.WriteConfig | q.SetConfig | q.UninstallQuery
+    ) -> q.Answer:
+        """What looks at, or changes, the user's own files."""
+        trust = FileTrustStore(self._shop.home)
         match query:
+            case q.TrustQuery():
+                return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
+            case q.SetTrust():
+                return set_trust(
+                    self._shop.checkout,
+                    home=self._shop.home,
+                    trust=trust,
+                    trusted=query.trusted,
+                    content_hash=query.content_hash,
+                )
+            case q.UninstallQuery():
+                return await uninstall(self._shop.home, self._shop.store, delete=query.delete)
             case q.WriteConfig():
                 return write_user_config(self._shop.home, query.text)
             case q.SetConfig():
                 return set_user_value(self._shop.home, query.key, query.value)
 
-    async def _found(self, query: q.FilesQuery | q.CheckoutQuery | q.MapQuery | q.ProbeModel | q.PolicyQuery) -> q.Answer:
+    async def _found(
+        self, query: q.FilesQuery | q.CheckoutQuery | q.MapQuery | q.ProbeModel | q.PolicyQuery
+    ) -> q.Answer:
         """What takes a look at the checkout, at the machine, or at a model."""
         match query:
             case q.FilesQuery():

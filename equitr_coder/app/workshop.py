@@ -18,8 +18,8 @@ from equitr_coder.adapters.models.router import ModelRouter
 from equitr_coder.adapters.models.windows import Windows
 from equitr_coder.adapters.prices import DataFilePrices
 from equitr_coder.adapters.sandbox.choice import choose_executor
-from equitr_coder.adapters.sandbox.redacted import RedactedExecutor
 from equitr_coder.adapters.sandbox.limits import Limits as CommandLimits
+from equitr_coder.adapters.sandbox.redacted import RedactedExecutor
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.app.overrides import Overrides
 from equitr_coder.app.spawner import TOOL_NAMES, Spawner

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain
 from equitr_coder.domain.approvals import Decision, PermissionMode
+from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast

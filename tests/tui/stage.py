@@ -120,8 +120,14 @@ class Seat:
         return "\n".join(strip.text[:width].rstrip() for strip in lines[:height])
 
 
-def make_desk(group: asyncio.TaskGroup, environ: Mapping[str, str] = ENVIRON, now: datetime = NOW) -> Desk:
-    return Desk(group=group, environ=environ, folder=Path("/home/me/src/shop"), now=lambda: now)
+def make_desk(
+    group: asyncio.TaskGroup,
+    environ: Mapping[str, str] = ENVIRON,
+    now: datetime = NOW,
+    folder: Path = Path("/home/me/src/shop"),
+    edit: Callable[[str], str | None] | None = None,
+) -> Desk:
+    return Desk(group=group, environ=environ, folder=folder, now=lambda: now, edit=edit)
 
 
 def connect(
@@ -148,10 +154,12 @@ async def seated(
     setup: Setup = SETUP,
     now: datetime = NOW,
     is_connected: bool = True,
+    folder: Path = Path("/home/me/src/shop"),
+    edit: Callable[[str], str | None] | None = None,
 ) -> AsyncIterator[Seat]:
     """The app in a test of its own loop. Leaving it ends what `desk.do` began."""
     async with asyncio.TaskGroup() as group:
-        desk = make_desk(group, environ, now)
+        desk = make_desk(group, environ, now, folder, edit)
         app = ScreenApp(desk)
         async with app.run_test(size=size) as pilot:
             if is_connected:
@@ -169,11 +177,12 @@ def scene(
     mode: str = "chat",
     runs: Sequence[FollowedRun] = (),
     environ: Mapping[str, str] = ENVIRON,
+    now: datetime = NOW,
     then: Callable[[Seat], Awaitable[None]] | None = None,
 ) -> tuple[ScreenApp, Callable[[Pilot[int]], Awaitable[None]]]:
     """For `snap_compare(app, run_before=...)`: the app, and what brings it to the state that is drawn."""
     group = asyncio.TaskGroup()
-    desk = make_desk(group, environ)
+    desk = make_desk(group, environ, now)
     app = ScreenApp(desk)
 
     async def before(pilot: Pilot[int]) -> None:

@@ -117,6 +117,10 @@ def expose(path: str, *, hidden: Sequence[str]) -> list[Mount]:
     return [*found, Mount("read", real, real)]
 
 
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
 def _depth_first(at: str) -> list[str]:
     return at.split("/") if at != "/" else [""]
 
