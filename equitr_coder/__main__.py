@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
+    from equitr_coder.adapters.keys.held import HeldKeys
     from equitr_coder.cli.doors import Doors
     from equitr_coder.ports import RunApi
     from equitr_coder.presentation.person import Person
@@ -196,11 +197,12 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 
 def _say(message: str, hint: str, *, code: int, doors: Doors | None = None) -> int:
+    from equitr_coder.domain.redaction import without_shapes
     from equitr_coder.presentation.text import shown_on_one_line
 
-    stream = doors.streams.stderr if doors is not None else sys.stderr
-    stream.write(f"error: {shown_on_one_line(message)}\n")
-    stream.write(f"hint: {shown_on_one_line(hint)}\n" if hint else "")
+    stream, redact = (doors.streams.stderr, doors.redact) if doors is not None else (sys.stderr, without_shapes)
+    stream.write(f"error: {shown_on_one_line(redact(message))}\n")
+    stream.write(f"hint: {shown_on_one_line(redact(hint))}\n" if hint else "")
     stream.flush()
     return int(code)
 
@@ -208,7 +210,9 @@ def _say(message: str, hint: str, *, code: int, doors: Doors | None = None) -> i
 def _internal(error: BaseException, cause: BaseException, *, debug: bool, doors: Doors) -> int:
     import traceback
 
-    text = "".join(traceback.format_exception(error))
+    from equitr_coder.domain.redaction import without_assignments
+
+    text = without_assignments(doors.redact("".join(traceback.format_exception(error))))
     log = _write_log(text, doors.environ)
     if debug:
         doors.streams.stderr.write(text)
@@ -224,8 +228,7 @@ def _write_log(text: str, environ: Mapping[str, str]) -> Path | None:
     from pathlib import Path
 
     name = f"error-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
-    home = Path(environ.get("EQUITR_HOME") or Path(environ.get("HOME", "/")) / ".equitr")
-    for folder in (home / "logs", Path(tempfile.gettempdir())):
+    for folder in (_home(environ) / "logs", Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -235,6 +238,13 @@ def _write_log(text: str, environ: Mapping[str, str]) -> Path | None:
             continue  # a read-only home must not hide the error itself
         return folder / name
     return None
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    """As `settings.home` has it, without what that module loads."""
+    from pathlib import Path
+
+    return Path(environ.get("EQUITR_HOME") or Path(environ.get("HOME", "/")) / ".equitr")
 
 
 def _refused_output(cause: BaseException, doors: Doors) -> OSError | None:
@@ -285,8 +295,28 @@ def _interrupt(_signal: int, _frame: object) -> None:
 def _doors(environ: Mapping[str, str]) -> Doors:
     """`environ` is what the person gave us: what commands and settings see."""
     from contextlib import asynccontextmanager
+    from functools import cache
 
     from equitr_coder.cli.doors import Doors
+    from equitr_coder.cli.hidden_prompt import HiddenPrompt
+
+    prompt = HiddenPrompt()
+
+    @cache
+    def held() -> HeldKeys:
+        from equitr_coder.adapters.keys.held import HeldKeys, hold_environment
+        from equitr_coder.adapters.models.providers import KEY_VARIABLES
+
+        found = HeldKeys()
+        hold_environment(found, environ, KEY_VARIABLES)
+        return found
+
+    async def open_prompt(api: RunApi, *, planning: bool) -> int:
+        from equitr_coder.domain.queries import UnlockKeys
+
+        await api.query(UnlockKeys())
+        prompt.close()
+        return await _open_prompt(api, planning=planning)
 
     @asynccontextmanager
     async def connect(
@@ -294,7 +324,15 @@ def _doors(environ: Mapping[str, str]) -> Doors:
     ) -> AsyncIterator[RunApi]:
         from equitr_coder import app
 
-        overrides = app.Overrides(repo=repo, home=None, environ=environ, flags=flags, create_repo=create_repo)
+        overrides = app.Overrides(
+            repo=repo,
+            home=None,
+            environ=environ,
+            flags=flags,
+            create_repo=create_repo,
+            held=held(),
+            ask_secret=prompt.ask,
+        )
         async with app.open_api(overrides) as api:
             _collect_garbage()
             yield api
@@ -316,23 +354,46 @@ def _doors(environ: Mapping[str, str]) -> Doors:
             import_module("equitr_coder.app")
             import_module("equitr_coder.tui.engine_parts")
 
-        return await opening.open_screen(
-            connect,
+        def history() -> Path:
+            from equitr_coder.settings.home import equitr_home
+
+            return equitr_home(environ) / "history"
+
+        async def unlock(api: RunApi) -> None:
+            from equitr_coder.domain.queries import UnlockKeys
+
+            await api.query(UnlockKeys())
+            prompt.close()
+
+        # The name stands in adapters.keys.stored too, which is not to be loaded before the first frame.
+        has_keys = (_home(environ) / "keys").exists()
+        engine = opening.Engine(
+            connect=connect,
             load=load,
             first_run=first_run,
             mode=mode,
-            folder=folder,
-            environ=environ,
-            theme=theme or DEFAULT,
+            history=history,
+            unlock=unlock if has_keys else None,
+        )
+        return await opening.open_screen(
+            engine, folder=folder, environ=environ, theme=theme or DEFAULT, edit=_edit_text
         )
 
     return Doors(
         connect=connect,
-        open_prompt=_open_prompt,
+        open_prompt=open_prompt,
         open_screen=open_screen,
         run_demo=_run_demo,
         environ=environ,
+        redact=lambda text: held().shown(text),
+        ask_secret=prompt.ask,
     )
+
+
+def _edit_text(text: str) -> str | None:
+    from equitr_coder.cli.review import edit_text
+
+    return edit_text(text)
 
 
 async def _open_prompt(api: RunApi, *, planning: bool) -> int:

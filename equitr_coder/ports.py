@@ -6,10 +6,11 @@ from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
 from equitr_coder.domain.artifacts import Artifact
+from equitr_coder.domain.audit import AuditFault, VerifiedChain
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.commands import Command
 from equitr_coder.domain.epic import ArtifactType, Plan
@@ -34,6 +35,9 @@ from equitr_coder.domain.queries import Answer, Query
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.strengths import Candidate
 from equitr_coder.domain.tools import ToolEnd as ToolEnd  # noqa: PLC0414 - part of this contract
+from equitr_coder.domain.value import Value
+
+_Value = TypeVar("_Value", bound=Value)
 
 # ---------------------------------------------------------------- the door
 
@@ -325,6 +329,14 @@ class EventStore(Protocol):
         """Newest first."""
         ...
 
+    async def verify(
+        self, run: RunId | None = None, *, pin: str | None = None
+    ) -> tuple[Sequence[VerifiedChain], Sequence[AuditFault]]:
+        """Follow the hash chain of one run, or of all; and what is wrong with the list of runs itself. `pin` is the
+        link of a record, in hex, that the run is known to have had.
+        """
+        ...
+
     async def put_blob(self, data: bytes) -> str:
         """Keep bytes under their SHA-256, durable when it returns."""
         ...
@@ -458,13 +470,19 @@ class CommandResult:
 class Confinement:
     """How commands run here, for `doctor`, receipts and approvals."""
 
-    kind: Literal["bubblewrap", "none"]
+    kind: Literal["bubblewrap", "landlock", "none"]
     reason: str
     """Why there is no sandbox, or its version."""
 
     @property
     def is_confined(self) -> bool:
         return self.kind != "none"
+
+    def holds(self, *, in_place: bool) -> bool:
+        """Whether commands may run unasked. Landlock cannot take a part out of a folder that may be written: in the
+        user's own checkout (`in_place`) its `.git` could be changed.
+        """
+        return self.kind == "bubblewrap" or (self.kind == "landlock" and not in_place)
 
 
 @frozen
@@ -622,6 +640,33 @@ class GitTime(Protocol):
     def commands(self) -> int: ...
 
 
+@frozen
+class IgnoredFiles:
+    """What git ignores in a checkout: `tree` holds it, but for what is `left` out."""
+
+    tree: TreeId
+    left: tuple[str, ...] = ()
+    """Paths; of a folder with a slash at the end. A folder that a tool makes by a name of its own (`node_modules/`)
+    stands for all of that name.
+    """
+
+
+@frozen
+class Blamed:
+    """A line, and the commit that brought it."""
+
+    path: str
+    line: int
+    text: str
+    commit: CommitId | None
+    """None: it is not committed."""
+    path_there: str
+    """What the file was called in that commit."""
+    author: str = ""
+    message: str = ""
+    """Of the commit."""
+
+
 class Repository(Protocol):
     """Git, run by the host alone: hooks, signing, pagers, fsmonitor and prompts off; our identity only where the user
     has none. Raises `UserError` for what the user must mend (a broken repository, a full disk).
@@ -659,6 +704,10 @@ class Repository(Protocol):
 
     async def ignored(self, root: Path, paths: Collection[str]) -> Collection[str]:
         """Those of `paths` that are untracked and ignored there."""
+        ...
+
+    async def ignored_files(self, root: Path) -> IgnoredFiles:
+        """All ignored files there as a tree of their own, within bounds of number and size. Nothing names the tree."""
         ...
 
     async def restore(self, root: Path, tree: TreeId) -> None:
@@ -733,6 +782,14 @@ class Repository(Protocol):
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None: ...
 
+    async def blame(self, path: str, line: int) -> Blamed:
+        """Who wrote a line of a file in the user's checkout, as it stands there.
+
+        Raises:
+            UserError: there is no such file, or it has no such line, or git does not know it.
+        """
+        ...
+
     async def read_blob(self, blob: str) -> bytes: ...
 
     async def list_tree(self, tree: TreeId | CommitId) -> Sequence[str]: ...
@@ -785,6 +842,8 @@ class ToolResult:
     ends: ToolEnd | None = None
     is_whole: bool = False
     """It reaches the model uncut whatever its length."""
+    kept: tuple[str, ...] = ()
+    """SHA-256 of the outputs that it names and that are kept."""
 
 
 @frozen
@@ -922,7 +981,7 @@ class Outputs(Protocol):
     """Long outputs, kept by hash, opened with `read_file("output:ID")`."""
 
     async def keep(self, text: str) -> str:
-        """Returns the id."""
+        """Returns the SHA-256 of the bytes; `domain.tools.output_id` makes the id of it that a model reads."""
         ...
 
     async def open(self, output: str) -> str | None: ...
@@ -930,7 +989,7 @@ class Outputs(Protocol):
 
 @frozen
 class Excerpt:
-    """A piece of a conversation. `title` says of what; `output` is the id under which the whole message is kept."""
+    """A piece of a conversation. `title` says of what; `output` is the SHA-256 under which the whole is kept."""
 
     title: str
     text: str
@@ -1087,9 +1146,88 @@ class Policy(Protocol):
 # ---------------------------------------------------------------- settings and keys
 
 
+@frozen
+class KeySource:
+    """Where a key comes from; never the key."""
+
+    kind: Literal["environment", "keyring", "file"]
+    place: str
+    """In words, such as `the environment` or `the key store /home/ann/.equitr/keys`."""
+
+
 class KeyStore(Protocol):
+    """Keys by the name of the variable that would hold them. What the environment holds comes first."""
+
     def get(self, variable: str) -> str | None:
-        """The key, never logged."""
+        """The key, never logged. Cheap enough for every call, and as new as the store: a rotation is seen at once.
+
+        Raises:
+            UserError: it is stored, and the store cannot be opened.
+        """
+        ...
+
+    def source(self, variable: str) -> KeySource | None:
+        """Where `get` would find it; None when there is none. Opens nothing and asks nobody."""
+        ...
+
+
+@frozen
+class StoredKey:
+    """One key of the store, without the key."""
+
+    name: str
+    """Of the variable that would hold it."""
+    changed: datetime | None
+
+
+class KeyVault(Protocol):
+    """The store that the user's own keys are put into. Every method raises UserError when the store is damaged, open to
+    other users, written by a newer version, or cannot be opened; nothing has changed then.
+    """
+
+    @property
+    def place(self) -> str:
+        """In words, with how it is protected; of a store that does not exist yet, what it would be."""
+        ...
+
+    def names(self) -> Sequence[StoredKey]:
+        """In the order of their names. Opens nothing and asks nobody."""
+        ...
+
+    def read(self, name: str) -> str | None: ...
+
+    def put(self, name: str, value: str) -> None:
+        """Add or replace one, durable when it returns."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """False when there was none."""
+        ...
+
+    def rotate_master(self) -> None:
+        """Encrypt every key anew under another passphrase or master key; the old one opens nothing any more."""
+        ...
+
+
+class Redactor(Protocol):
+    """Takes the keys that are held by this process out of whatever is stored, shown or sent to a model."""
+
+    def text(self, text: str) -> str:
+        """Every known form of a held key becomes `[key NAME]`."""
+        ...
+
+    def data(self, data: bytes) -> bytes: ...
+
+    def value(self, value: _Value) -> _Value:
+        """The same for every text in it; the very same value when there is no key in it."""
+        ...
+
+    def unfinished(self, text: str) -> int:
+        """Characters at the end of a text that comes in pieces with which a held key may begin."""
+        ...
+
+    def marks(self, text: str) -> Sequence[str]:
+        """The marks of held keys in a text that somebody wrote."""
         ...
 
 
@@ -1156,3 +1294,5 @@ class RunKit:
     links: Mapping[str, Path]
     code_maps: CodeMaps
     terms: RunTerms
+    workbench: Callable[[Place], Mapping[str, Tool]]
+    """The tools that write files and run commands, for a folder; nobody's permission is asked there."""

@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from weakref import WeakSet
 
 from equitr_coder.adapters.git.repository import GitRepository, open_repository
+from equitr_coder.adapters.keys.held import HeldKeys
 from equitr_coder.adapters.local.user import local_user
 from equitr_coder.adapters.sqlite.store import SqliteStore
 from equitr_coder.app.enquiries import Enquiries
 from equitr_coder.app.overrides import Overrides
 from equitr_coder.app.workshop import Workshop
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.redaction import without_assignments, without_shapes
 from equitr_coder.ports import EventStore, RunApi
 from equitr_coder.session.service import LocalRunApi
 from equitr_coder.settings.home import equitr_home
@@ -28,7 +31,7 @@ async def open_api(overrides: Overrides) -> AsyncIterator[RunApi]:
         UserError: the folder is missing, or the configuration cannot be used.
     """
     home = overrides.home if overrides.home is not None else equitr_home(overrides.environ)
-    _log_to(home / "logs" / "equitr.log")
+    _log_to(home / "logs" / "equitr.log", overrides.held)
     store = overrides.wrap_store(SqliteStore(home))
     try:
         opened = await _open_workspace(overrides, home, store)
@@ -52,6 +55,7 @@ async def open_api(overrides: Overrides) -> AsyncIterator[RunApi]:
                 attach=workshop.mentions().attach,
                 takes_images=workshop.takes_images,
                 user=local_user(overrides.environ),
+                redactor=workshop.held,
             ) as api:
                 yield api
         finally:
@@ -83,15 +87,31 @@ async def _open_workspace(overrides: Overrides, home: Path, store: EventStore) -
     return found
 
 
-def _log_to(path: Path) -> None:
+def _log_to(path: Path, held: HeldKeys) -> None:
     """Warnings and tracebacks go to a file that is only made when there is something to write."""
     logger = logging.getLogger("equitr_coder")
-    if any(isinstance(handler, LazyFileHandler) for handler in logger.handlers):
-        return
+    for handler in logger.handlers:
+        if isinstance(handler, LazyFileHandler) and isinstance(handler.formatter, _Redacting):
+            handler.formatter.held.add(held)
+            return
     handler = LazyFileHandler(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Redacting(held))
     logger.addHandler(handler)
     logger.propagate = False
+
+
+class _Redacting(logging.Formatter):
+    """A line with its traceback, without the keys of any door that is open in this process."""
+
+    def __init__(self, held: HeldKeys) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self.held = WeakSet([held])
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        for held in self.held:
+            text = held.text(text)
+        return without_assignments(without_shapes(text))
 
 
 class LazyFileHandler(logging.Handler):

@@ -9,6 +9,7 @@ from equitr_coder.adapters.local.workspace import LocalWorkspace
 from equitr_coder.adapters.models.providers import resolve
 from equitr_coder.adapters.sqlite.checkup import check_store
 from equitr_coder.adapters.tokens import ByteTokenCounter
+from equitr_coder.app.key_enquiries import KeyEnquiries, said_of
 from equitr_coder.app.workshop import Workshop
 from equitr_coder.budget import Ledger, Limits
 from equitr_coder.domain import queries as q
@@ -20,7 +21,7 @@ from equitr_coder.ports import (
 )
 from equitr_coder.session.doctor import Doctor
 from equitr_coder.settings.answers import config_answer
-from equitr_coder.settings.home import write_user_config
+from equitr_coder.settings.home import set_user_value, write_user_config
 from equitr_coder.settings.presets import proposals
 from equitr_coder.settings.trust import FileTrustStore, set_trust, trust_answer
 
@@ -36,7 +37,7 @@ class Enquiries:
         trust = FileTrustStore(self._shop.home)
         match query:
             case q.ConfigQuery():
-                return config_answer(self._shop.loaded, self._shop.team())
+                return self._config()
             case q.ModelsQuery():
                 return await self._models(discover=query.discover)
             case q.DoctorQuery():
@@ -44,23 +45,37 @@ class Enquiries:
             case q.FilesQuery() | q.CheckoutQuery() | q.MapQuery() | q.ProbeModel():
                 return await self._found(query)
             case q.ProposalQuery():
-                return proposals(self._shop.settings, environ=self._shop.environ, prices=self._shop.prices)
+                return proposals(self._shop.settings, keys=self._shop.keys, prices=self._shop.prices)
             case q.TrustQuery():
                 return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
             case q.SetTrust():
                 return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
             case q.WriteConfig():
                 return write_user_config(self._shop.home, query.text)
+            case q.SetConfig():
+                return set_user_value(self._shop.home, query.key, query.value)
+            case (
+                q.KeysQuery()
+                | q.KeyNameQuery()
+                | q.UnlockKeys()
+                | q.SetKey()
+                | q.RemoveKey()
+                | q.RotateMaster()
+                | q.TestKey()
+            ):
+                return await KeyEnquiries(self._shop).answer(query)
             case (
                 q.RunsQuery()
                 | q.CostQuery()
                 | q.MetricsQuery()
                 | q.EscalationsQuery()
+                | q.AuditQuery()
+                | q.AuditVerifyQuery()
                 | q.DiffQuery()
                 | q.ConflictQuery()
             ):
                 raise AssertionError("answered from the log")
-            case q.VerifyQuery() | q.PruneQuery():
+            case q.VerifyQuery() | q.ReplayQuery() | q.WhyQuery() | q.PruneQuery():
                 raise AssertionError("answered from the log")
             case _ as unreachable:
                 assert_never(unreachable)
@@ -85,6 +100,14 @@ class Enquiries:
             case q.ProbeModel():
                 return await self._probe(query.model)
 
+    def _config(self) -> q.ConfigAnswer:
+        answer = config_answer(self._shop.loaded, self._shop.team())
+        try:
+            keys = KeyEnquiries(self._shop).entries()
+        except UserError as error:  # a damaged key store must not hide the configuration
+            return answer.model_copy(update={"warnings": (*answer.warnings, str(error))})
+        return answer.model_copy(update={"entries": (*answer.entries, *keys)})
+
     async def _doctor(self) -> q.DoctorAnswer:
         specs = (self._shop.settings.supervisor(), self._shop.settings.worker(), self._shop.settings.single_model())
         doctor = Doctor(
@@ -98,6 +121,7 @@ class Enquiries:
             trust=trust_answer(self._shop.checkout, home=self._shop.home, trust=FileTrustStore(self._shop.home)),
             version_of=version_of,
             check_store=lambda: check_store(self._shop.home),
+            check_keys=KeyEnquiries(self._shop).findings,
             profiles=self._shop.profiles,
             way_of=self._way_of,
             limits=self._limits(),
@@ -106,7 +130,7 @@ class Enquiries:
 
     def _way_of(self, spec: ModelSpec) -> str:
         """The adapter and the form of tools, as far as they are known before the endpoint has refused any."""
-        via = resolve(spec, self._shop.keys).via
+        via = resolve(spec, self._shop.keys, with_key=False).via
         adapter = {"scripted": "scripted", "direct": "called directly", "litellm": "called by litellm"}[via]
         if spec.tools != "auto":
             form = "tools as text" if spec.tools == "text" else "native tools"
@@ -152,7 +176,7 @@ class Enquiries:
     def _endpoint_alone(self) -> ModelSpec:
         """Something to ask the endpoint with while no model is configured yet."""
         llm = self._shop.settings.llm
-        if llm.api_base is None and not self._shop.keys.get("OPENAI_API_KEY"):
+        if llm.api_base is None and self._shop.keys.source("OPENAI_API_KEY") is None:
             raise UserError(
                 "there is no endpoint to ask",
                 hint="set llm.api_base or a provider's key (for example OPENAI_API_KEY), or name a model with --model",
@@ -167,10 +191,7 @@ class Enquiries:
             variable = self._shop.router.key_variable(spec)
         except UserError as error:
             return q.ConfiguredModel.model_validate({"role": role, "name": spec.name, "note": str(error)})
-        if variable is None:
-            key = "none needed"
-        else:
-            key = f"{variable} is {'set' if self._shop.keys.get(variable) else 'not set'}"
+        key = "none needed" if variable is None else f"{variable} is {said_of(self._shop.keys.source(variable))}"
         return q.ConfiguredModel.model_validate(
             {
                 "role": role,
@@ -181,6 +202,7 @@ class Enquiries:
                 "key": key,
                 "price": self._shop.prices.price(spec.name),
                 "context_window": self._shop.windows.known(spec),
+                "info": self._shop.prices.info(spec.name),
             }
         )
 

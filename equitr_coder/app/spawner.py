@@ -40,6 +40,7 @@ from equitr_coder.ports import (
     Place,
     Profile,
     Questions,
+    Redactor,
     Repository,
     StepWatcher,
     Tool,
@@ -59,6 +60,7 @@ from equitr_coder.tools.publish_artifact import PublishArtifact
 from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.read_file import ReadFile
 from equitr_coder.tools.recall import Recall
+from equitr_coder.tools.redacted import RedactedTool
 from equitr_coder.tools.review import Review
 from equitr_coder.tools.run_command import RunCommand
 from equitr_coder.tools.search import Search
@@ -95,6 +97,10 @@ TOOL_NAMES = frozenset(
 """What a profile may name. The last two are loaded with the planner alone."""
 
 _CONFINED = "Commands run in a sandbox: no network, no keys, and only the working folder and /tmp can be written."
+_REACHABLE = (
+    "Commands run in a sandbox: no keys, of the network only {hosts} by HTTP(S), and only the working folder and /tmp "
+    "can be written."
+)
 _UNCONFINED = "There is no sandbox on this machine, so every command asks the user first. Use few."
 
 _EDITING: Mapping[EditFormat, str] = {
@@ -127,6 +133,7 @@ class Spawner:
         questions: Questions,
         links: Mapping[str, Path],
         profiles: Mapping[str, Profile],
+        redactor: Redactor,
         instructions: str | None = None,
     ) -> None:
         """`instructions` is the text of a trusted `.equitr/instructions.md`."""
@@ -145,6 +152,7 @@ class Spawner:
         self._questions = questions
         self._links = links
         self._profiles = profiles
+        self._redactor = redactor
         self._instructions = instructions
 
     def spawn(
@@ -183,7 +191,7 @@ class Spawner:
                 session=order.session,
                 agent=order.agent,
                 task=order.task,
-                confined=self._executor.confinement.is_confined,
+                confined=self._executor.confinement.holds(in_place=order.in_place),
                 may_rerun=not order.in_place,
             ),
             tools=tools,
@@ -244,7 +252,7 @@ class Spawner:
         )
 
     def _system(self, profile: Profile, order: AgentOrder, spec: ModelSpec) -> str:
-        platform = _CONFINED if self._executor.confinement.is_confined else _UNCONFINED
+        platform = self._platform(order)
         if {*EDIT_TOOLS} <= {*profile.tools}:
             platform += f"\n{_EDITING[edit_formats().recommended(spec)]}"
         facts = {
@@ -254,6 +262,14 @@ class Spawner:
         }
         prompt = system_prompt(profile.prompt, facts)
         return f"{prompt}\n\n{profile.extra_prompt}" if profile.extra_prompt else prompt
+
+    def _platform(self, order: AgentOrder) -> str:
+        confinement, hosts = self._executor.confinement, self._settings.sandbox.network
+        if not confinement.holds(in_place=order.in_place):
+            return _UNCONFINED
+        if hosts and confinement.kind == "bubblewrap":
+            return _REACHABLE.format(hosts=", ".join(hosts))
+        return _CONFINED
 
     def _instructed(self, order: AgentOrder) -> tuple[str, str]:
         """The project's instructions: what is the same for all agents, and what is for the folders of this one."""
@@ -276,7 +292,7 @@ class Spawner:
             approved_commands=frozenset(order.approved_commands),
             documents=order.protected,
             held=order.held,
-            is_confined=self._executor.confinement.is_confined,
+            is_confined=self._executor.confinement.holds(in_place=order.in_place),
         )
 
     def _holder(self, task: TaskId | None, path: str) -> str | None:
@@ -305,17 +321,9 @@ class Spawner:
             links=self._links,
             variables=order.variables,
         )
-        after = AfterEdit(
-            workspace,
-            self._executor,
-            place,
-            [EditCheck(each.glob, each.command, each.timeout) for each in self._settings.checks.after_edit],
-        )
         tools: list[Tool] = [
             ReadFile(workspace, outputs),
-            WriteFile(workspace, after),
-            EditFile(workspace, after),
-            ApplyPatch(workspace, after),
+            *self._editing(workspace, place),
             ListFiles(workspace, linked=tuple(links)),
             Search(workspace, linked=tuple(links)),
             RunCommand(self._executor, place, outputs),
@@ -337,7 +345,22 @@ class Spawner:
             from equitr_coder.tools.write_document import WriteDocument
 
             tools += [WriteDocument(drafts), SubmitPlan(drafts)]
-        return Toolset(tools).only(profile.tools)
+        return Toolset(RedactedTool(tool, self._redactor) for tool in tools).only(profile.tools)
+
+    def workbench(self, place: Place) -> Toolset:
+        """As in `ports.RunKit`."""
+        workspace = LocalWorkspace(place.root, links=place.links)
+        command = RunCommand(self._executor, place, KeptOutputs(self._store))
+        return Toolset([*self._editing(workspace, place), command])
+
+    def _editing(self, workspace: LocalWorkspace, place: Place) -> tuple[Tool, ...]:
+        after = AfterEdit(
+            workspace,
+            self._executor,
+            place,
+            [EditCheck(each.glob, each.command, each.timeout) for each in self._settings.checks.after_edit],
+        )
+        return WriteFile(workspace, after), EditFile(workspace, after), ApplyPatch(workspace, after)
 
 
 def _sharing(artifacts: Artifacts, plan: Plan, task: TaskId) -> list[Tool]:

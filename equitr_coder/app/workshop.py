@@ -6,15 +6,20 @@ from pathlib import Path
 
 from equitr_coder.adapters.code_map.maps import LocalCodeMaps
 from equitr_coder.adapters.keys.environment import EnvironmentKeys
+from equitr_coder.adapters.keys.held import hold_environment
+from equitr_coder.adapters.keys.layered import LayeredKeys
+from equitr_coder.adapters.keys.stored import StoredKeys
 from equitr_coder.adapters.local.clock import SystemClock
 from equitr_coder.adapters.local.leases import LocalLeases
 from equitr_coder.adapters.local.mentions import Mentions
 from equitr_coder.adapters.local.preparation import PreparationPlan, WorktreePreparation
 from equitr_coder.adapters.local.workspace import LocalWorkspace
+from equitr_coder.adapters.models.providers import KEY_VARIABLES
 from equitr_coder.adapters.models.router import ModelRouter
 from equitr_coder.adapters.models.windows import Windows
 from equitr_coder.adapters.prices import DataFilePrices
 from equitr_coder.adapters.sandbox.choice import choose_executor
+from equitr_coder.adapters.sandbox.redacted import RedactedExecutor
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.app.overrides import Overrides
 from equitr_coder.app.spawner import TOOL_NAMES, Spawner
@@ -74,7 +79,16 @@ class Workshop:
         self._team: Team | None = None
         self.clock: Clock = SystemClock()
         self.prices = DataFilePrices(self.settings.prices())
-        self.keys = EnvironmentKeys(overrides.environ)
+        self.held = overrides.held
+        hold_environment(self.held, overrides.environ, self._key_variables())
+        self.vault = StoredKeys(
+            home,
+            environ=overrides.environ,
+            hold=self.held.hold,
+            ask=overrides.ask_secret,
+            find_keyring=overrides.find_keyring,
+        )
+        self.keys = LayeredKeys(EnvironmentKeys(overrides.environ), self.vault, hold=self.held.hold)
         self.router = ModelRouter(
             keys=self.keys,
             scripted=self._scripted(),
@@ -98,6 +112,17 @@ class Workshop:
 
     async def close(self) -> None:
         await self.router.close()
+
+    def models(self) -> tuple[ModelSpec, ...]:
+        """Every configured model with its fallbacks, each once."""
+        settings = self.settings
+        tiers = (settings.supervisor(), settings.worker(), settings.single_model())
+        specs = [one for spec in tiers if spec is not None for one in (spec, *spec.fallbacks)]
+        return tuple({(spec.name, spec.api_base, spec.api_key_env): spec for spec in specs}.values())
+
+    def _key_variables(self) -> frozenset[str]:
+        named = {spec.api_key_env for spec in self.models()} | {self.settings.llm.api_key_env}
+        return KEY_VARIABLES | {name for name in named if name is not None}
 
     # ---------------------------------------------------------------- what a run needs
 
@@ -205,14 +230,14 @@ class Workshop:
 
     async def executor(self) -> Executor:
         if self._executor is None:
-            self._executor = self._overrides.wrap_executor(
-                await choose_executor(
-                    mode=self.settings.sandbox.mode,
-                    home=self.home,
-                    readable=[Path(path) for path in self.settings.sandbox.read],
-                    environ=self._overrides.environ,
-                )
+            chosen = await choose_executor(
+                mode=self.settings.sandbox.mode,
+                home=self.home,
+                readable=[Path(path) for path in self.settings.sandbox.read],
+                environ=self._overrides.environ,
+                network=self.settings.sandbox.network,
             )
+            self._executor = self._overrides.wrap_executor(RedactedExecutor(chosen, self.held))
         return self._executor
 
     def code_maps(self) -> LocalCodeMaps:
@@ -263,6 +288,7 @@ class Workshop:
             questions=questions,
             links=links,
             profiles=self.profiles(),
+            redactor=self.held,
             instructions=self.loaded.project.trusted_text("instructions.md"),
         )
         return RunKit(
@@ -284,6 +310,7 @@ class Workshop:
             links=links,
             code_maps=self.code_maps(),
             terms=self._terms(view),
+            workbench=spawner.workbench,
         )
 
     def _is_limited(self, options: RunOptions) -> bool:

@@ -3,7 +3,7 @@
 import io
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
 from equitr_coder.cli.doors import Streams
@@ -11,7 +11,9 @@ from equitr_coder.presentation.text import Line, Tone, paint
 
 
 class Console:
-    def __init__(self, streams: Streams, environ: Mapping[str, str]) -> None:
+    def __init__(self, streams: Streams, environ: Mapping[str, str], redact: Callable[[str], str]) -> None:
+        """`redact` takes keys out of everything that is written; JSON stays JSON."""
+        self._redact = redact
         self._out, self._err = streams.stdout, streams.stderr
         self._environ = environ
         self.width = shutil.get_terminal_size().columns if self._out.isatty() else None
@@ -35,12 +37,12 @@ class Console:
 
     def record(self, text: str) -> None:
         """One line of stdout, as it is."""
-        self._out.write(f"{text}\n")
+        self._out.write(f"{self._redact(text)}\n")
         self._out.flush()
 
     def _write(self, stream: TextIO, lines: Iterable[Line]) -> None:
         colour = stream.isatty() and not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
         text = "".join(f"{paint(line, colour=colour)}\n" for line in lines)
         if text:
-            stream.write(text)
+            stream.write(self._redact(text))
             stream.flush()

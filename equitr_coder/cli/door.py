@@ -13,7 +13,7 @@ from equitr_coder.presentation.listings import is_multi_agent
 
 
 def console(invocation: Invocation) -> Console:
-    return Console(invocation.doors.streams, invocation.doors.environ)
+    return Console(invocation.doors.streams, invocation.doors.environ, invocation.doors.redact)
 
 
 def watch(invocation: Invocation, api: RunApi, output: str) -> Watch:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.redaction import without_shapes
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -68,6 +69,10 @@ class Doors:
     run_demo: Callable[[Callable[[str], None]], Awaitable[int]]
     """Plays the scripted demo; is given what prints one line. Returns the exit code."""
     environ: Mapping[str, str]
+    redact: Callable[[str], str] = without_shapes
+    """Takes keys out of what is written for people or programs."""
+    ask_secret: Callable[[str], str | None] = lambda _: None
+    """Asks the person for a secret without showing it; None when nobody is there."""
     streams: Streams = field(default_factory=Streams)
 
 

@@ -12,6 +12,8 @@ _FILE = '"${EQUITR_HOME:-$HOME/.equitr}/config.yaml"'
 _NO_KEY = (
     Line("Set the key of a provider, for example:"),
     Line("  export OPENAI_API_KEY=...      # or any variable named above"),
+    Line("or store it, in your keyring or encrypted:"),
+    Line("  equitrcoder keys set openai    # asks for it without showing it"),
     Line("or name any other provider's model, its key being set:"),
     Line("  export EQUITR_LLM__MODEL=openrouter/NAME"),
     Line("or a server of your own:"),

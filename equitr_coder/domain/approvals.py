@@ -25,11 +25,26 @@ class Verdict(StrEnum):
     DENY = "deny"
 
 
+class PermissionMode(StrEnum):
+    """How much runs unasked (`permission.mode`). Deny rules and guards hold in each; none reaches past the sandbox."""
+
+    PLAN = "plan"
+    """Nothing is written and no command runs that does more than read."""
+    ASK = "ask"
+    """Files in the workspace and its footprint; commands that only read."""
+    AUTO = "auto"
+    """Also commands in the sandbox, but for those that are worth a question wherever they run."""
+    YOLO = "yolo"
+    """Also these, in the sandbox."""
+
+
 class Decision(Value):
     """What the policy says of one call, and by which rule."""
 
     verdict: Verdict
     reason: str
+    rule: str = ""
+    """What decided: a rule of the user's (`permission.deny: git push*`), a setting, or the name of a guard."""
     when_alone: str = ""
     """Words for the model when nobody is there to ask: with them the call is refused and the run goes on. Without, the
     run stops and waits for a person.

@@ -28,6 +28,11 @@ _MOST_WAYS = 5
 _ENDS_ITSELF = re.compile(r"\bexit\(|\bquit\(|\.main\(|process\.exit|raise SystemExit")
 
 
+def holds_bold_words(text: str) -> bool:
+    """Whether any line of a file has such a word: what `is_bold` finds among the lines added to it stands in it."""
+    return _BOLD.search(text) is not None
+
+
 def is_bold(diff: str) -> bool:
     """Whether an added line of a unified diff holds a word with which code can silence what runs it."""
     return any(_BOLD.search(line) for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++"))

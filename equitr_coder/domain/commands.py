@@ -245,6 +245,18 @@ class RaiseBudget(Value):
     budget: Decimal
 
 
+class RenameRun(Value):
+    """Give a run a name of one's own; it is shown in place of the request's or the plan's.
+
+    Raises:
+        UserError: the name is empty, there is no such run, or another living process owns it.
+    """
+
+    type: Literal["rename_run"] = "rename_run"
+    run: RunId
+    title: str
+
+
 Command = Annotated[
     StartRun
     | ResumeRun
@@ -268,6 +280,7 @@ Command = Annotated[
     | HoldTask
     | ReleaseTask
     | StopTask
-    | RaiseBudget,
+    | RaiseBudget
+    | RenameRun,
     Field(discriminator="type"),
 ]

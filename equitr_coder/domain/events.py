@@ -4,8 +4,8 @@ Order that every log keeps (asserted by `testing.assert_well_formed`): `run_star
 `model_call_reserved` precedes its `model_call_settled` or `model_call_failed`, of which there is exactly one; a
 `tool_called` precedes its `tool_returned`; a `question_asked` or `approval_requested` precedes its answer; after
 `run_finished` or `run_paused` comes nothing but `run_resumed`, and before it what a person decides meanwhile
-(`task_assigned`, `message_cancelled`); a message of the user is delivered once, and never after it was cancelled. `seq`
-counts from 1 within a run, without gaps.
+(`task_assigned`, `message_cancelled`, `run_renamed`); a message of the user is delivered once, and never after it was
+cancelled. `seq` counts from 1 within a run, without gaps.
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from equitr_coder.domain.approvals import Approval, ApprovalAnswer
+from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Verdict
 from equitr_coder.domain.artifacts import Artifact, ContractVerdict
 from equitr_coder.domain.attachments import Attachments
 from equitr_coder.domain.conflicts import Conflict, ConflictState
@@ -234,7 +234,13 @@ class CheckpointTaken(AgentEvent):
     left: tuple[str, ...] = ()
     """Then also: files that were changed since and therefore left alone."""
     covers: tuple[str, ...] = ()
-    """Within a turn: ignored files that the next call writes, now a part of the tree."""
+    """Within a turn: ignored files that a call writes, or that a command has written, as they were before; from here on
+    a part of the tree.
+    """
+    uncovered: tuple[str, ...] = ()
+    """Ignored files and folders (with a slash) that no tree holds: too many, too large, or made by a tool. A command
+    may have changed them, or going back has left them as they are.
+    """
 
 
 class MessageAdded(AgentEvent):
@@ -253,6 +259,10 @@ class ToolCalled(AgentEvent):
     call: CallId
     name: str
     arguments: str
+    verdict: Verdict | None = None
+    """What the policy said; None when it was not asked, because the call could not be read."""
+    rule: str = ""
+    """Why it said so: the rule or the wall that decided."""
 
 
 class ToolReturned(AgentEvent):
@@ -271,6 +281,8 @@ class ToolReturned(AgentEvent):
     """Path -> SHA-256 of file contents this session read or wrote in this step."""
     ends: ToolEnd | None = None
     duration_ms: int = 0
+    kept: tuple[str, ...] = ()
+    """SHA-256 of what lies in the blob store because the text names only its beginning (`output:ID`)."""
 
 
 class ContextElided(AgentEvent):
@@ -282,6 +294,8 @@ class ContextElided(AgentEvent):
     tokens_before: int
     """Estimated size of the next request without this, and with it."""
     tokens_after: int
+    kept: tuple[str, ...] = ()
+    """As in `ToolReturned`."""
 
 
 class ContextCompacted(AgentEvent):
@@ -556,6 +570,13 @@ class RunResumed(EventBase):
     """What the message that goes on with a chat mentions; its text stands in that message."""
 
 
+class RunRenamed(EventBase):
+    """The name that a person gave the run in place of its request's or its plan's; may come after its end."""
+
+    type: Literal["run_renamed"] = "run_renamed"
+    title: str
+
+
 class RunFinished(EventBase):
     type: Literal["run_finished"] = "run_finished"
     state: RunState
@@ -616,6 +637,7 @@ Event = Annotated[
     | BudgetRaised
     | RunPaused
     | RunResumed
+    | RunRenamed
     | RunFinished,
     Field(discriminator="type"),
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass, field, fields
+from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
 _T = TypeVar("_T")
@@ -17,18 +18,28 @@ def frozen(cls: type[_T]) -> type[_T]:
     """
     own = vars(cls)
     made = dataclass(eq=False, repr=False)(cls)
+    compared = tuple(each.name for each in fields(made) if each.compare)  # type: ignore[arg-type]
+    setattr(made, _COMPARED, attrgetter(*compared) if compared else _nothing)
     for name, method in _SHARED.items():
         if name not in own:
             setattr(made, name, method)
     return made
 
 
-def _compared(value: Any) -> tuple[Any, ...]:
-    return tuple(getattr(value, each.name) for each in fields(value) if each.compare)
+_COMPARED = "_equitr_compared"
+"""Name of what gives the fields of a value by which it is compared."""
+
+
+def _compared(value: Any) -> Any:
+    return getattr(type(value), _COMPARED)(value)  # not through the value: a function would be bound to it
+
+
+def _nothing(_value: object) -> tuple[()]:
+    return ()
 
 
 def _equal(self: Any, other: object) -> bool:
-    return _compared(self) == _compared(other) if other.__class__ is self.__class__ else NotImplemented
+    return bool(_compared(self) == _compared(other)) if other.__class__ is self.__class__ else NotImplemented
 
 
 def _hash(self: Any) -> int:

@@ -1,22 +1,25 @@
 """What a front end may ask to know, and the answers. Closed unions of values; answering changes nothing.
 
 Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call,
-`SetTrust`, `WriteConfig` write the user's own files, `VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes.
+`SetTrust`, `WriteConfig`, `SetConfig`, `SetKey`, `RemoveKey`, `RotateMaster` write the user's own files, `TestKey` asks a provider,
+`VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes. No answer holds a key.
 """
 
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
+from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
-from equitr_coder.domain.ids import CommitId, EpicId, RequestId, RunId, TaskId
+from equitr_coder.domain.ids import AgentName, CommitId, EpicId, RequestId, RunId, TaskId
 from equitr_coder.domain.metrics import RunMetrics
 from equitr_coder.domain.models import ModelInfo
 from equitr_coder.domain.money import ZERO, Price, Usage
+from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.run_view import LedgerRow
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.domain.value import Value
@@ -38,6 +41,8 @@ class DoctorQuery(Value):
 class RunsQuery(Value):
     type: Literal["runs"] = "runs"
     unfinished_only: bool = False
+    everywhere: bool = False
+    """Of every workspace that the user's folder knows, not only of this one."""
 
 
 class CostQuery(Value):
@@ -60,6 +65,29 @@ class EscalationsQuery(Value):
     """As in `CostQuery`."""
 
 
+class AuditQuery(Value):
+    """Who did what. Of one run, of this workspace, or of every workspace; narrowed by what is given."""
+
+    type: Literal["audit"] = "audit"
+    run: str | None = None
+    """As in `CostQuery`."""
+    everywhere: bool = False
+    agent: str | None = None
+    tool: str | None = None
+    task: str | None = None
+    since: datetime | None = None
+
+
+class AuditVerifyQuery(Value):
+    """Follow the hash chains of the log, in one run or in all of this workspace (`everywhere`: of the store)."""
+
+    type: Literal["audit_verify"] = "audit_verify"
+    run: str | None = None
+    everywhere: bool = False
+    head: str | None = None
+    """A link of the run's chain, in hex, that was noted down before."""
+
+
 class DiffQuery(Value):
     """What a run changed: in the checkout for a chat, against the base commit otherwise."""
 
@@ -67,6 +95,8 @@ class DiffQuery(Value):
     run: RunId
     state: int | None = None
     """Of a chat: only what the step that led to this state changed."""
+    task: TaskId | None = None
+    """Of an epic: only what this task changed, as it landed or as its worktree last stood."""
 
 
 class ConflictQuery(Value):
@@ -131,6 +161,23 @@ class VerifyQuery(Value):
     task: str | None = None
 
 
+class ReplayQuery(Value):
+    """Build an epic again from its log, without a model, and compare."""
+
+    type: Literal["replay"] = "replay"
+    run: str
+    """As in `VerifyQuery`."""
+
+
+class WhyQuery(Value):
+    """Why a line of a file in the checkout is there."""
+
+    type: Literal["why"] = "why"
+    path: str
+    """Relative to the root of the checkout."""
+    line: int
+
+
 class PruneQuery(Value):
     """What finished runs have left in git and on disk; with `delete` it goes."""
 
@@ -146,6 +193,80 @@ class WriteConfig(Value):
     text: str
 
 
+class KeysQuery(Value):
+    """Which keys there are and where each comes from."""
+
+    type: Literal["keys"] = "keys"
+
+
+class KeyNameQuery(Value):
+    """Which variable a person means, who may have named a provider.
+
+    Raises:
+        UserError: no key can be called so.
+    """
+
+    type: Literal["key_name"] = "key_name"
+    name: str
+
+
+class UnlockKeys(Value):
+    """Open the key store now if a configured model needs a key from it, or no model is configured yet: later there
+    may be nobody to ask.
+    """
+
+    type: Literal["unlock_keys"] = "unlock_keys"
+
+
+class SetKey(Value):
+    """Put a key into the store. `name` is a variable's or a provider's.
+
+    Raises:
+        UserError: no key can be called so, the value is none, or the store takes nothing.
+    """
+
+    type: Literal["set_key"] = "set_key"
+    name: str
+    value: SecretStr
+    replaces: bool = False
+    """A rotation: the name has to be there, and a key that the provider refuses is not taken."""
+
+
+class RemoveKey(Value):
+    type: Literal["remove_key"] = "remove_key"
+    name: str
+
+
+class RotateMaster(Value):
+    """Encrypt every stored key anew. The person is asked for what encrypts them, unless the environment holds it."""
+
+    type: Literal["rotate_master"] = "rotate_master"
+
+
+class TestKey(Value):
+    """Ask the provider of a key whether it takes it. Nothing is generated, nothing is billed."""
+
+    __test__ = False  # no test of pytest's
+
+    type: Literal["test_key"] = "test_key"
+    name: str
+
+
+class SetConfig(Value):
+    """Change one key of the user's configuration file and leave the rest of it, comments included, as it is. What it
+    says counts from the next start.
+
+    Raises:
+        UserError: there is no such key, the value is wrong, or the file cannot be changed in this one place.
+    """
+
+    type: Literal["set_config"] = "set_config"
+    key: str
+    """Dotted, as `config-cmd` shows it."""
+    value: str | None
+    """As one would write it in the file, on one line; None takes the key out of the file."""
+
+
 Query = Annotated[
     ConfigQuery
     | ModelsQuery
@@ -154,6 +275,8 @@ Query = Annotated[
     | CostQuery
     | MetricsQuery
     | EscalationsQuery
+    | AuditQuery
+    | AuditVerifyQuery
     | DiffQuery
     | ConflictQuery
     | FilesQuery
@@ -164,8 +287,18 @@ Query = Annotated[
     | SetTrust
     | ProbeModel
     | VerifyQuery
+    | ReplayQuery
+    | WhyQuery
     | PruneQuery
-    | WriteConfig,
+    | WriteConfig
+    | KeysQuery
+    | KeyNameQuery
+    | UnlockKeys
+    | SetKey
+    | RemoveKey
+    | RotateMaster
+    | TestKey
+    | SetConfig,
     Field(discriminator="type"),
 ]
 
@@ -199,6 +332,8 @@ class ConfiguredModel(Value):
     price: Price | None = None
     context_window: int | None = None
     """Tokens that it reads and writes in one call, as configured or as the data file says; None: not known here."""
+    info: ModelInfo | None = None
+    """What the price table knows of it besides."""
 
 
 class ModelsAnswer(Value):
@@ -240,6 +375,8 @@ class RunSummary(Value):
     last: datetime
     alive: bool
     """Whether a process owns it now."""
+    workspace: str = ""
+    """Absolute path of the checkout."""
 
     @property
     def is_broken_off(self) -> bool:
@@ -346,6 +483,25 @@ class EscalationsAnswer(Value):
     """Runs whose log is damaged, or of a newer version."""
 
 
+class AuditAnswer(Value):
+    type: Literal["audit"] = "audit"
+    rows: tuple[AuditRow, ...]
+    """Runs oldest first; of a run in the order in which things began."""
+    unreadable: tuple[RunId, ...] = ()
+    """Runs whose log is damaged, or of a newer version."""
+
+
+class AuditVerifyAnswer(Value):
+    type: Literal["audit_verify"] = "audit_verify"
+    chains: tuple[VerifiedChain, ...]
+    index: tuple[AuditFault, ...] = ()
+    """What is wrong with the list of runs itself."""
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.index and not any(chain.faults for chain in self.chains)
+
+
 class DiffAnswer(Value):
     type: Literal["diff"] = "diff"
     text: str
@@ -446,6 +602,75 @@ class VerifyAnswer(Value):
         return bool(self.checks) and all(check.is_green for check in self.checks)
 
 
+class ReplayDifference(Value):
+    """The first thing that came out otherwise. `seq` is the record that tells what it was."""
+
+    seq: int
+    what: str
+    was: str
+    now: str
+
+
+class ReplayAnswer(Value):
+    """How much was compared, and the first difference."""
+
+    type: Literal["replay"] = "replay"
+    run: RunId
+    epic: EpicId | None
+    steps: int
+    """Tool calls of workers."""
+    edits: int
+    """Those that were made again by the tools."""
+    commands: int
+    """Those whose result was taken from the log."""
+    commands_again: int
+    """Those that ran again, because git no longer has what they left."""
+    commits: int
+    """Made again: the documents, hand-ins, merges, ticks."""
+    taken: int
+    """Trees that were taken as the log names them: what commands changed, and conflicts that somebody settled."""
+    calls: int
+    usd: Decimal
+    tip: CommitId | None
+    difference: ReplayDifference | None = None
+
+
+class WhyAnswer(Value):
+    """What is known of a line, from the commit that holds it and the log of the run that made it."""
+
+    type: Literal["why"] = "why"
+    path: str
+    line: int
+    text: str
+    commit: CommitId | None
+    """None when the line is not committed."""
+    author: str = ""
+    by: Literal["task", "chat", "host", "person"]
+    """`host`: a planning document. `person`: no run of this workspace is known to have written it."""
+    run: RunId | None = None
+    epic: EpicId | None = None
+    request: str = ""
+    task: TaskId | None = None
+    attempt: int = 0
+    title: str = ""
+    covers: tuple[str, ...] = ()
+    """The requirements that the task fulfils, in their words."""
+    seq: int | None = None
+    """Of the tool call that wrote it, in the log of the run."""
+    agent: AgentName | None = None
+    tool: str = ""
+    model: str = ""
+    call_usd: Decimal | None = None
+    """Of the model call that asked for it."""
+    task_usd: Decimal | None = None
+    """Of the whole task, or of the whole chat."""
+    said: str = ""
+    """The model's words with the call."""
+    prompt: str = ""
+    """The last message that it had been given by a person or the host."""
+    receipt: Receipt | None = None
+
+
 class LostCommit(Value):
     commit: CommitId
     subject: str
@@ -484,6 +709,60 @@ class Written(Value):
     path: str
 
 
+class KeyRow(Value):
+    """One key, without the key."""
+
+    name: str
+    """Of the variable that holds it, or would."""
+    source: Literal["environment", "keyring", "file"]
+    place: str
+    """Where it lies, in words."""
+    providers: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    """Configured models that are called with it."""
+    changed: datetime | None = None
+    """When it was stored."""
+    is_hidden: bool = False
+    """Stored, but the environment holds another of this name, which comes first."""
+
+
+class KeysAnswer(Value):
+    type: Literal["keys"] = "keys"
+    keys: tuple[KeyRow, ...]
+    place: str
+    """Where stored keys lie or would lie, and how they are protected."""
+    missing: tuple[str, ...] = ()
+    """What configured models need and is nowhere."""
+
+
+class KeyNamed(Value):
+    type: Literal["key_named"] = "key_named"
+    name: str
+    """Of the variable."""
+    is_stored: bool
+
+
+class KeyTested(Value):
+    type: Literal["key_tested"] = "key_tested"
+    name: str
+    outcome: Literal["ok", "refused", "unreachable", "untestable"]
+    text: str
+    hint: str = ""
+    endpoint: str = ""
+
+
+class KeyChanged(Value):
+    """A key, or with an empty name the master of all, is as it was asked to be."""
+
+    type: Literal["key_changed"] = "key_changed"
+    name: str
+    place: str
+    tested: KeyTested | None = None
+    """Of a rotation: what the provider said of the new key."""
+    is_hidden: bool = False
+    """The environment holds another of this name, which comes first."""
+
+
 Answer = Annotated[
     ConfigAnswer
     | ModelsAnswer
@@ -492,6 +771,8 @@ Answer = Annotated[
     | CostAnswer
     | MetricsAnswer
     | EscalationsAnswer
+    | AuditAnswer
+    | AuditVerifyAnswer
     | DiffAnswer
     | ConflictAnswer
     | FilesAnswer
@@ -501,7 +782,13 @@ Answer = Annotated[
     | TrustAnswer
     | ProbeAnswer
     | VerifyAnswer
+    | ReplayAnswer
+    | WhyAnswer
     | PruneAnswer
-    | Written,
+    | Written
+    | KeysAnswer
+    | KeyNamed
+    | KeyTested
+    | KeyChanged,
     Field(discriminator="type"),
 ]

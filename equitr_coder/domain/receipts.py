@@ -23,7 +23,7 @@ class CheckResult(Value):
     """Path of the `python3` on the check's PATH, or empty."""
     environment_hash: str = ""
     sandbox: str = ""
-    """`bubblewrap`, or `none`."""
+    """`bubblewrap`, `landlock` or `none`."""
     tests: int | None = None
     """Tests that ran, as far as the output tells; None when it does not."""
     skipped: int | None = None

@@ -152,6 +152,8 @@ class SessionView:
     """Of the files, for sessions in the user's checkout."""
     covered: list[tuple[TreeId, tuple[str, ...]]] = field(default_factory=list)
     """Ignored files as they were before the session first wrote them."""
+    uncovered: dict[str, None] = field(default_factory=dict)
+    """Ignored files and folders that commands may have changed and that no tree holds."""
     taken_back: dict[str, None] = field(default_factory=dict)
     """Paths that an undo, a redo or a rewind changed since the user's last message."""
     pending: list[str] = field(default_factory=list)
@@ -241,6 +243,8 @@ class RunView:
     request: str = ""
     attachments: Attachments | None = None
     """What the request mentions."""
+    name: str = ""
+    """What a person called it; empty as long as nobody did."""
     workspace: str = ""
     user: str = ""
     options: RunOptions = field(default_factory=RunOptions)
@@ -292,6 +296,11 @@ class RunView:
     started: datetime | None = None
     last: datetime | None = None
     seq: int = 0
+
+    @property
+    def title(self) -> str:
+        """Its name, else the plan's title, else the first line of the request."""
+        return self.name or (self.plan.title if self.plan is not None else self.request.strip().split("\n", 1)[0])
 
     @property
     def opening(self) -> str:
@@ -383,6 +392,8 @@ def apply(view: RunView, event: e.Event) -> None:
             view.state, view.reason, view.detail, view.hint = RunState.RUNNING, None, "", ""
         case e.RunPaused():
             view.state, view.reason, view.detail, view.hint = RunState.PAUSED, event.reason, event.detail, event.hint
+        case e.RunRenamed():
+            view.name = event.title
         case e.RunFinished():
             view.state, view.reason, view.content = event.state, event.reason, event.content
             view.detail, view.landed, view.hint = event.detail, event.landed, event.hint
@@ -545,12 +556,15 @@ def _take_plan(view: RunView, plan: Plan) -> None:
 
 def _checkpoint(session: SessionView, event: e.CheckpointTaken) -> None:
     session.tree = event.tree
+    session.uncovered.update(dict.fromkeys(event.uncovered))
     if event.state is not None:
         session.history.move(event.state)
         session.taken_back.update(dict.fromkeys(session.pending))
         session.pending.clear()
-    elif event.covers:
-        session.covered.append((event.tree, event.covers))
+    elif event.covers or event.uncovered:
+        # Of what the session has made or covered before, the first state counts.
+        if first := tuple(path for path in event.covers if path not in session.changed):
+            session.covered.append((event.tree, first))
     else:
         session.checkpoints.append((len(session.messages), event.tree))
         session.history.begin_turn(event.tree)

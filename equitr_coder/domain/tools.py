@@ -14,3 +14,11 @@ class ToolEnd(Value):
     plan: Plan | None = None
     approved: bool | None = None
     reasons: tuple[str, ...] = ()
+
+
+_OUTPUT_ID = 12
+
+
+def output_id(digest: str) -> str:
+    """How a model calls a kept output: `read_file("output:ID")` opens it."""
+    return digest[:_OUTPUT_ID]

@@ -5,14 +5,14 @@ The marks lie far apart (`_HIGH`, `_LOW`), because every step makes a provider's
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from equitr_coder.domain.errors import ModelError
 from equitr_coder.domain.events import ContextCompacted, ContextElided
-from equitr_coder.domain.ids import CallId
 from equitr_coder.domain.models import ModelRequest, ModelSpec, ToolMessage, ToolSpec
 from equitr_coder.domain.run_view import SessionView
+from equitr_coder.domain.tools import output_id
 from equitr_coder.engine import context
 from equitr_coder.engine.model_call import Caller
 from equitr_coder.engine.records import records
@@ -167,13 +167,20 @@ class Compaction:
         return True
 
     async def _elide(self, results: Sequence[ToolMessage], before: int, after: int) -> None:
+        # The whole is kept before anything refers to it.
+        kept = [await self._outputs.keep(one.text) for one in results]
         await self._events.record(
-            ContextElided(**self._who, results=await self._stand_ins(results), tokens_before=before, tokens_after=after)
+            ContextElided(
+                **self._who,
+                results={
+                    one.call: context.stand_in(one, output_id(digest))
+                    for one, digest in zip(results, kept, strict=True)
+                },
+                tokens_before=before,
+                tokens_after=after,
+                kept=tuple(dict.fromkeys(kept)),
+            )
         )
-
-    async def _stand_ins(self, results: Sequence[ToolMessage]) -> Mapping[CallId, str]:
-        """The whole is kept before anything refers to it."""
-        return {one.call: context.stand_in(one, await self._outputs.keep(one.text)) for one in results}
 
     async def _compact(
         self, session: SessionView, tokens: int, limit: int, why: _Why, *, upto: int | None = None

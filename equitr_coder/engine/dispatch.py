@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Touches, Verdict
+from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches, Verdict
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.events import CheckpointTaken, FileChanged, ToolCalled, ToolReturned
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TaskId
 from equitr_coder.domain.models import ToolCall
-from equitr_coder.domain.tools import ToolEnd
+from equitr_coder.domain.tools import ToolEnd, output_id
 from equitr_coder.engine.boundary import beyond, digest, put_back_words, question
 from equitr_coder.engine.edit_failures import other_format
+from equitr_coder.engine.read_only import is_read_only
 from equitr_coder.engine.repair import cut_off, read_arguments
 from equitr_coder.engine.step_trees import FileStep, TreeWatch
 from equitr_coder.ports import (
@@ -83,7 +84,7 @@ class Dispatcher:
         """
         interrupted = call.id in self._events.view.sessions[self._desk.session].running_tools
         started = time.monotonic()
-        announced, touches = interrupted, Touches()
+        announced, touches, decision = interrupted, Touches(), None
         try:
             tool, arguments = self._decode(call)
             touches = tool.touches(arguments)
@@ -96,11 +97,12 @@ class Dispatcher:
                     "This call was interrupted by a crash and may have taken effect in part. Look at the state before "
                     "you go on."
                 )
-            await self._permit(call, tool.spec.name, touches)
+            decision = self._policy.decide(tool.spec.name, touches)
+            await self._permit(call, tool.spec.name, touches, decision)
             if not announced:
                 covering = await self._cover(touches)
                 # From here on the call may have had an effect; before, it certainly had none.
-                await self._events.record(*covering, self._announcement(call))
+                await self._events.record(*covering, self._announcement(call, decision))
                 announced = True
             context = ToolContext(
                 session=self._desk.session,
@@ -116,18 +118,38 @@ class Dispatcher:
             told = str(failure) + other_format(session, call.name, str(failure), self._tools)
             result = ToolResult(for_model=told, for_user=_first_line(told), is_error=True)
         duration_ms = round((time.monotonic() - started) * 1000)
-        await self._record(call, result, touches, announced=announced, duration_ms=duration_ms)
+        announcement = None if announced else self._announcement(call, decision)
+        await self._record(call, result, touches, announcement=announcement, duration_ms=duration_ms)
         return result.ends
 
-    def _announcement(self, call: ToolCall) -> ToolCalled:
-        return ToolCalled(**self._who(), call=call.id, name=call.name, arguments=call.arguments)
+    def _announcement(self, call: ToolCall, decision: Decision | None) -> ToolCalled:
+        return ToolCalled(
+            **self._who(),
+            call=call.id,
+            name=call.name,
+            arguments=call.arguments,
+            verdict=decision.verdict if decision is not None else None,
+            rule=decision.reason if decision is not None else "",
+        )
 
     async def _cover(self, touches: Touches) -> list[CheckpointTaken]:
         """What must be known of files that git ignores before the call writes them."""
-        covered = await self._tree.cover(touches.writes) if self._tree is not None else ()
-        if self._tree is None or not covered:
+        if self._tree is None:
+            return []
+        if _may_reach_ignored(touches):
+            await self._tree.cover_ignored()
+        covered = await self._tree.cover(touches.writes)
+        if not covered:
             return []
         return [CheckpointTaken(**self._who(), tree=self._tree.current, covers=covered)]
+
+    def _covering(self, step: FileStep) -> list[CheckpointTaken]:
+        """What the step made a part of the trees, and what nobody can take back, as far as it was not said before."""
+        known = self._events.view.sessions[self._desk.session].uncovered
+        uncovered = tuple(name for name in step.uncovered if name not in known)
+        if not (step.covers or uncovered):
+            return []
+        return [CheckpointTaken(**self._who(), tree=step.before, covers=step.covers, uncovered=uncovered)]
 
     def _decode(self, call: ToolCall) -> tuple[Tool, Any]:
         session = self._events.view.sessions[self._desk.session]
@@ -139,8 +161,7 @@ class Dispatcher:
             raise ToolFailure(f"There is no tool named {call.name!r}. Offered are: {offered}.")
         return tool, tool.parse(read_arguments(call, tool.spec))
 
-    async def _permit(self, call: ToolCall, name: str, touches: Any) -> None:
-        decision = self._policy.decide(name, touches)
+    async def _permit(self, call: ToolCall, name: str, touches: Any, decision: Decision) -> None:
         if decision.verdict is Verdict.ALLOW:
             return
         if decision.verdict is Verdict.DENY:
@@ -177,11 +198,20 @@ class Dispatcher:
             raise ToolFailure(f"Refused: {decision.reason}")
 
     async def _record(
-        self, call: ToolCall, result: ToolResult, touches: Touches, *, announced: bool, duration_ms: int
+        self,
+        call: ToolCall,
+        result: ToolResult,
+        touches: Touches,
+        *,
+        announcement: ToolCalled | None,
+        duration_ms: int,
     ) -> None:
+        """`announcement` is that of a call which had no chance to do anything, and comes together with its result."""
         changes: list[FileChanged] = []
-        if self._tree is not None and announced and _may_write(touches):
-            step = await self._tree.look(touches.writes)
+        covering: list[CheckpointTaken] = []
+        if self._tree is not None and announcement is None and _may_write(touches):
+            step = await self._tree.look(touches.writes, has_run=_may_reach_ignored(touches))
+            covering = self._covering(step)
             # A formatter that runs after an edit may reach further than the edit was allowed to.
             is_more = not step.changes.keys() <= set(touches.writes)
             if step.changes and (touches.command is not None or touches.unknown or is_more):
@@ -192,20 +222,22 @@ class Dispatcher:
                 for path, (change, added, removed) in sorted(step.changes.items())
             ]
             await self._tree.finish(step)
+        text, kept = (result.for_model, None) if result.is_whole else await self._cap(result.for_model)
         returned = ToolReturned(
             **self._who(),
             call=call.id,
             name=call.name,
-            text=result.for_model if result.is_whole else await self._cap(result.for_model),
+            text=text,
             is_error=result.is_error,
             summary=result.for_user or _first_line(result.for_model),
             tree=self._tree.current if self._tree is not None else None,
             seen=dict(result.seen),
             ends=result.ends,
             duration_ms=duration_ms,
+            kept=(*result.kept, *((kept,) if kept is not None else ())),
         )
-        before_it = [] if announced else [self._announcement(call)]
-        await self._events.record(*before_it, *changes, returned)
+        before_it = [] if announcement is None else [announcement]
+        await self._events.record(*before_it, *covering, *changes, returned)
         if changes and self._watcher is not None:
             await self._watcher.stepped()
 
@@ -268,14 +300,15 @@ class Dispatcher:
         with self._deadline.paused():
             return await self._approvals.ask(approval)
 
-    async def _cap(self, text: str) -> str:
+    async def _cap(self, text: str) -> tuple[str, str | None]:
+        """What the model reads, and the digest of the whole when that is not all of it."""
         if len(text) <= _CAP:
-            return text
+            return text, None
         output = await self._outputs.keep(text)
         half = _CAP // 2
         cut = len(text) - 2 * half
-        gap = f'[... {cut} characters left out; read_file("output:{output}") opens all ...]'
-        return f"{text[:half]}\n{gap}\n{text[-half:]}"
+        gap = f'[... {cut} characters left out; read_file("output:{output_id(output)}") opens all ...]'
+        return f"{text[:half]}\n{gap}\n{text[-half:]}", output
 
     def _who(self) -> dict[str, Any]:
         return {"session": self._desk.session, "agent": self._desk.agent, "task": self._desk.task}
@@ -287,6 +320,11 @@ def _created(step: FileStep) -> set[str]:
 
 def _may_write(touches: Touches) -> bool:
     return bool(touches.writes or touches.command is not None or touches.unknown)
+
+
+def _may_reach_ignored(touches: Touches) -> bool:
+    """Whether files may change that nobody has named."""
+    return touches.unknown or (touches.command is not None and not is_read_only(touches.command))
 
 
 def _refusal(answer: ApprovalAnswer) -> str:

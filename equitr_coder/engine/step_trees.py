@@ -2,13 +2,15 @@
 newest tree, so that no garbage collection takes what only the log names.
 """
 
+import os
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId, SessionId, TreeId
-from equitr_coder.ports import Repository
+from equitr_coder.ports import IgnoredFiles, Repository
 
 
 @frozen
@@ -19,6 +21,10 @@ class FileStep:
     after: TreeId
     changes: Mapping[str, tuple[str, int, int]]
     """Path -> created, modified or deleted; lines added and removed."""
+    covers: tuple[str, ...] = ()
+    """Ignored files that a command found and changed: they are a part of `before`, which they were not until then."""
+    uncovered: tuple[str, ...] = ()
+    """What git ignores and no tree holds (`IgnoredFiles.left`), when a command could have changed it."""
 
 
 class TreeWatch:
@@ -48,6 +54,8 @@ class TreeWatch:
         self._written = set(written)
         self._asked: set[str] = set()
         self._kept: dict[str, str] | None = None if goes_on else {}
+        self._ignored: IgnoredFiles | None = None
+        self._kept_ignored: TreeId | None = None
         self.current = current
 
     async def cover(self, paths: Collection[str]) -> tuple[str, ...]:
@@ -65,11 +73,63 @@ class TreeWatch:
         await self._keep()
         return tuple(sorted(ignored))
 
-    async def look(self, paths: Collection[str] = ()) -> FileStep:
-        """What changed; `paths` are known to have been written."""
+    async def cover_ignored(self) -> None:
+        """Before a command, which may write anything: what git ignores is remembered as it is, also for a process that
+        goes on after a crash.
+        """
+        if not self._keeps_all:
+            return
+        self._ignored = await self._repository.ignored_files(self._root)
+        if self._ignored.tree != self._kept_ignored:
+            await self._repository.keep(self._ignored_ref, self._ignored.tree)
+            self._kept_ignored = self._ignored.tree
+
+    async def look(self, paths: Collection[str] = (), *, has_run: bool = False) -> FileStep:
+        """What changed; `paths` are known to have been written, and with `has_run` a command may have written others
+        that git ignores.
+        """
+        covers: tuple[str, ...] = ()
+        uncovered: tuple[str, ...] = ()
         if self._keeps_all:
             self._written.update(paths)
-        return await self._step(self.current, await self._repository.snapshot(self._root, also=self._written))
+            if has_run:
+                covers, uncovered = await self._look_at_ignored()
+        step = await self._step(self.current, await self._repository.snapshot(self._root, also=self._written))
+        return replace(step, covers=covers, uncovered=uncovered)
+
+    async def _look_at_ignored(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Take what the command changed of them into the trees; only that, so that no other is kept."""
+        before = self._ignored or await self._remembered()
+        if before is None:
+            return (), ()
+        now = await self._repository.ignored_files(self._root)
+        self._ignored = None
+        uncovered = tuple(sorted({*before.left, *now.left}))
+        changes = await self._repository.changed(before.tree, now.tree) if before.tree != now.tree else {}
+        changed = {path: change for path, change in changes.items() if not self._is_left(path, now.left)}
+        if not changed:
+            return (), uncovered
+        self._written.update(changed)
+        covers = tuple(sorted(path for path, change in changed.items() if change != "created"))
+        if covers and (mixed := await self._repository.mixed(self.current, before.tree, covers)) != self.current:
+            self.current = mixed
+            await self._keep()
+            return covers, uncovered
+        return (), uncovered
+
+    async def _remembered(self) -> IgnoredFiles | None:
+        """As they were before the command that a dead process ran."""
+        kept = await self._repository.refs(self._ignored_ref)
+        return IgnoredFiles(TreeId(kept[self._ignored_ref])) if self._ignored_ref in kept else None
+
+    def _is_left(self, path: str, left: Collection[str]) -> bool:
+        """Whether it is there and merely no longer a part of what is looked at: it grew too large, or its folder."""
+        is_out = any(path == each or (each.endswith("/") and path.startswith(each)) for each in left)
+        return is_out and os.path.lexists(self._root / path)
+
+    @property
+    def _ignored_ref(self) -> str:
+        return f"{self._ref}.ignored"
 
     async def put_back(self, step: FileStep, paths: Collection[str]) -> FileStep:
         """The step without what it did to `paths`."""

@@ -1,13 +1,14 @@
 """The only way onto the integration branch: forecast, prove, review, then one at a time compare-and-swap.
 
-Proving and review happen outside the queue, on the tree that merging would give. When the branch has moved since, the
-checks run again on the new merged tree; an approval of the review holds as long as the task's own change is the same to
-the letter there, and is asked for again when it is not.
+Proving and review happen outside the queue, on the tree that merging would give once everybody in the line has landed.
+When the branch is another by then, the checks run again on the new merged tree; an approval of the review holds as long
+as the task's own change is the same to the letter there, and is asked for again when it is not.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from enum import Enum, auto
 from typing import Any, Literal, overload
 
 from equitr_coder.domain.epic import Plan, Task, TaskState
@@ -15,21 +16,25 @@ from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, MergeLanded, MergeQueued, MergeRejected, ReceiptStored, TaskChanged
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.globs import covers
-from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
+from equitr_coder.domain.ids import AgentName, CommitId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.orchestration.gate import Gate
+from equitr_coder.orchestration.merge_line import MergeLine, Place
 from equitr_coder.orchestration.outcomes import Chronicle, HandIn, Proof, Resolver, SentBack
 from equitr_coder.orchestration.review import Reviewer
-from equitr_coder.orchestration.stopwatch import span
+from equitr_coder.orchestration.stopwatch import measured_here, span
 from equitr_coder.ports import Clock, EventSink, EventStore, Repository
 
 WrittenBy = Callable[[HandIn, CommitId, CommitId], Awaitable[tuple[str, ...]]]
 """Who wrote the tests that prove a candidate on top of a commit of the branch."""
+_PATIENCE = 1.0
+"""Seconds that a merge at least waits for the one before."""
 _DONE_BEFORE = "No change of its own: done by earlier work, as its check proves."
 
 
 @frozen
 class _Candidate:
+    task: TaskId
     commit: CommitId
     tree: TreeId
     old: CommitId
@@ -41,6 +46,19 @@ class _Candidate:
     def is_empty(self) -> bool:
         """The task changes nothing: what it asks for is there, or was never done."""
         return self.commit == self.old
+
+    @property
+    def landed_with(self) -> frozenset[TaskId]:
+        """The tasks that the commit holds."""
+        return self.landed | {self.task}
+
+
+class _Again(Enum):
+    """The branch is not what the merge was made for."""
+
+    IN_LINE = auto()
+    OVERTAKING = auto()
+    """Nobody is waited for any more."""
 
 
 class MergeQueue:
@@ -80,6 +98,8 @@ class MergeQueue:
         self._chronicle = chronicle
         self._written_by = written_by
         self._turn = asyncio.Lock()
+        self._line = MergeLine[_Candidate]()
+        self._joining = asyncio.Lock()
 
     @property
     def tip(self) -> CommitId:
@@ -90,49 +110,96 @@ class MergeQueue:
     async def merge(self, hand_in: HandIn) -> SentBack | None:
         """None when the task is on the integration branch and its receipt is stored."""
         await self._events.record(MergeQueued(task=hand_in.task.id, attempt=hand_in.attempt, commit=hand_in.commit))
+        overtakes = False
         while True:
-            candidate = await self._candidate(hand_in)
-            if isinstance(candidate, SentBack):
-                return await self._reject(hand_in, candidate)
-            results, refusal = await self._prove(hand_in, candidate)
-            if refusal is None:
-                refusal = await self._approve(hand_in, candidate, results)
-            elif await self._is_clash_of_meaning(hand_in, candidate, refusal, results):
-                old, new = candidate.old, candidate.commit
-                refusal = await self._resolver.reconcile(hand_in, old, new, refusal, results)
-                if refusal is None:
-                    continue
-            if refusal is not None:
-                return await self._reject(hand_in, refusal)
-            async with self._my_turn():
-                outcome = await self._take_turn(hand_in, candidate, results)
-            if outcome is True:
+            place = None if overtakes else await self._stand_in_line(hand_in)
+            try:
+                outcome = await self._merge(hand_in, place)
+            finally:
+                if place is not None:
+                    self._line.leave(place)
+            if outcome is _Again.OVERTAKING:
+                overtakes = True
+            elif outcome is None:
                 return None
-            if isinstance(outcome, SentBack):
+            elif isinstance(outcome, SentBack):
                 return await self._reject(hand_in, outcome)
 
+    async def _merge(self, hand_in: HandIn, place: Place[_Candidate] | None) -> "SentBack | _Again | None":
+        candidate = place.merge if place is not None else await self._candidate(hand_in)
+        if isinstance(candidate, SentBack):
+            return candidate
+        started = self._clock.monotonic()
+        results, refusal = await self._prove(hand_in, candidate)
+        if place is not None and place.before is not None:
+            # As long as another proof would take; who is checked for long holds up nobody who is checked quickly.
+            patience = max(_PATIENCE, self._clock.monotonic() - started)
+            with span("turn"):
+                is_next = await place.is_next(patience)
+            if is_next is not True:  # a refusal as well says nothing: it was for another's work
+                return _Again.IN_LINE if is_next is False else _Again.OVERTAKING
+        if refusal is None:
+            refusal = await self._approve(hand_in, candidate, results)
+        elif await self._is_clash_of_meaning(hand_in, candidate, refusal, results):
+            old, new = candidate.old, candidate.commit
+            refusal = await self._resolver.reconcile(hand_in, old, new, refusal, results)
+            if refusal is None:
+                return _Again.IN_LINE
+        if refusal is not None:
+            return refusal
+        async with self._my_turn():
+            return await self._take_turn(hand_in, candidate, results, place)
+
+    async def _stand_in_line(self, hand_in: HandIn) -> Place[_Candidate] | None:
+        """A place with a merge made on top of the last one in the line. None for what may take long to be approved,
+        what other tasks are told of before it lands, and what does not merge by itself.
+        """
+        is_plain = self._resolver.standing(hand_in) == hand_in.commit
+        if self._reviewer.is_due(hand_in.task) or self._plan.produced_by(hand_in.task.id) or not is_plain:
+            return None
+        async with self._joining:
+            while True:
+                before = self._line.last.merge if self._line.last is not None else None
+                candidate = await self._candidate(hand_in, settles=False, before=before)
+                if not isinstance(candidate, _Candidate) or candidate.is_empty:
+                    return None
+                if (candidate.old, candidate.landed) == self._end_of_line:
+                    return self._line.join(candidate)
+
+    @property
+    def _end_of_line(self) -> tuple[CommitId, frozenset[TaskId]]:
+        """The branch as it will be when everybody in the line has landed, and the tasks that are on it then."""
+        if self._line.last is None:
+            return self.tip, self._landed()
+        return self._line.last.merge.commit, self._line.last.merge.landed_with
+
     async def _take_turn(
-        self, hand_in: HandIn, candidate: _Candidate, results: Sequence[CheckResult]
-    ) -> SentBack | bool:
-        """True when it has landed; False when the branch has moved and it does not fit any more: that is settled
+        self,
+        hand_in: HandIn,
+        candidate: _Candidate,
+        results: Sequence[CheckResult],
+        place: Place[_Candidate] | None,
+    ) -> "SentBack | _Again | None":
+        """None when it has landed; again when the branch has moved and it does not fit any more: that is settled
         outside the turn, so that the others go on.
         """
         # A task may land without a commit: its earlier work is proven, and from then on this tree has to keep it.
         while (candidate.old, candidate.landed) != (self.tip, self._landed()):
             moved = await self._candidate(hand_in, settles=False)
             if moved is None:
-                return False
+                return _Again.IN_LINE
             if isinstance(moved, SentBack):
                 return moved
             results, refusal = await self._prove(hand_in, moved)
             if refusal is not None and await self._is_clash_of_meaning(hand_in, moved, refusal, results):
-                return False
+                return _Again.IN_LINE
             refusal = refusal or await self._review_again(hand_in, candidate, moved, results)
             if refusal is not None:
                 return refusal
             candidate = moved
         await self._land(hand_in, candidate, results)
-        return True
+        self._line.landed(place if place is not None and place.merge is candidate else None)
+        return None
 
     async def _approve(self, hand_in: HandIn, candidate: _Candidate, results: Sequence[CheckResult]) -> SentBack | None:
         old, new = candidate.old, candidate.commit
@@ -266,11 +333,17 @@ class MergeQueue:
     async def _candidate(self, hand_in: HandIn) -> _Candidate | SentBack: ...
 
     @overload
-    async def _candidate(self, hand_in: HandIn, *, settles: Literal[False]) -> _Candidate | SentBack | None: ...
+    async def _candidate(
+        self, hand_in: HandIn, *, settles: Literal[False], before: _Candidate | None = None
+    ) -> _Candidate | SentBack | None: ...
 
-    async def _candidate(self, hand_in: HandIn, *, settles: bool = True) -> _Candidate | SentBack | None:
-        """None only for what does not merge by itself, when that is not to be settled here."""
-        old, landed = self.tip, self._landed()
+    async def _candidate(
+        self, hand_in: HandIn, *, settles: bool = True, before: _Candidate | None = None
+    ) -> _Candidate | SentBack | None:
+        """On the branch as it is, or as it will be with the one `before`. None only for what does not merge by itself,
+        when that is not to be settled here.
+        """
+        old, landed = (self.tip, self._landed()) if before is None else (before.commit, before.landed_with)
         forecast = await self._repository.forecast(old, self._resolver.standing(hand_in))
         if forecast.tree is None and not settles:
             return None
@@ -281,27 +354,19 @@ class MergeQueue:
             if not (hand_in.task.check or self._default_check):
                 words = "nothing was changed, so there is nothing to merge, and no check can prove that it is done"
                 return SentBack(StopReason.NO_CHANGE, words)
-            return _Candidate(old, resolved, old, (), landed)
+            return _Candidate(hand_in.task.id, old, resolved, old, (), landed)
         paths = tuple(sorted(await self._repository.changed(old, resolved)))
         commit = await self._repository.commit_tree(
             resolved,
             [old],
-            self._message(hand_in),
-            author=f"{hand_in.agent} <equitrcoder@localhost>",
+            merge_message(hand_in, self._events.view.run),
+            author=signature(hand_in.agent),
             at=self._events.view.last_call(SessionId(f"{hand_in.task.id}.{hand_in.attempt}")),
         )
         await self._repository.move_ref(
             f"{self._ref_prefix}{hand_in.task.id}.{hand_in.attempt}-merged-{commit[:10]}", commit, None
         )
-        return _Candidate(commit, resolved, old, paths, landed)
-
-    def _message(self, hand_in: HandIn) -> str:
-        summary = f"{hand_in.summary.strip()}\n\n" if hand_in.summary.strip() else ""
-        return (
-            f"{hand_in.task.id}: {hand_in.task.title}\n\n{summary}"
-            f"Task: {hand_in.task.id}\nAgent: {hand_in.agent}\nAttempt: {hand_in.attempt}\n"
-            f"Run: {self._events.view.run}\n"
-        )
+        return _Candidate(hand_in.task.id, commit, resolved, old, paths, landed)
 
     @property
     def _journal_key(self) -> str:
@@ -355,6 +420,7 @@ class MergeQueue:
             )
         )
         events += self._resolver.ended(task, new)
+        events += measured_here(task, int(journal["attempt"]))
         if self._chronicle is not None:
             await self._chronicle.record(task, old, new, events)
         else:
@@ -371,6 +437,21 @@ class MergeQueue:
             )
         )
         return refusal
+
+
+def merge_message(hand_in: HandIn, run: RunId) -> str:
+    """Of the commit on the integration branch. Who looks for the task of a line reads it (`workflows.why`)."""
+    summary = f"{hand_in.summary.strip()}\n\n" if hand_in.summary.strip() else ""
+    return (
+        f"{hand_in.task.id}: {hand_in.task.title}\n\n{summary}"
+        f"Task: {hand_in.task.id}\nAgent: {hand_in.agent}\nAttempt: {hand_in.attempt}\n"
+        f"Run: {run}\n"
+    )
+
+
+def signature(agent: AgentName) -> str:
+    """The author of what an agent has written."""
+    return f"{agent} <equitrcoder@localhost>"
 
 
 def moved_away(branch: str, wanted: CommitId, found: CommitId | None) -> UserError:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from posixpath import normpath
 
 from equitr_coder.domain.approvals import Approval, Scope
-from equitr_coder.domain.canary import chosen, command_with_fault, faults, is_bold
+from equitr_coder.domain.canary import chosen, command_with_fault, faults, holds_bold_words, is_bold
 from equitr_coder.domain.check_command import Runner, parts
 from equitr_coder.domain.epic import Task, TaskState
 from equitr_coder.domain.errors import StopReason
@@ -28,6 +28,8 @@ REPOSITORY = "repository"
 _TEST_TASKS = frozenset({"test", "tests", "testing"})
 _NAMED = 8
 _ROUNDS = 8
+_FEW = 20
+"""Changed files that are read one by one; of more, one command tells the added lines."""
 _COUNTED = frozenset({Runner.PYTEST, Runner.UNITTEST, Runner.NODE})
 _HOW = (
     "Put these files back as they were, make the code pass them, and put further tests into a new file. If the check "
@@ -238,8 +240,7 @@ class ProofKeeper:
         into the tests must turn the check red.
         """
         code = [path for path in change.paths if path not in change.after.tests | change.after.beside]
-        diff = await self._repository.diff(change.old, change.new, paths=code) if code else ""
-        bold = is_bold(diff)
+        bold = await self._is_bold(change, code)
         for result in change.results:
             if result.skipped or bold:
                 then = await self._on_branch(change, result.command)
@@ -250,6 +251,15 @@ class ProofKeeper:
                         f"{then.tests}. Tests that ran must not be skipped now.",
                     )
         return await self._misses_faults(change) if bold else None
+
+    async def _is_bold(self, change: _Change, code: Sequence[str]) -> bool:
+        """The files are read first: most hold no such word anywhere, and nothing has to be compared."""
+        there = [path for path in code if change.paths[path] != "deleted"]
+        if len(there) <= _FEW:
+            texts = [await self._text(change.new, path) for path in there]
+            if not any(holds_bold_words(text) for text in texts if text is not None):
+                return False
+        return is_bold(await self._repository.diff(change.old, change.new, paths=code))
 
     async def _misses_faults(self, change: _Change) -> SentBack | None:
         for result in change.results:

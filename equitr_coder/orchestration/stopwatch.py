@@ -28,17 +28,21 @@ class Stopwatch:
             ms = round((self._clock.monotonic() - started) * 1000)
             self._spans.append(TimeSpan(kind=kind, at=at, ms=ms))
 
-    def take(self, task: TaskId, attempt: int) -> AttemptMeasured:
-        """What was measured since the last one was taken."""
+    def take(self, task: TaskId, attempt: int) -> list[AttemptMeasured]:
+        """What was measured since it was last asked; nothing when nothing was."""
         git, self._taken = self._taken, (self._git.ms, self._git.commands)
         spans, self._spans = tuple(self._spans), []
-        return AttemptMeasured(
-            task=task,
-            attempt=attempt,
-            git_ms=self._taken[0] - git[0],
-            git_commands=self._taken[1] - git[1],
-            spans=spans,
-        )
+        if self._taken == git and not spans:
+            return []
+        return [
+            AttemptMeasured(
+                task=task,
+                attempt=attempt,
+                git_ms=self._taken[0] - git[0],
+                git_commands=self._taken[1] - git[1],
+                spans=spans,
+            )
+        ]
 
 
 # Of the asyncio task that works on a task: gates and worktrees serve all of them and know none.
@@ -54,6 +58,12 @@ def stopwatch(repository: Repository, clock: Clock) -> Iterator[Stopwatch]:
             yield watch
         finally:
             _RUNNING.reset(token)
+
+
+def measured_here(task: TaskId, attempt: int) -> list[AttemptMeasured]:
+    """`Stopwatch.take` of whoever runs one here."""
+    watch = _RUNNING.get()
+    return watch.take(task, attempt) if watch is not None else []
 
 
 @contextmanager

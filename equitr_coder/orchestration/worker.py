@@ -1,6 +1,6 @@
 """One task from its first attempt to done or failed: worktree, agent, hand-in, merge, and again with the reason."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from equitr_coder.orchestration.conflicts import merged_by_structure
 from equitr_coder.orchestration.footprints import Footprints
 from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.markers import marked_paths
-from equitr_coder.orchestration.merge_queue import MergeQueue
+from equitr_coder.orchestration.merge_queue import MergeQueue, signature
 from equitr_coder.orchestration.outcomes import WOULD_STEER, HandIn, SentBack
 from equitr_coder.orchestration.stopwatch import Stopwatch, stopwatch
 from equitr_coder.orchestration.sync_points import SyncPoints
@@ -133,10 +133,10 @@ class TaskWorker:
             refusal = await self._attempt(task, view)
             if refusal is None:
                 if view.state is TaskState.DONE:
-                    await self._worktrees.close(task.id)
-                await self._events.record(watch.take(task.id, view.attempt))
+                    self._worktrees.close(task.id)
+                await self._events.record(*watch.take(task.id, view.attempt))
                 return
-            await self._events.record(watch.take(task.id, view.attempt))
+            await self._events.record(*watch.take(task.id, view.attempt))
             if refusal.reason is StopReason.CHECK_UNPROVEN:
                 await self._change(task, TaskState.FAILED, view, refusal)
                 return
@@ -163,7 +163,7 @@ class TaskWorker:
             left = await self._repository.commit_tree(
                 await self._footprints.within(task.id, _base(view), view.tree),
                 [_base(view)],
-                f"{task.id}: left by attempt {attempt - 1}",
+                left_message(task, attempt - 1),
                 at=self._last_call(task, attempt - 1),
             )
             await self._repository.move_ref(f"{self._terms.ref_prefix}{task.id}.{attempt - 1}-left", left, None)
@@ -328,17 +328,16 @@ class TaskWorker:
         """Commit what stands in the worktree on a kept ref; the host commits, never the worker."""
         base = _base(view)
         tree = await self._repository.snapshot(self._worktrees.path(task.id))
-        tree = await self._without_document_changes(tree, base)
+        tree = await without_changes(self._repository, tree, base, self._terms.document_paths)
         if view.attempt > 1:
             marked = await self._still_marked(base, tree)
             if marked:
                 return SentBack(StopReason.MERGE_CONFLICT, f"conflict markers are left in: {', '.join(marked)}", marked)
-        message = f"{task.id}: {task.title} (attempt {view.attempt})"
         commit = await self._repository.commit_tree(
             tree,
             [base],
-            message,
-            author=f"{self._terms.names[task.id]} <equitrcoder@localhost>",
+            hand_in_message(task, view.attempt),
+            author=signature(self._terms.names[task.id]),
             at=self._last_call(task, view.attempt),
         )
         await self._repository.keep(f"{self._terms.ref_prefix}{task.id}.{view.attempt}", commit)
@@ -365,15 +364,6 @@ class TaskWorker:
             self._repository, tree, (path for path, change in changed.items() if change != "deleted")
         )
 
-    async def _without_document_changes(self, tree: TreeId, base: CommitId) -> TreeId:
-        changed = await self._repository.changed(base, tree)
-        touched = [path for path in self._terms.document_paths if path in changed]
-        if not touched:
-            return tree
-        return await self._repository.tree_with(
-            tree, {path: await self._repository.show_file(base, path) for path in touched}
-        )
-
     async def _fail(self, task: Task, view: TaskView) -> None:
         reason = view.reason or StopReason.CHECK_FAILED
         failed = self._changed(task, TaskState.FAILED, view, SentBack(reason, view.detail))
@@ -391,6 +381,23 @@ class TaskWorker:
             reason=why.reason,
             detail=why.detail,
         )
+
+
+def hand_in_message(task: Task, attempt: int) -> str:
+    return f"{task.id}: {task.title} (attempt {attempt})"
+
+
+def left_message(task: Task, attempt: int) -> str:
+    return f"{task.id}: left by attempt {attempt}"
+
+
+async def without_changes(repository: Repository, tree: TreeId, base: CommitId, paths: Collection[str]) -> TreeId:
+    """The tree with these paths as they are in `base`."""
+    changed = await repository.changed(base, tree)
+    touched = [path for path in paths if path in changed]
+    if not touched:
+        return tree
+    return await repository.tree_with(tree, {path: await repository.show_file(base, path) for path in touched})
 
 
 def _base(view: TaskView) -> CommitId:

@@ -7,6 +7,7 @@ Whoever takes one resets it; what an earlier use left is in it until then.
 from contextlib import suppress
 from pathlib import Path
 
+from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import RunId, new_id
 from equitr_coder.domain.run_view import fold
@@ -57,7 +58,9 @@ class WorktreePool:
             await self._repository.remove_worktree(waiting)
 
     async def reclaim(self) -> None:
-        """What runs have left whose process died: all of those that have ended, of the others what only checks used."""
+        """What runs have left whose process died: all of those that have ended, of the others what checks and tasks
+        that are done used.
+        """
         for folder in _inside(self._workspace):
             run = RunId(folder.name)
             if folder.name == FOLDER or self._store.is_owned(run):
@@ -73,8 +76,9 @@ class WorktreePool:
         if view.state.is_final or not view.seq:
             await self.give_all(folder)
             return
+        done = {task.id for task in view.tasks.values() if task.state is TaskState.DONE}
         for path in _inside(folder):
-            if path.name.startswith(GATE):
+            if path.name.startswith(GATE) or path.name in done:
                 await self.give(path)
 
 

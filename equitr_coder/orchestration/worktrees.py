@@ -47,6 +47,8 @@ class Worktrees:
         self._pool = pool
         self._leases = leases
         self._held: dict[Path, Lease] = {}
+        self._free: list[Path] = []
+        """Of tasks that are done, for the tasks that come after them."""
         self._gates: asyncio.LifoQueue[Path] = asyncio.LifoQueue()  # the one used last is the quickest to reset
         for number in range(gate_slots, 0, -1):
             self._gates.put_nowait(places.root / f"{GATE}{number}")
@@ -104,17 +106,29 @@ class Worktrees:
         await self._pool.give(self.conflict(conflict))
 
     async def _make_ready(self, path: Path, commit: CommitId) -> None:
-        if not _stands(path):
+        if path in self._free:
+            self._free.remove(path)
+        if not _stands(path) and not await self._take_free(path):
             await self._pool.take(path)
         await self._repository.add_worktree(path, commit)
 
-    async def close(self, task: TaskId) -> None:
-        """Give the task's worktree back; its work is kept by refs."""
+    async def _take_free(self, path: Path) -> bool:
+        while self._free:
+            free = self._free.pop()
+            if await self._repository.move_worktree(free, path):
+                return True
+            await self._repository.remove_worktree(free)  # git knows it no more
+        return False
+
+    def close(self, task: TaskId) -> None:
+        """The task's worktree is free for another task of the run; its work is kept by refs."""
         path = self.path(task)
-        await self._pool.give(path)
         self._release(path)
+        if path not in self._free and _stands(path):
+            self._free.append(path)
 
     async def close_all(self) -> None:
+        self._free.clear()
         await self._pool.give_all(self._places.root)
         self.release()
         await self._pool.trim()

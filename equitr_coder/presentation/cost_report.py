@@ -13,6 +13,7 @@ from equitr_coder.presentation.figures import amount, dollars, limit, tokens
 from equitr_coder.presentation.listings import unreadable_lines
 from equitr_coder.presentation.tables import table
 from equitr_coder.presentation.text import Line, Tone, cells, pad, plural, prose, shown_on_one_line
+from equitr_coder.presentation.wrapping import pieces
 
 GROUPS = ("model", "agent", "task", "purpose", "day")
 _SHOWN_ROWS = 12
@@ -124,11 +125,11 @@ def _group_lines(
         drawn = bar(part, length, has_blocks=paper.has_blocks) if length else ""
         chart = pad(drawn, length) + _GAP if length else ""
         if is_wrapped:
-            lines += [Line(_MARGIN + piece) for piece in _pieces(words, (paper.width or 0) - len(_MARGIN))]
+            lines += [Line(_MARGIN + piece) for piece in pieces(words, (paper.width or 0) - len(_MARGIN))]
         text = _MARGIN + ("" if is_wrapped else pad(words, name_width)) + chart + figure
         lines.append(Line((text + (_GAP + use if beside else "")).rstrip()))
         if not beside:
-            lines += [Line(f"{_MARGIN * 3}{piece}") for piece in _pieces(use, (paper.width or 0) - len(_MARGIN) * 3)]
+            lines += [Line(f"{_MARGIN * 3}{piece}") for piece in pieces(use, (paper.width or 0) - len(_MARGIN) * 3)]
     return lines
 
 
@@ -136,34 +137,6 @@ def _column(texts: Sequence[str]) -> list[str]:
     """Right-aligned."""
     width = max(map(cells, texts))
     return [" " * (width - cells(text)) + text for text in texts]
-
-
-def _pieces(text: str, width: int) -> list[str]:
-    """The text broken to the width, at spaces where there are some."""
-    pieces, line = [], ""
-    for word in text.split(" "):
-        rest = word
-        while rest:
-            gap = " " if line else ""
-            if cells(line + gap + rest) <= max(width, 1):
-                line, rest = line + gap + rest, ""
-            elif line:
-                pieces.append(line)
-                line = ""
-            else:
-                fitting = max(1, _fitting(rest, width))
-                pieces.append(rest[:fitting])
-                rest = rest[fitting:]
-    return [*pieces, line] if line else pieces
-
-
-def _fitting(text: str, width: int) -> int:
-    taken = 0
-    for index, character in enumerate(text):
-        taken += cells(character)
-        if taken > width:
-            return index
-    return len(text)
 
 
 def _money(row: CostRow) -> str:

@@ -59,7 +59,7 @@ def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -
             lines = _next_request(event)
         case e.ModelCallSettled() | e.CheckpointTaken() | e.ToolCalled():
             lines = []
-        case e.FileChanged() | e.MergeQueued() | e.AttemptMeasured() | e.RunPaused() | e.RunFinished():
+        case e.FileChanged() | e.MergeQueued() | e.AttemptMeasured() | e.RunPaused() | e.RunRenamed() | e.RunFinished():
             lines = []  # of an end the summary says it
         case _ as unreachable:
             assert_never(unreachable)

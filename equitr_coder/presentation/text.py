@@ -5,6 +5,8 @@ import unicodedata
 from enum import StrEnum
 from typing import NamedTuple
 
+from equitr_coder.domain.redaction import without_shapes
+
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
@@ -46,8 +48,10 @@ def shown_on_one_line(text: str) -> str:
 
 
 def paint(line: Line, *, colour: bool) -> str:
-    """The line for a stream: made visible, then coloured by its tone when `colour` allows it."""
-    text = visible(line.text)
+    """The line for a stream: what looks like a key taken out, made visible, then coloured by its tone when `colour`
+    allows it.
+    """
+    text = visible(without_shapes(line.text))
     code = _CODES.get(line.tone)
     return f"\x1b[{code}m{text}\x1b[0m" if colour and code and text else text
 

@@ -128,10 +128,12 @@ class Commands:
         self._screen.show(history_lines(view, width=self._screen.width))
 
     async def _move(self, what: str, command: c.UndoChange | c.RedoChange | c.RewindChange) -> None:
-        moved, left = await self._turns.move(command)
-        self._screen.say(f"{what}: {', '.join(moved) or 'nothing'}")
-        if left:
-            self._screen.say(f"left alone, because they were changed since: {', '.join(left)}", Tone.WARN)
+        moved = await self._turns.move(command)
+        self._screen.say(f"{what}: {', '.join(moved.paths) or 'nothing'}")
+        if moved.left:
+            self._screen.say(f"left alone, because they were changed since: {', '.join(moved.left)}", Tone.WARN)
+        if moved.uncovered:
+            self._screen.say(f"not covered (ignored; large or made by a tool): {', '.join(moved.uncovered)}", Tone.DIM)
 
     async def _clear(self, _rest: str) -> None:
         left = self._turns.forget()

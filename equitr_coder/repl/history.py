@@ -5,8 +5,7 @@ from pathlib import Path
 
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-_LONGEST = 100_000
-"""Characters of an entry that is kept; a longer one was pasted and would only slow the next start."""
+from equitr_coder.presentation.past_requests import LONGEST_REQUEST
 
 
 def open_history(path: Path | None) -> History:
@@ -33,7 +32,7 @@ class _KeptHistory(FileHistory):
             return []
 
     def store_string(self, string: str) -> None:
-        if not self._is_writable or len(string) > _LONGEST:
+        if not self._is_writable or len(string) > LONGEST_REQUEST:
             return
         try:
             super().store_string(string)

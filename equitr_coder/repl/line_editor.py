@@ -16,7 +16,7 @@ from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.styles import Style
 
-from equitr_coder.repl.completion import FileNames, PromptCompleter
+from equitr_coder.repl.completion import PromptCompleter
 from equitr_coder.repl.history import open_history
 from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Said, Typed
 from equitr_coder.repl.keys import prompt_keys
@@ -107,8 +107,8 @@ class LineEditor:
         self._ahead.give_back(text)
 
     def offer(self, files: Sequence[str], words: Mapping[str, Sequence[str]]) -> None:
-        self._completer.files = self._file_completer.files = FileNames(files)
-        self._completer.words = words
+        for completer in (self._completer, self._file_completer):
+            completer.offer(files, words)
 
     def _set_aside(self) -> int:
         """Keep for later what was typed until now; returns how often Ctrl-C was among it."""

@@ -5,6 +5,7 @@ from enum import Enum, auto
 from equitr_coder.domain.commands import RedoChange, ResumeRun, RewindChange, SendMessage, StartRun, UndoChange
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.events import CheckpointTaken, FileChanged
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.queries import FilesAnswer, FilesQuery, RunsAnswer, RunsQuery
@@ -28,6 +29,17 @@ class Next(Enum):
     LEAVE = auto()
     ABANDON = auto()
     """Leave, though the run has not stopped yet."""
+
+
+@frozen
+class Moved:
+    """What going back or forth did: files that changed by it, files left alone because somebody changed them, and
+    ignored ones that no state holds.
+    """
+
+    paths: tuple[str, ...]
+    left: tuple[str, ...]
+    uncovered: tuple[str, ...]
 
 
 class Turns:
@@ -105,8 +117,8 @@ class Turns:
             raise UserError("there is nothing to undo", hint="only turns of a single-agent conversation can be undone")
         return self.chat
 
-    async def move(self, command: UndoChange | RedoChange | RewindChange) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Go back or forth in the files of a chat: the files that changed by it, and those left alone.
+    async def move(self, command: UndoChange | RedoChange | RewindChange) -> Moved:
+        """Go back or forth in the files of a chat.
 
         Raises:
             UserError: there is nothing to go to.
@@ -115,8 +127,10 @@ class Turns:
         await self._api.submit(command)
         events = [item async for item in self._api.events(command.run, after=seen)]
         moved = {event.path for event in events if isinstance(event, FileChanged)}
-        left = {path for event in events if isinstance(event, CheckpointTaken) for path in event.left}
-        return tuple(sorted(moved)), tuple(sorted(left))
+        taken = [event for event in events if isinstance(event, CheckpointTaken)]
+        left = {path for event in taken for path in event.left}
+        uncovered = {name for event in taken for name in event.uncovered}
+        return Moved(tuple(sorted(moved)), tuple(sorted(left)), tuple(sorted(uncovered)))
 
     def forget(self) -> RunId | None:
         """The next request begins a new conversation; returns the old one when there was one."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from equitr_coder.domain.costs import dearest_uses, grouped
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.ids import RunId, epic_id
+from equitr_coder.domain.ids import CommitId, RunId, TaskId, TreeId, epic_id
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.queries import CostAnswer, DiffAnswer, RunCost, RunsAnswer, RunSummary
 from equitr_coder.domain.run_view import LedgerRow, RunView
@@ -33,7 +33,7 @@ def runs_answer(
                 run=view.run,
                 kind=view.kind,
                 epic=view.epic,
-                title=_title(view),
+                title=view.title,
                 state=view.state,
                 phase=view.phase,
                 done=view.count(TaskState.DONE),
@@ -43,6 +43,7 @@ def runs_answer(
                 started=view.started,
                 last=view.last,
                 alive=is_owned(view.run),
+                workspace=view.workspace,
             )
         )
     return RunsAnswer(runs=tuple(rows), unreadable=tuple(unreadable))
@@ -94,13 +95,18 @@ def find_run(name: str, rows: Sequence[RunRow]) -> RunId:
     return begun[0]
 
 
-async def diff_answer(view: RunView, repository: Repository, checkout: Path, *, state: int | None = None) -> DiffAnswer:
+async def diff_answer(
+    view: RunView, repository: Repository, checkout: Path, *, state: int | None = None, task: TaskId | None = None
+) -> DiffAnswer:
     """For a chat: from before its first turn to the checkout as it is, or what the step of one `state` changed.
-    Otherwise base commit to integration branch.
+    Otherwise base commit to integration branch, or what one `task` changed.
 
     Raises:
-        UserError: there is no such state, or nothing was built.
+        UserError: there is no such state or task, or nothing was built.
     """
+    if task is not None:
+        before, after = ends_of_task(view, task)
+        return DiffAnswer(text=await repository.diff(before, after))
     if view.kind is RunKind.CHAT:
         session = view.sessions.get(SESSION)
         if state is not None:
@@ -120,11 +126,24 @@ async def diff_answer(view: RunView, repository: Repository, checkout: Path, *, 
     return DiffAnswer(text=await repository.diff(view.base_commit, view.tip))
 
 
+def ends_of_task(view: RunView, task: TaskId) -> tuple[TreeId | CommitId, TreeId | CommitId]:
+    """What landed for it, else the worktree of its current attempt against what that started from."""
+    found = view.tasks.get(task)
+    if found is None:
+        raise UserError(f"there is no task {task} in this run", hint="`equitrcoder epic status` lists its tasks")
+    landed = [landing for landing in view.landings if landing.task == task]
+    if landed:
+        return landed[0].old, landed[-1].commit
+    if found.base is None or found.tree is None:
+        raise UserError(f"{task} has changed nothing yet", hint="its files show here as soon as it has written some")
+    return found.base, found.tree
+
+
 def _run_cost(view: RunView) -> RunCost:
     return RunCost(
         run=view.run,
         epic=view.epic,
-        title=_title(view),
+        title=view.title,
         kind=view.kind,
         state=view.state,
         started=view.started,
@@ -136,10 +155,6 @@ def _run_cost(view: RunView) -> RunCost:
         forecast=view.forecast if view.is_approved else None,
         built_for=view.built_for,
     )
-
-
-def _title(view: RunView) -> str:
-    return view.plan.title if view.plan is not None else view.request.strip().split("\n", 1)[0]
 
 
 def _day(row: LedgerRow) -> str:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import assert_never
 
 from equitr_coder.domain.errors import ModelError, ModelErrorKind, UserError
 from equitr_coder.domain.frozen import frozen
@@ -33,6 +34,8 @@ class Doctor:
     version_of: Callable[[str], Awaitable[str | None]]
     """First line of `PROGRAM --version`, or None."""
     check_store: Callable[[], Awaitable[Sequence[Finding]]]
+    check_keys: Callable[[], Sequence[Finding]]
+    """Of the key store, when there is one. Opens nothing."""
     profiles: Callable[[], Iterable[str]]
     """Names of the agents' profiles. Raises UserError when one cannot be used."""
     way_of: Callable[[ModelSpec], str]
@@ -51,6 +54,7 @@ class Doctor:
             *await self._workspace(),
             self._trust(),
             self._profiles(),
+            *self.check_keys(),
             *await self._models(),
             self._limits(),
         ]
@@ -67,14 +71,17 @@ class Doctor:
 
     def _sandbox(self) -> Finding:
         confinement = self.executor.confinement
-        if confinement.is_confined:
-            return Finding(name="sandbox", state="ok", detail=f"{confinement.kind}: {confinement.reason}")
-        return Finding(
-            name="sandbox",
-            state="warn",
-            detail=f"none, so every command asks: {confinement.reason}",
-            fix="install bubblewrap (Debian, Ubuntu: apt-get install bubblewrap)",
-        )
+        match confinement.kind:
+            case "bubblewrap":
+                return Finding(name="sandbox", state="ok", detail=f"bubblewrap: {confinement.reason}")
+            case "landlock":
+                detail = f"landlock, so commands in the checkout itself ask: {confinement.reason}"
+            case "none":
+                detail = f"none, so every command asks: {confinement.reason}"
+            case _ as unreachable:
+                assert_never(unreachable)
+        fix = "install bubblewrap (Debian, Ubuntu: apt-get install bubblewrap)"
+        return Finding(name="sandbox", state="warn", detail=detail, fix=fix)
 
     async def _search(self) -> Finding:
         found = await self.version_of("rg")
@@ -196,14 +203,15 @@ class Doctor:
             variable, way = self.catalog.key_variable(spec), self.way_of(spec)
         except UserError as error:
             return Finding(name=role, state="bad", detail=str(error), fix=error.hint)
-        if variable is not None and not self.keys.get(variable):
-            return Finding(
-                name=role, state="bad", detail=f"{name}: {variable} is not set", fix=f"export {variable}=..."
-            )
+        source = self.keys.source(variable) if variable is not None else None
+        if variable is not None and source is None:
+            fix = f"export {variable}=..., or: equitrcoder keys set {variable}"
+            return Finding(name=role, state="bad", detail=f"{name}: {variable} is not set", fix=fix)
         if self.prices.price(spec.name) is None:
             fix = f'llm.prices: {{"{spec.name}": {{input: 0, output: 0}}}}  (USD per million tokens; 0 for a local one)'
             return Finding(name=role, state="warn", detail=f"{name}: its price is unknown", fix=fix)
-        return Finding(name=role, state="ok", detail=f"{name} at {self.catalog.endpoint(spec)}, {way}")
+        key = f", key from {source.place}" if source is not None else ""
+        return Finding(name=role, state="ok", detail=f"{name} at {self.catalog.endpoint(spec)}, {way}{key}")
 
     def _limits(self) -> Finding:
         held = [f"${amount:f} {what}" for what, amount in self.limits if amount is not None]

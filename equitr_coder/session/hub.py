@@ -6,11 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from equitr_coder.domain.events import Event, RunFinished, RunPaused
+from equitr_coder.domain.events import Event, MessageAdded, RunFinished, RunPaused
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, RunId, SessionId, TaskId
 from equitr_coder.domain.run_view import RunView, apply
-from equitr_coder.ports import Clock, EventStore, ShownDelta
+from equitr_coder.ports import Clock, EventStore, Redactor, ShownDelta
 
 _READER_BACKLOG = 10_000
 _DELTA_BACKLOG = 256
@@ -19,8 +19,22 @@ _DELTA_BACKLOG = 256
 class Hub:
     """Implements `ports.EventGate` for one run of this process; any number of readers follow it."""
 
-    def __init__(self, *, run: RunId, store: EventStore, clock: Clock, view: RunView | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        run: RunId,
+        store: EventStore,
+        clock: Clock,
+        view: RunView | None = None,
+        redactor: Redactor | None = None,
+    ) -> None:
+        """`redactor` takes held keys out of every event before it is stored, folded and shown: what a model is sent
+        comes from the fold, so none reaches a model either.
+        """
         self._run = run
+        self._redactor = redactor
+        self._unshown: dict[SessionId, str] = {}
+        """The end of what streamed, with which a key may begin."""
         self._store = store
         self._clock = clock
         self._view = view if view is not None else RunView(run=run)
@@ -113,7 +127,8 @@ class Hub:
             stamped.append([])
             for event in events:
                 seq += 1
-                stamped[-1].append(event.model_copy(update={"seq": seq, "at": now, "run": self._run}))
+                clean = self._redactor.value(event) if self._redactor is not None else event
+                stamped[-1].append(clean.model_copy(update={"seq": seq, "at": now, "run": self._run}))
         return stamped
 
     def _apply(self, stamped: Sequence[Sequence[Event]]) -> None:
@@ -125,10 +140,17 @@ class Hub:
     def _fold(self, stamped: Sequence[Event]) -> None:
         for event in stamped:
             apply(self._view, event)
+            if isinstance(event, MessageAdded):
+                self._unshown.pop(event.session, None)
             for reader in self._readers:
                 reader.put(event)
 
     def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None:
+        if self._redactor is not None:
+            text = self._redactor.text(self._unshown.pop(session, "") + text)
+            held_back = self._redactor.unfinished(text)
+            if held_back:
+                text, self._unshown[session] = text[:-held_back], text[-held_back:]
         delta = ShownDelta(self._run, session, agent, task, text)
         for reader in self._readers:
             reader.put_delta(delta, after=self._view.seq)

@@ -6,13 +6,13 @@ _ID_LENGTH = 12
 
 
 class KeptOutputs:
-    """Implements `ports.Outputs`. Ids are the first hex digits of the content's SHA-256: the same after a restart."""
+    """Implements `ports.Outputs`. An id is the beginning of the content's SHA-256: the same after a restart."""
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
 
     async def keep(self, text: str) -> str:
-        return (await self._store.put_blob(text.encode("utf-8", errors="surrogateescape")))[:_ID_LENGTH]
+        return await self._store.put_blob(text.encode("utf-8", errors="surrogateescape"))
 
     async def open(self, output: str) -> str | None:
         if len(output) < _ID_LENGTH or any(c not in "0123456789abcdef" for c in output):

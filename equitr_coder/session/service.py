@@ -21,6 +21,7 @@ from equitr_coder.domain.events import (
     MessageAdded,
     ModelCallFailed,
     RunPaused,
+    RunRenamed,
     RunResumed,
     RunStarted,
     TaskChanged,
@@ -33,9 +34,10 @@ from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
 from equitr_coder.domain.strengths import Candidate
 from equitr_coder.planning.size import starts_with_plan
-from equitr_coder.ports import Clock, EventStore, Repository, RepoState, RunKit, ShownDelta
+from equitr_coder.ports import Clock, EventStore, Redactor, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
+from equitr_coder.session.audit import AuditLog
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
 from equitr_coder.session.said import cancelled, queued
@@ -76,10 +78,13 @@ class LocalRunApi:
         attach: Attach,
         takes_images: TakesImages,
         user: str = "",
+        redactor: Redactor | None = None,
     ) -> None:
         """`attach` reads what a request mentions with `@`; `takes_images` says whether a model can be shown images.
-        `user` is the name of the local user, recorded with every run.
+        `user` is the name of the local user, recorded with every run. `redactor` takes held keys out of what goes
+        through this door, both ways, and out of every event.
         """
+        self._redactor = redactor
         self._checkout = checkout
         self._store = store
         self._clock = clock
@@ -121,6 +126,9 @@ class LocalRunApi:
     # ---------------------------------------------------------------- commands
 
     async def submit(self, command: c.Command) -> RunId:
+        return await self._submit(command if self._redactor is None else self._redactor.value(command))
+
+    async def _submit(self, command: c.Command) -> RunId:
         match command:
             case c.StartRun():
                 return await self._start(command)
@@ -140,10 +148,10 @@ class LocalRunApi:
                 await self._rewind(command)
             case c.ResolveConflict() | c.AbortConflict():
                 await self._settle(command)
-            case c.AssignTasks():
-                return await self._assign(command)
             case c.HoldTask() | c.ReleaseTask() | c.StopTask() | c.RaiseBudget():
                 await self._running(command.run).direct(command)
+            case c.AssignTasks() | c.RenameRun():
+                return await self._mark(command)
             case _ as unreachable:
                 assert_never(unreachable)
         return command.run
@@ -352,6 +360,27 @@ class LocalRunApi:
             await hub.record(*assign(hub.view, self._workers(), strengths, task=command.task, to=command.to))
         return run
 
+    async def _mark(self, command: c.AssignTasks | c.RenameRun) -> RunId:
+        match command:
+            case c.AssignTasks():
+                return await self._assign(command)
+            case c.RenameRun():
+                return await self._rename(command)
+
+    async def _rename(self, command: c.RenameRun) -> RunId:
+        title = " ".join(command.title.split())
+        if not title:
+            raise UserError("the new name is empty", hint="type a few words that you will know it by")
+        run = (await self._find(command.run)).run
+        renamed = RunRenamed(title=title)
+        live = self._live.get(run)
+        if live is not None and live.is_running:
+            await live.tell(renamed)
+        else:
+            async with self._at_rest(run) as hub:
+                await hub.record(renamed)
+        return run
+
     @asynccontextmanager
     async def _at_rest(self, run: RunId) -> AsyncIterator[Hub]:
         """Own a run that nobody drives, as its log stands now: since it ended here, another process may have gone on
@@ -359,8 +388,11 @@ class LocalRunApi:
         """
         async with self._store.lock_run(run):
             view = fold(await self._store.read(run), RunView(run=run))
-            yield Hub(run=run, store=self._store, clock=self._clock, view=view)
+            yield self._hub(run, view)
             self._live.pop(run, None)
+
+    def _hub(self, run: RunId, view: RunView) -> Hub:
+        return Hub(run=run, store=self._store, clock=self._clock, view=view, redactor=self._redactor)
 
     async def _go(self, run: RunId, opening: Callable[[RunView], Sequence[Event]], *, message: str | None) -> None:
         """Own the run, then decide by its log as it stands now how it starts or goes on. `message` is what the user
@@ -369,7 +401,7 @@ class LocalRunApi:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._store.lock_run(run))
             view = fold(await self._store.read(run), RunView(run=run))
-            hub = Hub(run=run, store=self._store, clock=self._clock, view=view)
+            hub = self._hub(run, view)
             events = opening(view)
             await hub.record(*events)
             approvals, questions = ApprovalDesk(hub), QuestionDesk(hub)
@@ -430,14 +462,16 @@ class LocalRunApi:
         return fold(events)
 
     async def runs(self, *, unfinished_only: bool = False) -> Sequence[RunView]:
-        views, _ = await self._readable()
+        views, _ = await self._readable(str(self._checkout))
         return [view for view in views if not (unfinished_only and view.state.is_final)]
 
-    async def _readable(self) -> tuple[Sequence[RunView], Sequence[RunId]]:
-        """The runs of this workspace without their transcripts, newest first; and those whose log cannot be read."""
+    async def _readable(self, workspace: str | None) -> tuple[Sequence[RunView], Sequence[RunId]]:
+        """The runs of a workspace, or of all, without their transcripts, newest first; and those whose log cannot be
+        read.
+        """
         views: list[RunView] = []
         unreadable: list[RunId] = []
-        for row in await self._store.runs(str(self._checkout)):
+        for row in await self._store.runs(workspace):
             try:
                 view = await self._money(row.run)
             except UserError:
@@ -447,9 +481,13 @@ class LocalRunApi:
         return views, unreadable
 
     async def query(self, query: q.Query) -> q.Answer:
+        answer = await self._answered(query)
+        return answer if self._redactor is None else self._redactor.value(answer)
+
+    async def _answered(self, query: q.Query) -> q.Answer:
         match query:
             case q.RunsQuery():
-                views, unreadable = await self._readable()
+                views, unreadable = await self._readable(None if query.everywhere else str(self._checkout))
                 wanted = [view for view in views if not (query.unfinished_only and view.state.is_final)]
                 return answers.runs_answer(wanted, self._store.is_owned, unreadable=unreadable)
             case q.CostQuery():
@@ -458,20 +496,62 @@ class LocalRunApi:
                 from equitr_coder.workflows.conflicts import conflict_answer
 
                 return await conflict_answer(await self.view(query.run), self._repository, query.conflict)
+            case q.MetricsQuery() | q.EscalationsQuery() | q.AuditQuery() | q.AuditVerifyQuery():
+                return await self._told(query)
+            case q.DiffQuery():
+                return await answers.diff_answer(
+                    await self.view(query.run), self._repository, self._checkout, state=query.state, task=query.task
+                )
+            case q.VerifyQuery() | q.ReplayQuery() | q.WhyQuery() | q.PruneQuery():
+                return await self._look_back(query)
+            case _:
+                return await self._answer(query)
+
+    async def _told(self, query: q.MetricsQuery | q.EscalationsQuery | q.AuditQuery | q.AuditVerifyQuery) -> q.Answer:
+        """From the events of the log themselves, not from what they come to."""
+        match query:
             case q.MetricsQuery():
                 return await self._metrics(query.run)
             case q.EscalationsQuery():
                 return await self._escalations(query.run)
-            case q.DiffQuery():
-                return await answers.diff_answer(
-                    await self.view(query.run), self._repository, self._checkout, state=query.state
-                )
+            case q.AuditQuery() | q.AuditVerifyQuery():
+                return await AuditLog(self._store, self._checkout).answer(query)
+
+    async def _look_back(self, query: q.VerifyQuery | q.ReplayQuery | q.WhyQuery | q.PruneQuery) -> q.Answer:
+        """What takes the parts of a run that is over."""
+        match query:
             case q.VerifyQuery():
                 return await self._verify(query)
+            case q.ReplayQuery():
+                return await self._replay(query)
+            case q.WhyQuery():
+                return await self._why(query)
             case q.PruneQuery():
                 return await self._prune(query)
-            case _:
-                return await self._answer(query)
+
+    async def _why(self, query: q.WhyQuery) -> q.WhyAnswer:
+        from equitr_coder.workflows import why
+
+        blamed = await self._repository.blame(query.path, query.line)
+        rows = await self._store.runs(str(self._checkout))
+        origin = why.origin_of(blamed.message) if blamed.commit is not None else None
+        if origin is not None and any(row.run == origin.run for row in rows):
+            log = await self._store.read(origin.run)
+            if log:
+                return why.of_commit(blamed, origin, fold(log), log)
+        for row in rows:
+            if row.epic_number is None and (log := await self._store.read(row.run)):
+                found = why.of_chat(blamed, fold(log), log)
+                if found is not None:
+                    return found
+        return why.of_nobody(blamed)
+
+    async def _replay(self, query: q.ReplayQuery) -> q.ReplayAnswer:
+        from equitr_coder.workflows.replay import Replay
+
+        run = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
+        log = await self._store.read(run)
+        return await Replay(await self._kit_of(fold(log, RunView(run=run)))).run(log)
 
     async def _verify(self, query: q.VerifyQuery) -> q.VerifyAnswer:
         from equitr_coder.workflows.verify import Verification  # loads what merging needs
@@ -482,7 +562,7 @@ class LocalRunApi:
     async def _prune(self, query: q.PruneQuery) -> q.PruneAnswer:
         from equitr_coder.workflows.prune import Pruning
 
-        views, _ = await self._readable()
+        views, _ = await self._readable(str(self._checkout))
         if query.run is not None:
             wanted = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
             views = [view for view in views if view.run == wanted]
@@ -495,12 +575,12 @@ class LocalRunApi:
 
     async def _kit_of(self, view: RunView) -> RunKit:
         """The parts of a run that is only looked at."""
-        hub = Hub(run=view.run, store=self._store, clock=self._clock, view=view)
+        hub = self._hub(view.run, view)
         return await self._make_kit(hub, ApprovalDesk(hub), QuestionDesk(hub))
 
     async def _cost(self, name: str | None) -> q.CostAnswer:
         if name is None:
-            views, unreadable = await self._readable()
+            views, unreadable = await self._readable(str(self._checkout))
             return answers.cost_answer(views, is_one_run=False, unreadable=unreadable)
         found = await self._money(answers.find_run(name, await self._store.runs(str(self._checkout))))
         return answers.cost_answer([found] if found.seq else [], is_one_run=True)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -153,6 +154,27 @@ def _host_path(value: Any) -> str:
     raise expected("absolute paths, or paths that begin with ~/")
 
 
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?(?::\d{1,5})?", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"\[([0-9a-f:.]+)\](?::\d{1,5})?", re.IGNORECASE)
+
+
+def _host_name(value: Any) -> str:
+    """Whether the other end is there is not looked at."""
+    if isinstance(value, str):
+        bracketed = _IN_BRACKETS.fullmatch(value)
+        if _HOST.fullmatch(value) or _is_network(bracketed[1] if bracketed else value):
+            return value
+    raise expected("hosts such as example.org, *.example.org, example.org:8080 or 10.0.0.0/8")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 Text = Annotated[str, BeforeValidator(_text)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
@@ -168,4 +190,5 @@ Variable = Annotated[str, BeforeValidator(_variable)]
 Provider = Annotated[str, BeforeValidator(_provider)]
 InnerPaths = Annotated[tuple[Annotated[str, BeforeValidator(_inner_path)], ...], BeforeValidator(_texts)]
 VariableNames = Annotated[tuple[Annotated[str, BeforeValidator(_variable_name)], ...], BeforeValidator(_texts)]
+HostNames = Annotated[tuple[Annotated[str, BeforeValidator(_host_name)], ...], BeforeValidator(_texts)]
 HostPaths = Annotated[tuple[Annotated[str, BeforeValidator(_host_path)], ...], BeforeValidator(_texts)]

@@ -1,12 +1,11 @@
-"""Dated pairs of models that ship with the product, and which of them the keys in the environment allow."""
+"""Dated pairs of models that ship with the product, and which of them the keys that are there allow."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from equitr_coder.domain.money import Price
 from equitr_coder.domain.queries import Proposal, ProposalAnswer
 from equitr_coder.domain.value import Value
-from equitr_coder.ports import PriceBook
+from equitr_coder.ports import KeyStore, PriceBook
 from equitr_coder.settings.fields import Count, Flag, Money, Text, Texts
 from equitr_coder.settings.files import read_optional
 from equitr_coder.settings.records import parse_record
@@ -41,7 +40,7 @@ def presets() -> tuple[Preset, ...]:
     return tuple(found)
 
 
-def proposals(settings: Settings, *, environ: Mapping[str, str], prices: PriceBook) -> ProposalAnswer:
+def proposals(settings: Settings, *, keys: KeyStore, prices: PriceBook) -> ProposalAnswer:
     """What a first configuration could be, with today's prices and the exact file it would write."""
     shipped = presets()
     return ProposalAnswer(
@@ -49,14 +48,14 @@ def proposals(settings: Settings, *, environ: Mapping[str, str], prices: PriceBo
         proposals=tuple(
             _proposal(preset, variable, prices)
             for preset in shipped
-            if (variable := _present(preset.variables, environ)) is not None
+            if (variable := _present(preset.variables, keys)) is not None
         ),
         looked_for=tuple(dict.fromkeys(name for preset in shipped for name in preset.variables)),
     )
 
 
-def _present(variables: tuple[str, ...], environ: Mapping[str, str]) -> str | None:
-    return next((name for name in variables if environ.get(name, "").strip()), None)
+def _present(variables: tuple[str, ...], keys: KeyStore) -> str | None:
+    return next((name for name in variables if keys.source(name) is not None), None)
 
 
 def _proposal(preset: Preset, variable: str, prices: PriceBook) -> Proposal:

@@ -20,6 +20,7 @@ from equitr_coder.settings.fields import (
     Count,
     CountOrNone,
     Flag,
+    HostNames,
     HostPaths,
     Limit,
     Money,
@@ -252,9 +253,11 @@ class PermissionSettings(Value):
 
 
 class SandboxSettings(Value):
-    mode: Literal["auto", "off"] = "auto"
+    mode: Literal["auto", "bubblewrap", "landlock", "off"] = "auto"
     read: HostPaths = ()
     """Paths of the host that commands may read besides the usual ones."""
+    network: HostNames = ()
+    """Hosts that commands of agents may reach, by HTTP and HTTPS."""
 
 
 class ContextSettings(Value):

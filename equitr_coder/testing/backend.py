@@ -8,7 +8,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from equitr_coder.domain.frozen import frozen
@@ -55,6 +55,8 @@ class Recorded:
     rule: int | None = None
     session: str = ""
     """Who asked; known only in process."""
+    key: str | None = field(default=None, repr=False)
+    """The key that came, for a test to compare; in no log."""
 
     @property
     def model(self) -> str:
@@ -111,6 +113,8 @@ class Backend:
         on_end: Callable[[Recorded], None] = lambda _: None,
     ) -> None:
         self.script = script
+        self.require_key = script.require_key
+        """As in the script; a test changes it to revoke a key."""
         self.requests: list[Recorded] = []
         self.peak: Counter[str] = Counter()
         """Highest number of requests that were open at once, by model; under "" for all together."""
@@ -125,9 +129,9 @@ class Backend:
         self._on_end = on_end
 
     @contextmanager
-    def opened(self, body: Any, *, has_key: bool, session: str = "") -> Iterator[Recorded]:
+    def opened(self, body: Any, *, has_key: bool, session: str = "", key: str | None = None) -> Iterator[Recorded]:
         """Records one request while it is being answered. Leaving it open means that the client went."""
-        record = Recorded(len(self.requests) + 1, body, has_key, self._now(), session=session)
+        record = Recorded(len(self.requests) + 1, body, has_key, self._now(), session=session, key=key)
         self.requests.append(record)
         for name in {record.model, ""}:
             self._open[name] += 1
@@ -193,8 +197,9 @@ class Backend:
 
     def check_key(self, key: str | None) -> None:
         """Raises WireError 401."""
-        wanted = self.script.require_key
-        if wanted and (not key or (isinstance(wanted, str) and key != wanted)):
+        wanted = self.require_key
+        known = (wanted,) if isinstance(wanted, str) else wanted
+        if wanted and (not key or (isinstance(known, tuple) and key not in known)):
             raise WireError(401, "no valid API key was given", code="invalid_api_key")
 
     def models(self) -> Sequence[OfferedModel]:

@@ -45,8 +45,8 @@ def _answered(event: e.Event) -> str | None:
             return None
 
 
-_AT_REST = (e.RunResumed, e.TaskAssigned, e.MessageCancelled, e.FileChanged, e.CheckpointTaken)
-"""What may follow the end or a pause: a person goes on, assigns a task, or goes back in what a chat did."""
+_AT_REST = (e.RunResumed, e.TaskAssigned, e.MessageCancelled, e.RunRenamed, e.FileChanged, e.CheckpointTaken)
+"""What may follow the end or a pause: a person goes on, assigns a task, names the run, or goes back in a chat."""
 
 
 class _Reader:

@@ -195,8 +195,8 @@ class Script(Value):
     rules: tuple[Rule, ...]
     models: Annotated[tuple[OfferedModel, ...], BeforeValidator(_as_models)] = ()
     """When given, every other model is answered with status 404."""
-    require_key: bool | str = False
-    """True: some key must be sent. Text: this one; any other is answered with status 401."""
+    require_key: bool | str | tuple[str, ...] = False
+    """True: some key must be sent. Text: this one, or one of these; any other is answered with status 401."""
     rate_limit: RateLimit | None = None
     quota: Quota | None = None
     tools_as_text: bool = False

@@ -120,7 +120,7 @@ class ScriptedServer:
             await self._send_models(connection, request)
             return True
         is_done = False
-        with self.backend.opened(_json(request.body), has_key=request.key is not None) as record:
+        with self.backend.opened(_json(request.body), has_key=request.key is not None, key=request.key) as record:
             async with connection.while_present():
                 with suppress(ConnectionError):  # seen when writing before the watch sees it
                     is_done = await self._chat(connection, request, record)
@@ -234,6 +234,10 @@ class ServerInThread:
     def reached(self, count: int, *, timeout: float = 60.0) -> None:
         """Wait until `count` chat requests have come. Raises TimeoutError."""
         asyncio.run_coroutine_threadsafe(self._server.reached(count), self._loop).result(timeout)
+
+    def take_keys(self, keys: bool | tuple[str, ...]) -> None:
+        """From now on these, in place of what the script says: a key that was revoked, or any at all."""
+        self._server.backend.require_key = keys
 
     def stop(self, is_over: asyncio.Event) -> None:
         self._loop.call_soon_threadsafe(is_over.set)

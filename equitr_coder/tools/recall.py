@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
+from equitr_coder.domain.tools import output_id
 from equitr_coder.ports import Excerpt, Memory, ToolContext, ToolResult
 from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
 
@@ -33,9 +34,13 @@ class Recall:
         if self._memory.is_empty:
             return ToolResult(for_model=_ALL_HERE)
         found = await self._memory.find(arguments.query)
-        return ToolResult(for_model=_shown(found), for_user=f"recalled {len(found)} excerpts")
+        return ToolResult(
+            for_model=_shown(found),
+            for_user=f"recalled {len(found)} excerpts",
+            kept=tuple(dict.fromkeys(one.output for one in found)),
+        )
 
 
 def _shown(found: Sequence[Excerpt]) -> str:
-    rows = (f'[{one.title}; read_file("output:{one.output}") opens all of it]\n{one.text}' for one in found)
+    rows = (f'[{one.title}; read_file("output:{output_id(one.output)}") opens all of it]\n{one.text}' for one in found)
     return "\n\n".join(rows) or _NOTHING

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.errors import ToolFailure
+from equitr_coder.domain.tools import output_id
 from equitr_coder.ports import CommandResult, Executor, Outputs, Place, ToolContext, ToolResult
 from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
 from equitr_coder.tools.excerpt import lines_of
@@ -50,26 +51,26 @@ class RunCommand:
         result = await self._executor.run(command, self._place, timeout=timeout)
         ended = _ending(result, timeout)
         output = plain_text(result.output)
-        shown = await self._shown(output)
+        shown, kept = await self._shown(output)
         if result.truncated:
             shown += "\n[the command printed more than is kept; this is what was kept]"
-        return ToolResult(for_model=f"{ended}\n{shown}", for_user=f"{ended}: {_one_line(command)}")
+        return ToolResult(for_model=f"{ended}\n{shown}", for_user=f"{ended}: {_one_line(command)}", kept=kept)
 
-    async def _shown(self, output: str) -> str:
+    async def _shown(self, output: str) -> tuple[str, tuple[str, ...]]:
         """Head and tail at line ends; the whole is kept and can be opened."""
         if not output:
-            return "(no output)"
+            return "(no output)", ()
         if len(output) <= _HEAD + _TAIL:
-            return output
+            return output, ()
         head, tail = _head(output), _tail(output)
-        kept = (await self._outputs.keep(output)).removeprefix("output:")
+        kept = await self._outputs.keep(output)
         first = head.count("\n") + 1
         gap = (
             f"[... {len(output) - len(head) - len(tail)} of {len(output)} characters left out, of "
             f"{len(lines_of(output))} lines; read on with "
-            f'read_file(path="output:{kept}", offset={first}) ...]'
+            f'read_file(path="output:{output_id(kept)}", offset={first}) ...]'
         )
-        return f"{head.rstrip()}\n{gap}\n{tail}"
+        return f"{head.rstrip()}\n{gap}\n{tail}", (kept,)
 
 
 def plain_text(output: bytes) -> str:

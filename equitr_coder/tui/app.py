@@ -23,14 +23,17 @@ class ScreenApp(App[int], inherit_bindings=False):
     TITLE = "EQUITR Coder"
 
     def __init__(self, desk: Desk, *, theme: str = DEFAULT) -> None:
-        super().__init__()
+        has_colours = "NO_COLOR" not in desk.environ
+        # Textual decides by this how it leaves colours out: to nothing, or to shades of grey, which are colours too.
+        super().__init__(ansi_color=None if has_colours else True)
         self.desk = desk
         self.is_ascii = is_ascii_only(desk.environ)
-        self.ink_theme = NO_COLOUR.name if "NO_COLOR" in desk.environ else theme
+        self.ink_theme = theme if has_colours else NO_COLOUR.name
         for colours in THEMES.values():
             self.register_theme(colours.theme())
         self.theme = self.ink_theme
         self.crash: Exception | None = None
+        desk.fail = self._handle_exception
 
     def get_default_screen(self) -> Screen[object]:
         return OneScreen(self.desk)

@@ -1,46 +1,63 @@
-"""One line to be typed over the lower part of a place: a reason, an amount. What stands in the prompt is left alone."""
+"""One line of text asked for inside a place: a note, a name, a value. The prompt keeps what is typed in it."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.widget import Widget
+
 
 class AskLine(Horizontal):
-    DEFAULT_CSS = """
-    AskLine { layer: menu; dock: bottom; height: 2; background: $panel; border-top: solid $warning; }
-    AskLine Label { width: auto; padding: 0 1; }
-    AskLine Input { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", show=False)]
+    """`Enter` answers, `Esc` closes (the place calls `close`); what had the focus gets it back."""
 
-    class Said(Message):
-        def __init__(self, name: str, text: str) -> None:
+    DEFAULT_CSS = """
+    AskLine { dock: bottom; height: 1; background: $panel; }
+    AskLine Label { width: auto; color: $accent-ink; padding: 0 1; }
+    AskLine Input, AskLine Input:focus { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
+    """
+
+    class Answered(Message):
+        def __init__(self, purpose: str, text: str) -> None:
             super().__init__()
-            self.name = name
+            self.purpose = purpose
             self.text = text
 
-    def __init__(self, name: str, label: str) -> None:
-        """`name` comes back with what was said."""
-        super().__init__(name=name)
-        self._label = label
+    class Typed(Message):
+        """While it is typed, where that already has an effect."""
+
+        def __init__(self, purpose: str, text: str) -> None:
+            super().__init__()
+            self.purpose = purpose
+            self.text = text
+
+    def __init__(self, label: str, *, purpose: str, text: str = "", back_to: Widget | None = None) -> None:
+        super().__init__()
+        self._label, self._text, self._back_to = label, text, back_to
+        self.purpose = purpose
 
     def compose(self) -> ComposeResult:
         yield Label(self._label, markup=False)
-        yield Input(select_on_focus=False)
+        yield Input(self._text, compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
 
+    def on_input_changed(self, message: Input.Changed) -> None:
+        message.stop()
+        self.post_message(self.Typed(self.purpose, message.value))
+
     def on_input_submitted(self, message: Input.Submitted) -> None:
         message.stop()
-        self.post_message(self.Said(self.name or "", message.value.strip()))
-        self.remove()
+        self.post_message(self.Answered(self.purpose, message.value))
+        self.close()
 
-    def action_close(self) -> None:
+    def close(self) -> None:
+        if self._back_to is not None and self._back_to.is_attached:
+            self._back_to.focus()
         self.remove()

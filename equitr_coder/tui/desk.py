@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.presentation.completion import Offers
+from equitr_coder.tui.prompt.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -64,8 +66,9 @@ class Desk:
         environ: Mapping[str, str],
         folder: Path,
         now: Callable[[], datetime] | None = None,
+        edit: Callable[[str], str | None] | None = None,
     ) -> None:
-        """`now` gives aware UTC; tests fix it."""
+        """`now` gives aware UTC; tests fix it. `edit` opens a text in the person's editor; None: not saved."""
         self._group = group
         self.environ = environ
         self.folder = folder.absolute()
@@ -73,8 +76,11 @@ class Desk:
         self._api: RunApi | None = None
         self._mode: Mode | None = None
         self._ear: Ear | None = None
+        self.history = History()
+        self.edit = edit
+        self.offers = Offers()
+        """What the prompt completes."""
         self.branch = ""
-        self.files: Sequence[str] = ()
         self.warnings: Sequence[str] = ()
         self.runs: dict[RunId, FollowedRun] = {}
         self.run: FollowedRun | None = None
@@ -96,6 +102,8 @@ class Desk:
         """Opens the place of this name. The screen sets it."""
         self.leave: Callable[[], None] = _nothing
         """Ends the screen, after a question when something works."""
+        self.fail: Callable[[Exception], None] = _raise
+        """Ends the screen because of a fault in it. The screen sets it."""
         self.turn_theme: Callable[[], None] = _nothing
         """Takes the next theme. The screen sets it."""
         self.version = 0
@@ -205,8 +213,16 @@ class Desk:
             await work
         except EquitrError as error:
             self.say(str(error), getattr(error, "hint", ""), is_bad=True)
+        except Exception as error:
+            # A fault of the screen must not take the engine's tasks with it, which stand in the same group.
+            self.fail(error)
+            return
         self.version += 1
         self.changed()
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _utc_now() -> datetime:

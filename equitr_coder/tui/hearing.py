@@ -11,9 +11,10 @@ from equitr_coder.domain.errors import EquitrError, UserError
 from equitr_coder.domain.queries import CheckoutAnswer, CheckoutQuery, FilesAnswer, FilesQuery
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
+from equitr_coder.presentation.ranking import FileNames
 from equitr_coder.presentation.slash import find_slash, is_slash
 from equitr_coder.tui.followed import FollowedRun
-from equitr_coder.tui.slash import Slash
+from equitr_coder.tui.slash import SCREEN_COMMANDS, Slash
 
 if TYPE_CHECKING:
     from equitr_coder.domain.ids import RunId
@@ -197,7 +198,10 @@ class Hearing:
         """The files that can be mentioned, and the branch."""
         files = await self._api.query(FilesQuery())
         assert isinstance(files, FilesAnswer)
-        self._desk.files = files.files
+        offers = self._desk.offers
+        offers.commands = SCREEN_COMMANDS
+        offers.files = await asyncio.to_thread(FileNames, files.files)
+        offers.words = {"/model": (*self._desk.mode.setup.names, "default"), "/multi-agent": ("on", "off")}
         stands = await self._api.query(CheckoutQuery())
         assert isinstance(stands, CheckoutAnswer)
         state = "clean" if stands.is_clean else "changed"

@@ -75,3 +75,13 @@ def footer_text(keys: Iterable[Key], width: int, *, at_most: int | None = None) 
             break
         shown = joined
     return shown
+
+
+MOVING_KEYS = (
+    Key(("up", "down"), "Up, Down", "line, or chosen line", "step"),
+    Key(("pageup", "pagedown"), "PgUp, PgDn", "page", "leaf"),
+    Key(("home",), "Home", "first line", "to_start"),
+    Key(("end",), "End", "last line, and follow", "to_end"),
+    Key(("enter",), "Enter", "take the chosen line", "choose"),
+)
+"""Of every pane of rows; for help."""

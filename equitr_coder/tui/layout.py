@@ -15,19 +15,20 @@ LEAST = (40, 10)
 """Columns and rows that the screen needs."""
 
 CSS = """
-Screen { background: $background; color: $foreground; layers: below above; }
+Screen { background: $background; color: $foreground; layers: below menu; }
 #header { height: 2; dock: top; }
 #body { width: 1fr; height: 1fr; layout: vertical; layers: below notice menu; border-top: solid $line; }
 #empty { width: 1fr; height: 1fr; }
 #notice { layer: notice; dock: bottom; height: auto; max-height: 3; display: none; background: $panel; }
 #notice.-shown { display: block; }
 #needs { height: 1; }
-#prompt { height: 4; border: round $line; }
+#prompt { border: round $line; border-title-color: $dim; border-subtitle-color: $dim; }
 #prompt:focus { border: round $accent; }
 #footer { height: 1; }
 Screen.-narrow #header { height: 1; }
-Screen.-narrow #prompt { height: 3; }
 Screen.-ascii #prompt { border: ascii $line; }
+Prompt > .prompt--placeholder, CompletionMenu > .menu--dim { color: $dim; }
+CompletionMenu { layer: menu; }
 Screen.-ascii #body { border-top: ascii $line; }
 #too-small { display: none; height: 1fr; }
 Screen.-tiny #too-small { display: block; }

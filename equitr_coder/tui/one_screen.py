@@ -15,8 +15,9 @@ from textual.screen import Screen
 from equitr_coder.tui.choice import Choice
 from equitr_coder.tui.keys import GLOBAL_KEYS, bindings
 from equitr_coder.tui.layout import BODY, EMPTY, FOOTER, HEADER, NEEDS, NOTICE, PROMPT, TOO_SMALL
+from equitr_coder.tui.place import Place
 from equitr_coder.tui.presenter import Presenter
-from equitr_coder.tui.prompt import Prompt
+from equitr_coder.tui.prompt import CompletionMenu, Prompt
 from equitr_coder.tui.rows_pane import Bar, RowsPane
 
 if TYPE_CHECKING:
@@ -45,9 +46,18 @@ class OneScreen(Screen[object], inherit_bindings=False):
             yield RowsPane(id=EMPTY)
             yield Bar(id=NOTICE)
         yield Bar(id=NEEDS)
-        yield Prompt(id=PROMPT)
+        menu = CompletionMenu()
+        yield Prompt(
+            self._desk.history,
+            self._desk.offers.at,
+            menu,
+            edit=self._desk.edit,
+            leave_up=self._enter_list,
+            id=PROMPT,
+        )
         yield Bar(id=FOOTER)
         yield Bar(id=TOO_SMALL)
+        yield menu
 
     def on_mount(self) -> None:
         self._desk.leave = self._leave_or_ask
@@ -77,6 +87,20 @@ class OneScreen(Screen[object], inherit_bindings=False):
         self.presenter.hide_notice()
         self._desk.hear(message.text, is_pasted=message.is_pasted, steer=message.steer)
 
+    def on_prompt_refused(self, message: Prompt.Refused) -> None:
+        message.stop()
+        self._desk.say(message.problem, message.hint, is_bad=True)
+
+    def on_completion_menu_clicked(self, message: CompletionMenu.Clicked) -> None:
+        message.stop()
+        self.prompt.take_offer(message.number)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A paste while a pane has the focus is text for the prompt too."""
+        event.stop()
+        self.prompt.focus()
+        self.prompt.paste(event.text)
+
     def on_key(self, event: events.Key) -> None:
         """What nothing took: a key of the open place, else text for the prompt."""
         if self.app.focused is self.prompt:
@@ -85,19 +109,17 @@ class OneScreen(Screen[object], inherit_bindings=False):
             if place is not None and found:
                 event.stop()
                 self.call_later(place.run_action, found[0].action)
-            elif event.key == "up" and self._enter_list():
-                event.stop()
             return
         bound = self.active_bindings.get(event.key)  # Textual looks at these only after this
         is_taken = bound is not None and bound.enabled
         if event.is_printable and event.character and not is_taken:
             event.stop()
             self.prompt.focus()
-            self.prompt.insert(event.character)
+            self.prompt.type_in(event.character)
 
     def _enter_list(self) -> bool:
         place = self.presenter.place
-        if place is None or place.NAME != "home" or self.prompt.text:
+        if place is None or place.NAME != "home":
             return False
         place.query_one("#home-runs", RowsPane).focus()
         return True
@@ -111,12 +133,19 @@ class OneScreen(Screen[object], inherit_bindings=False):
         self.presenter.open("inbox")
 
     def action_documents(self) -> None:
-        self.presenter.open("talk")
+        """The conversation with its documents; there, the documents alone."""
+        place = self.presenter.place
+        if isinstance(place, Place) and place.NAME == "talk":
+            place.turn_documents()
+        else:
+            self.presenter.open("talk")
 
     def action_palette(self) -> None:
         self.presenter.open("palette")
 
     def action_unfold(self) -> None:
+        if self.app.focused is self.prompt and self.prompt.unfold():
+            return
         if self.presenter.place is not None:
             self.presenter.place.unfold()
 
@@ -141,8 +170,7 @@ class OneScreen(Screen[object], inherit_bindings=False):
         now = time.monotonic()
         if self._copy_selection():
             return
-        if self.prompt.text:
-            self.prompt.clear_kept()
+        if self.prompt.clear_kept():
             self._desk.say("cleared; Ctrl+Y brings it back")
             return
         is_again, self._stopped_at = now - self._stopped_at < _AGAIN, now
@@ -202,12 +230,11 @@ class OneScreen(Screen[object], inherit_bindings=False):
         self.presenter.redraw_all()
 
     def action_take_back(self) -> None:
-        self._desk.take_back(self.prompt.put)
+        self._desk.take_back(self.prompt.put_back)
 
     def action_steer(self) -> None:
         """Send what is typed so that the agent gets it before its next call; with nothing typed, what is queued."""
-        text = self.prompt.text
-        if text:
+        if not self.prompt.is_empty:
             self.prompt.send(steer=True)
         else:
             self._desk.steer_queued()

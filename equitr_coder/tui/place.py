@@ -11,6 +11,8 @@ from equitr_coder.tui.layout import PROMPT
 from equitr_coder.tui.prompt import Prompt
 
 if TYPE_CHECKING:
+    from textual.widget import Widget
+
     from equitr_coder.tui.desk import Desk
 
 
@@ -48,8 +50,16 @@ class Place(Container):
             return False
         return super().check_action(action, parameters)
 
+    @property
+    def first_pane(self) -> Widget | None:
+        """What has the focus when the place is opened; None: the prompt."""
+        return None
+
     def reopened(self) -> None:
         """It is about to be seen again: what it asked the door for may be old."""
+
+    def turn_documents(self) -> None:
+        """F2: the documents in the whole width, and back."""
 
     def unfold(self) -> None:
         """Ctrl+O: show or fold long output."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from textual.css.query import NoMatches
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _TICK = 0.25
 _NOTICE_SECONDS = 8.0
+_ROWS, _ROWS_NARROW = 2, 1
+"""Rows of text in the prompt: always so many, whatever is written."""
 _SOME = 5
 """Footer entries below 100 columns."""
 
@@ -58,6 +60,8 @@ class Presenter:
         self._screen = screen
         self._desk = desk
         self.place: Place | None = None
+        self._is_new = False
+        """Whether the place has not been drawn since it was opened."""
         self._before: list[str] = []
         """Places that Esc goes back to."""
         self._drawn = (-1, -1)
@@ -66,8 +70,10 @@ class Presenter:
         """What had the focus before the screen became too small."""
         self._hides_at = 0
         """Tick at which the notice goes."""
-        desk.changed = self.draw
-        desk.open = self.open
+        self._is_due = False
+        # Called by tasks of the door too; what they want is done in the screen's own context.
+        desk.changed = self._draw_soon
+        desk.open = self._open_soon
 
     def start(self) -> None:
         self._screen.set_interval(_TICK, self._tick)
@@ -107,12 +113,35 @@ class Presenter:
         place.reopened()
         self.place = place
         self._screen.prompt.focus()
+        self._is_new = True
         self._screen.call_after_refresh(self.draw)
+
+    def _focus_first(self, place: Place) -> None:
+        """It may have a pane that takes keys before the prompt does; what is typed already stays in the prompt."""
+        self._is_new = False
+        screen = self._screen
+        if (pane := place.first_pane) is not None and screen.focused is screen.prompt and not screen.prompt.text:
+            pane.focus()
+
+    @property
+    def under(self) -> Place | None:
+        """The place that the open one was opened over: what help and the palette are about."""
+        found = self._screen.query(f"#{self._before[-1]}") if self._before else None
+        return cast("Place", found.first()) if found else None
+
+    def _open_soon(self, name: str) -> None:
+        self._screen.call_later(self.open, name)
 
     # ------------------------------------------------------------ drawing
 
+    def _draw_soon(self) -> None:
+        if not self._is_due and self._screen.is_running:
+            self._is_due = True
+            self._screen.call_later(self.draw)
+
     def draw(self) -> None:
         """All that is seen, now."""
+        self._is_due = False
         screen = self._screen
         if not screen.is_mounted or screen.has_class("-tiny"):
             return
@@ -122,6 +151,8 @@ class Presenter:
         self._draw_bars()
         if self.place is not None and self.place.is_mounted and self.place.size.width:
             self.place.show()
+            if self._is_new:
+                self._focus_first(self.place)
         self._drawn = self._state
 
     def redraw_all(self) -> None:
@@ -136,8 +167,10 @@ class Presenter:
         is_tiny = width < LEAST[0] or height < LEAST[1]
         if is_tiny and not screen.has_class("-tiny"):
             self._had_focus = screen.focused
+        is_narrow = width < NARROW or height < LOW
+        screen.prompt.rows = _ROWS_NARROW if is_narrow else _ROWS
         screen.set_class(is_tiny, "-tiny")
-        screen.set_class(width < NARROW or height < LOW, "-narrow")
+        screen.set_class(is_narrow, "-narrow")
         screen.set_class(screen.is_ascii, "-ascii")
         if is_tiny:
             self._tell_too_small(width, height)
@@ -174,7 +207,7 @@ class Presenter:
         screen.query_one(f"#{HEADER}", Bar).show(header_rows(desk, width, rows, title))
         screen.query_one(f"#{NEEDS}", Bar).show([needs_row(desk, width)])
         screen.query_one(f"#{FOOTER}", Bar).show([self._footer(width)])
-        screen.prompt.border_title, screen.prompt.border_subtitle = prompt_titles(desk, width)
+        screen.prompt.mode, screen.prompt.cap = prompt_titles(desk, width)
         if desk.notices:
             bar = screen.query_one(f"#{NOTICE}", Bar)
             bar.show(notice_rows(desk.notices.popleft(), width))

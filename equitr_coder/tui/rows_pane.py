@@ -92,8 +92,12 @@ class RowsPane(ScrollView, can_focus=True):
         for y in range(top, top + self.size.height):
             if _at(old, y) != _at(self._rows, y):
                 self.refresh(Region(0, y - top, self.size.width, 1))
+        self._keep_end()
+
+    def _keep_end(self) -> None:
         if self._follows and self._is_at_end:
             self.scroll_end(animate=False, immediate=True)
+            self.call_after_refresh(self.scroll_end, animate=False)  # once the new size is known
 
     @property
     def rows(self) -> Sequence[Printable]:
@@ -160,12 +164,14 @@ class RowsPane(ScrollView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        self._is_at_end = new_value >= self.max_scroll_y
+        if new_value >= self.max_scroll_y:
+            self._is_at_end = True
+        elif new_value < old_value:
+            self._is_at_end = False  # what is added below does not move the place; the person does
 
     def on_resize(self) -> None:
         self.virtual_size = Size(max(1, self.content_size.width), len(self._rows))
-        if self._follows and self._is_at_end:
-            self.scroll_end(animate=False, immediate=True)
+        self._keep_end()
 
     def on_focus(self) -> None:
         self.refresh()

@@ -29,6 +29,7 @@ SCREEN_COMMANDS = (
     *SLASH_COMMANDS[:-1],
     SlashCommand("/sessions", "earlier runs: resume, look, export"),
     SlashCommand("/settings", "settings and models, with where each value comes from"),
+    SlashCommand("/export", "write the transcript into this folder, as Markdown or as JSON lines", "[md|jsonl]"),
     SlashCommand("/theme", "the next theme"),
     SLASH_COMMANDS[-1],
 )
@@ -54,6 +55,7 @@ class Slash:
             "/clear": self._clear,
             "/sessions": self._opening("sessions"),
             "/settings": self._opening("settings"),
+            "/export": self._export,
             "/theme": self._theme,
             "/quit": self._quit,
         }
@@ -168,6 +170,17 @@ class Slash:
         if left:
             lines.append(Line(f"left alone, because they were changed since: {', '.join(left)}", Tone.WARN))
         self._desk.tell(lines)
+
+    async def _export(self, rest: str) -> None:
+        from equitr_coder.tui.export import export
+
+        if rest not in ("", "md", "jsonl"):
+            raise UserError(f"/export takes md or jsonl, not {rest}", hint="/export alone writes Markdown")
+        run = self._desk.run
+        if run is None:
+            raise UserError("there is no transcript yet", hint="/sessions lists earlier runs; e exports one of them")
+        path = await export(self._api, run.run, self._desk.folder, "jsonl" if rest == "jsonl" else "md")
+        self._desk.say(f"exported to {path}")
 
     async def _theme(self, _rest: str) -> None:
         self._desk.turn_theme()

@@ -48,8 +48,25 @@ class Colours:
                 "block-cursor-background": self.inks[Ink.ACCENT],
                 "input-selection-background": self.selection or self.inks[Ink.ACCENT],
                 "screen-selection-background": self.selection or self.inks[Ink.ACCENT],
+                **(_ANSI if self.is_ansi else {}),
             },
         )
+
+
+_ANSI = {
+    "ansi-background": "ansi_black",
+    "ansi-foreground": "ansi_white",
+    "border-blurred": "ansi_default",
+    "input-cursor-text-style": "reverse",
+    "scrollbar": "ansi_default",
+    "scrollbar-hover": "ansi_default",
+    "scrollbar-active": "ansi_default",
+    "scrollbar-background": "ansi_default",
+    "scrollbar-corner-color": "ansi_default",
+    "scrollbar-background-hover": "ansi_default",
+    "scrollbar-background-active": "ansi_default",
+}
+"""What Textual's own styles refer to when the terminal's colours are used."""
 
 
 _LANES = tuple(Ink(f"lane{number}") for number in range(1, 9))

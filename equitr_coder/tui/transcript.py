@@ -12,7 +12,7 @@ from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.presentation.figures import dollars, limit
 from equitr_coder.presentation.markdown_blocks import blocks_of
-from equitr_coder.presentation.progress import progress_lines
+from equitr_coder.presentation.progress import progress_lines, question_lines
 from equitr_coder.presentation.summary import trouble
 from equitr_coder.presentation.text import Line, Tone, first_line, prose
 
@@ -60,6 +60,8 @@ class Transcript:
 
     blocks: list[Block] = field(default_factory=list)
     _paid: str = ""
+    _last_words: str = ""
+    """The last answer."""
 
     def take(self, event: e.Event, view: RunView) -> None:
         """`event` is in the view already."""
@@ -78,6 +80,10 @@ class Transcript:
             case e.ToolReturned():
                 if self._is_conversation(event, view):
                     self._step(event)
+            case e.QuestionAsked() if event.text.strip() == self._last_words:
+                self.tell(
+                    question_lines(event)[1:]
+                )  # plain words of a planner are a question: they stand there already
             case e.QuestionAnswered():
                 self._say(event.answer)
             case e.RunPaused() | e.RunFinished():
@@ -94,6 +100,7 @@ class Transcript:
         self.blocks.append(Said(prose(text).strip()))
 
     def _answer(self, text: str, agent: str) -> None:
+        self._last_words = text.strip()
         for number, block in enumerate(blocks_of(prose(text).strip())):
             self.blocks.append(Answered(block, agent, opens=number == 0))
 

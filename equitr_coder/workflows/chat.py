@@ -97,7 +97,9 @@ class ChatRun:
 
     async def _checkpoint(self) -> TreeId:
         repository = self._kit.repository
-        tree = await repository.snapshot(self._kit.checkout)
+        session = self._kit.events.view.sessions.get(SESSION)
+        # Ignored files that the chat has written are a part of its trees; without them here they would seem to be new.
+        tree = await repository.snapshot(self._kit.checkout, also=session.changed if session is not None else ())
         run, started = self._kit.events.view.run, self._kit.events.view.started
         kept = await repository.commit_tree(tree, [], f"{run}: before a turn", at=started)
         await repository.move_ref(f"refs/equitr/checkpoints/{run}/{kept[:12]}", kept, None)

@@ -1,6 +1,6 @@
 """Who builds an approved epic, put together: worktrees, gate, proofs, merge queue, workers, and their supervisor."""
 
-from equitr_coder.domain.epic import agent_names
+from equitr_coder.domain.epic import TaskState, agent_names
 from equitr_coder.orchestration.advice import Quota
 from equitr_coder.orchestration.conflict_log import ConflictLog
 from equitr_coder.orchestration.conflicts import Conflicts
@@ -29,6 +29,7 @@ class Crew:
         plan, branch = view.plan, view.branch
         assert plan is not None, "an epic is approved before it is built"
         assert branch is not None
+        self._kit = kit
         self._pool = open_pool(kit)
         worktrees = self.worktrees = open_worktrees(kit, slots=view.options.max_workers, pool=self._pool)
         documents = {name: document.content for name, document in view.documents.items()}
@@ -126,6 +127,9 @@ class Crew:
             UserError: the integration branch is not where the log left it.
         """
         await self._pool.reclaim()
+        for task in self._kit.events.view.tasks.values():
+            if task.state is TaskState.DONE:
+                self.worktrees.close(task.id)
         await self._queue.recover()
 
 

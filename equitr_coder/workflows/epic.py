@@ -25,7 +25,6 @@ from equitr_coder.orchestration.merge_queue import moved_away
 from equitr_coder.orchestration.probe import LONGEST, UntouchedTree
 from equitr_coder.orchestration.worktrees import Worktrees
 from equitr_coder.planning.conversation import Conversation
-from equitr_coder.planning.documents import render_todos, todos_of
 from equitr_coder.planning.drafts import PLANNER, Facts, PlanningOptions
 from equitr_coder.planning.file_tree import missing_paths
 from equitr_coder.planning.forecast import Forecaster
@@ -34,7 +33,15 @@ from equitr_coder.planning.size import starts_with_plan
 from equitr_coder.ports import CheckProbe, Landing, RunKit
 from equitr_coder.workflows.assignment import assign_free, measured, require_profiles
 from equitr_coder.workflows.crew import Crew, open_gate, open_pool, open_worktrees
-from equitr_coder.workflows.documents import NAMES, marked, place_documents
+from equitr_coder.workflows.documents import (
+    NAMES,
+    place_documents,
+    planned_at,
+    planned_message,
+    ticked,
+    ticked_at,
+    ticks_message,
+)
 
 _LISTED_FILES = 5000
 Decision = ApprovePlan | ReviseDocument | EditDocument | RejectPlan
@@ -258,8 +265,8 @@ class EpicRun:
             commit = await repository.commit_tree(
                 tree,
                 [base],
-                f"{self._epic}: planning documents\n\n{plan.title}\n\nRun: {self._view.run}\n",
-                at=max((row.ended for row in self._view.ledger.values() if row.ended), default=None),
+                planned_message(self._epic, plan, self._view.run),
+                at=planned_at(self._view),
             )
         await self._make_branch(branch, commit)
         await self._kit.events.record(
@@ -363,7 +370,7 @@ class EpicRun:
         if not done:
             return
         path = f"{view.documents_at}/todos.md"
-        content = marked(self._epic, render_todos(plan, todos_of(plan, done)))
+        content = ticked(self._epic, plan, done)
         tree = await repository.tree_with(await repository.tree_of(view.tip), {path: content})
         if tree == await repository.tree_of(view.tip):
             return
@@ -372,12 +379,8 @@ class EpicRun:
         if now is not None and now != old and await repository.tree_of(now) == tree:
             commit: CommitId = now  # moved before a crash
         else:
-            names = ", ".join(sorted(done))
             commit = await repository.commit_tree(
-                tree,
-                [old],
-                f"{self._epic}: tick the todos of {names}\n\nRun: {view.run}\n",
-                at=max((task.ended for task in view.tasks.values() if task.ended), default=None),
+                tree, [old], ticks_message(self._epic, done, view.run), at=ticked_at(view)
             )
             if not await repository.move_ref(ref, commit, old):
                 raise moved_away(view.branch, old, await repository.resolve(ref))

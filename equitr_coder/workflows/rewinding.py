@@ -43,7 +43,14 @@ class Rewinding:
                 FileChanged(session=SESSION, agent=AGENT, path=path, change=change, added=added, removed=removed)
                 for path, (change, added, removed) in sorted(changes.items())
             ),
-            CheckpointTaken(session=SESSION, agent=AGENT, tree=after, state=target, left=tuple(sorted(left))),
+            CheckpointTaken(
+                session=SESSION,
+                agent=AGENT,
+                tree=after,
+                state=target,
+                left=tuple(sorted(left)),
+                uncovered=tuple(sorted(session.uncovered)),
+            ),
         )
 
 
@@ -56,6 +63,12 @@ def state_of(session: SessionView | None, number: int) -> FileState:
     return states[number]
 
 
+def _besides(session: SessionView | None) -> str:
+    if session is None or not session.uncovered:
+        return ""
+    return f". What commands did to {', '.join(sorted(session.uncovered))} is not covered"
+
+
 def _target(session: SessionView | None, command: c.UndoChange | c.RedoChange | c.RewindChange) -> int:
     match command:
         case c.UndoChange():
@@ -63,7 +76,7 @@ def _target(session: SessionView | None, command: c.UndoChange | c.RedoChange | 
             if found is None:
                 raise UserError(
                     "there is nothing to undo",
-                    hint="only changes of this chat's turns can be taken back; /rewind lists",
+                    hint=f"only changes of this chat's turns can be taken back; /rewind lists{_besides(session)}",
                 )
             return found
         case c.RedoChange():

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +12,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from equitr_coder.__main__ import leading, platform_refusal, start
+from equitr_coder.adapters.keys.held import HeldKeys
 from equitr_coder.cli.doors import Streams
 from equitr_coder.domain.errors import BudgetRefused, ModelError, ModelErrorKind, RunStopped, StopReason, UserError
+from equitr_coder.domain.redaction import without_shapes
 from equitr_coder.ports import RunApi
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Command, Logs, Result
 
 
-def failing(command: "Command", logs: "Logs", error: BaseException, arguments: Sequence[str] = ("runs",)) -> "Result":
+def failing(
+    command: "Command",
+    logs: "Logs",
+    error: BaseException,
+    arguments: Sequence[str] = ("runs",),
+    redact: Callable[[str], str] = without_shapes,
+) -> "Result":
     """What the command line makes of an error that opening the workspace raises."""
     streams = Streams(stdin=io.StringIO(), stdout=io.StringIO(), stderr=io.StringIO())
 
@@ -29,7 +37,7 @@ def failing(command: "Command", logs: "Logs", error: BaseException, arguments: S
     ) -> AbstractAsyncContextManager[RunApi]:
         raise error
 
-    doors = replace(command.doors(logs.api(), streams), connect=connect)
+    doors = replace(command.doors(logs.api(), streams), connect=connect, redact=redact)
     code = start(arguments, doors)
     assert isinstance(streams.stdout, io.StringIO)
     assert isinstance(streams.stderr, io.StringIO)
@@ -195,3 +203,22 @@ def test_native_windows_is_refused_with_a_line_that_names_wsl2() -> None:
     assert refusal is not None
     assert "WSL2" in refusal[1]
     assert platform_refusal("linux") is platform_refusal("darwin") is None
+
+
+@pytest.mark.parametrize("arguments", [["runs"], ["--debug", "runs"]])
+def test_no_key_is_in_what_is_said_of_an_error_or_in_its_log(
+    command: "Command", logs: "Logs", arguments: list[str]
+) -> None:
+    held, shaped = "shop-k3y-Ab3dEf6hIj9k", "sk-proj-Ab3dEf6hIj9kLm2nOp5qRs8t"
+    keys = HeldKeys()
+    keys.hold("SHOP_KEY", held)
+
+    for error in (RuntimeError(f"{held} {shaped}"), UserError(f"no {held}", hint=f"try {shaped}")):
+        result = failing(command, logs, error, arguments, redact=keys.shown)
+
+        written = [path.read_text() for path in command.home.rglob("error-*.log")]
+        assert result.err
+        assert isinstance(error, UserError) or written
+        for text in (result.out, result.err, *written):
+            assert held not in text
+            assert shaped not in text

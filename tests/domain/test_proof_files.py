@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equitr_coder.domain.canary import command_with_fault, faults, is_bold
+from equitr_coder.domain.canary import command_with_fault, faults, holds_bold_words, is_bold
 from equitr_coder.domain.proof_files import edited_sections, find
 
 TREE = (
@@ -102,6 +102,13 @@ def test_a_further_file_never_frees_another(path: str, command: str) -> None:
 def test_only_words_that_can_silence_a_runner_are_bold() -> None:
     assert is_bold("+++ b/a.py\n+    os._exit(0)\n")
     assert not is_bold("-    os._exit(0)\n+    return 2\n")
+
+
+@given(st.lists(st.sampled_from(["x = 1", "os._exit(0)", "import unit", "test", "a = skip", "pytest\r", "\x0cgc", ""])))
+def test_a_file_holds_every_word_that_a_change_adds_to_it(lines: list[str]) -> None:
+    added = "".join(f"+{line}\n" for line in lines)
+
+    assert holds_bold_words("".join(f"{line}\n" for line in lines)) or not is_bold(f"+++ b/a.py\n{added}")
 
 
 def test_a_fault_stands_in_every_test_in_every_way_that_they_assert() -> None:

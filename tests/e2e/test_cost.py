@@ -352,7 +352,9 @@ def test_a_damaged_log_is_named_and_left_out(stage: OpenStage) -> None:
         assert user.run("chat", text).code == 0
     sound, damaged = (run["run"] for run in user.run("runs", "--output", "json").result["runs"])
     with closing(sqlite3.connect(user.equitr_home / "equitr.db")) as store, store:
-        store.execute("INSERT INTO events VALUES (?, 999, 'of_tomorrow', '{\"type\":\"of_tomorrow\"}')", (damaged,))
+        store.execute(
+            "INSERT INTO events VALUES (?, 999, 'of_tomorrow', '{\"type\":\"of_tomorrow\"}', x'00')", (damaged,)
+        )
 
     listed, summed = user.run("runs"), user.run("cost")
     asked = [user.run(command, damaged) for command in ("cost", "resume")]

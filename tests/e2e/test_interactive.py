@@ -92,6 +92,40 @@ def test_undo_takes_back_the_last_turn(stage: OpenStage) -> None:
     assert not (user.repo / "new.txt").exists()
 
 
+def test_undo_takes_back_what_a_command_did_to_ignored_files(stage: OpenStage) -> None:
+    user = stage(
+        [
+            rule(
+                calls("run_command", command="echo KEY=2 > .env; rm old.db; echo new > new.db; rm -r node_modules"),
+                says("Set up anew."),
+                model="weak",
+            )
+        ]
+    )
+    user.configure({"permission": {"allow": ["*"]}})
+    user.write({".gitignore": ".env\n*.db\nnode_modules/\n", ".env": "KEY=1\n", "old.db": "rows\n"})
+    user.write({"node_modules/x.js": "x\n"})
+
+    with user.terminal("interactive") as terminal:
+        terminal.answer("set it up anew")
+        terminal.expect("Set up anew.")
+        assert user.read(".env") == "KEY=2\n"
+        terminal.answer("/undo")
+        terminal.expect("taken back: .env, new.db, old.db")
+        terminal.expect("not covered (ignored; large or made by a tool): node_modules/")
+        assert (user.read(".env"), user.read("old.db")) == ("KEY=1\n", "rows\n")
+        assert not (user.repo / "new.db").exists()
+        terminal.answer("/redo")
+        terminal.expect("brought back: .env, new.db, old.db")
+        assert (user.read(".env"), user.read("new.db")) == ("KEY=2\n", "new\n")
+        terminal.answer("/rewind 0")
+        terminal.expect("changed: .env, new.db, old.db")
+        terminal.answer("/quit")
+        assert terminal.wait() == 0, terminal.screen
+
+    assert (user.read(".env"), user.read("old.db")) == ("KEY=1\n", "rows\n")
+
+
 def test_ctrl_c_interrupts_the_agent_and_keeps_the_session(stage: OpenStage) -> None:
     user = stage(
         [

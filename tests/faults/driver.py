@@ -107,8 +107,8 @@ def tap_git(points: Points) -> None:
     run, start = child.run_child, child._start
     current: ContextVar[tuple[str, int] | None] = ContextVar("current", default=None)
 
-    async def tapped_start(*arguments: Any, **keywords: Any) -> Any:
-        started = await start(*arguments, **keywords)
+    def tapped_start(*arguments: Any, **keywords: Any) -> Any:
+        started = start(*arguments, **keywords)
         if (here := current.get()) is not None:
             points.die_at(here[0], "during", here[1])
         return started

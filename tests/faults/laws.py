@@ -44,6 +44,7 @@ def assert_sound_in_death(victim: Victim) -> None:
         cwd=victim.repo, env=victim.environ, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert fsck.returncode == 0, fsck.stdout + fsck.stderr
+    assert victim.chain_faults == []
     log = victim.log_or_nothing
     _assert_branch_is_green(victim)
     _assert_checkout_is_old_or_new(victim)
@@ -118,6 +119,7 @@ def assert_laws(victim: Victim) -> None:
 def assert_money(victim: Victim) -> None:
     log, view = victim.log, victim.view
     assert_well_formed(log)
+    assert victim.chain_faults == []
     assert view.held == 0
     settled = [event for event in log if isinstance(event, ModelCallSettled)]
     failed = [event for event in log if isinstance(event, ModelCallFailed)]

@@ -15,11 +15,13 @@ from equitr_coder.ports import EventStore, Executor, Repository
 
 When = Literal["before", "during", "after"]
 
-STORE_QUESTIONS = frozenset({"read", "runs", "get_blob", "open_journals", "lock_run", "is_owned", "close", "append"})
+STORE_QUESTIONS = frozenset(
+    {"read", "runs", "verify", "get_blob", "open_journals", "lock_run", "is_owned", "close", "append"}
+)
 """`append` has a kind for each type of event instead."""
 REPOSITORY_QUESTIONS = frozenset(
     {
-        "inspect", "resolve", "tree_of", "refs", "changed", "diff", "file_changes", "show_file", "list_tree",
+        "inspect", "resolve", "blame", "tree_of", "refs", "changed", "diff", "file_changes", "show_file", "list_tree",
         "status_text", "ignored", "read_blob", "kept_by_alone", "size_kept_by_alone", "measured",
     }
 )  # fmt: skip

@@ -239,6 +239,11 @@ class Victim:
         return log
 
     @property
+    def chain_faults(self) -> list[str]:
+        """What `audit verify` finds."""
+        return verified(self.home)
+
+    @property
     def log_or_nothing(self) -> Sequence[Event]:
         logs = self.logs()
         return logs[0] if logs else ()
@@ -259,6 +264,18 @@ class Victim:
         return {
             name.replace(epic, "EPIC"): (self.repo / name).read_text().replace(epic, "EPIC") for name in tracked if name
         }
+
+
+def verified(home: Path) -> list[str]:
+    async def verify() -> list[str]:
+        store = SqliteStore(home)
+        try:
+            chains, index = await store.verify()
+        finally:
+            await store.close()
+        return [fault.what for fault in (*index, *(fault for chain in chains for fault in chain.faults))]
+
+    return asyncio.run(verify())
 
 
 def read_logs(home: Path) -> list[Sequence[Event]]:

@@ -101,7 +101,10 @@ class Part:
 
 
 class Scene:
-    def __init__(self, folder: Path, history: History, mode: ConflictMode = "merge_review") -> None:
+    def __init__(
+        self, folder: Path, history: History, mode: ConflictMode = "merge_review", *, gate_slots: int = 1
+    ) -> None:
+        self._gate_slots = gate_slots
         self.repo, self.home = folder / "repo", folder / "home"
         self.history = history
         self._mode = mode
@@ -194,7 +197,7 @@ class Scene:
             preparation=preparation,
             pool=WorktreePool(repository=repository, store=store, workspace=workspace, size=0),
             leases=LocalLeases(self.home / "leases", ports=()),
-            gate_slots=1,
+            gate_slots=self._gate_slots,
         )
         prefix = f"refs/equitr/{EPIC}/"
         resolver = Conflicts(

@@ -203,6 +203,7 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
         e.ConflictResolved(conflict=RequestId("C1"), how="structure"),
         ["  C1 merged by structure: what both sides add is kept"],
     ),
+    e.RunRenamed: (e.RunRenamed(title="Shop"), []),
     e.AttemptMeasured: (e.AttemptMeasured(task=T1, attempt=1, git_ms=20, git_commands=3), []),
     e.BudgetWarned: (
         e.BudgetWarned(account="run", usd=Decimal(4), limit=Decimal(5)),

@@ -208,7 +208,9 @@ async def test_diff_shows_what_changed() -> None:
 
 
 async def test_undo_names_the_files_it_took_back_and_those_it_left_alone() -> None:
-    checkpoint = e.CheckpointTaken.model_validate({**WHO, "tree": "7" * 40, "left": ["b.py"]})
+    checkpoint = e.CheckpointTaken.model_validate(
+        {**WHO, "tree": "7" * 40, "left": ["b.py"], "uncovered": ["node_modules/"]}
+    )
     files = [changed("a.py"), changed("b.py"), changed("scratch", "created"), changed("scratch", "deleted")]
     turn: list[Step] = [reserved(), *files, settled(), finished()]
     api = PlayedApi(turn, [changed("a.py"), checkpoint])
@@ -218,7 +220,8 @@ async def test_undo_names_the_files_it_took_back_and_those_it_left_alone() -> No
         await person.sees("together")
         await person.asks()
         person.types("/undo\r")
-        await person.sees("taken back: a.py\nleft alone, because they were changed since: b.py")
+        await person.sees("taken back: a.py\nleft alone, because they were changed since: b.py\nnot covered")
+        await person.sees("node_modules/")
         await person.asks()
 
     assert api.submitted[-1] == c.UndoChange(run=RunId("run-1"))

@@ -4,15 +4,15 @@ from hypothesis import strategies as st
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from equitr_coder.repl.completion import FileNames, PromptCompleter
+from equitr_coder.presentation.ranking import FileNames
+from equitr_coder.repl.completion import PromptCompleter
 
 FILES = ("src/main.py", "src/remain.txt", "docs/main/index.md", "main", "m/a/i/n", "README.md", "my notes.txt")
 
 
 def offered(text: str, *, commands: bool = True, after: str = "") -> list[str]:
     completer = PromptCompleter(commands=commands)
-    completer.files = FileNames(FILES)
-    completer.words = {"/multi-agent": ("on", "off")}
+    completer.offer(FILES, {"/multi-agent": ("on", "off")})
     document = Document(text + after, cursor_position=len(text))
     return [text[: len(text) + found.start_position] + found.text for found in _complete(completer, document)]
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
+from equitr_coder.adapters.keys.held import HeldKeys
 from equitr_coder.adapters.sqlite.store import SqliteStore
 from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, QuestionAnswered, RunPaused, RunStarted
@@ -258,3 +259,30 @@ async def test_a_full_disk_is_told_to_everybody_whose_events_it_did_not_take_and
     await hub.record(answered(7))
 
     assert [event.seq for event in await SqliteStore(tmp_path).read(RUN)] == [1, 2]
+
+
+async def test_no_held_key_is_stored_folded_or_shown(tmp_path: Path) -> None:
+    key = "shop-k3y-Ab3dEf6hIj9kLm2n"
+    held = HeldKeys()
+    held.hold("SHOP_KEY", key)
+    store = SqliteStore(tmp_path)
+    hub = Hub(run=RUN, store=store, clock=FixedClock(), redactor=held)
+
+    shown: list[str] = []
+    follower = hub.follow(after=0, deltas=True)
+    await hub.record(started().model_copy(update={"request": f'"{key}"'}))
+    assert isinstance(await anext(follower), RunStarted)
+    for piece in ("the shop-", key[5:12], key[12:], " is it, sh"):
+        hub.show(SessionId("s"), AgentName("a"), None, piece)
+    await hub.record(RunPaused(reason=StopReason.INTERRUPTED, detail=key))
+    async for item in follower:
+        if isinstance(item, ShownDelta):
+            shown.append(item.text)
+
+    assert "".join(shown) == "the [key SHOP_KEY] is it, "
+    assert hub.view.request == '"[key SHOP_KEY]"'
+    stored = await store.read(RUN)
+    assert [getattr(event, "request", getattr(event, "detail", "")) for event in stored] == [
+        '"[key SHOP_KEY]"',
+        "[key SHOP_KEY]",
+    ]

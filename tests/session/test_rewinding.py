@@ -1,6 +1,9 @@
 """Back and forth in what a chat did to the user's files, through the one door."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import events as e
@@ -8,12 +11,13 @@ from equitr_coder.domain import queries as q
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.run_view import fold
+from equitr_coder.domain.runs import RunKind
 from equitr_coder.ports import RunApi
 from equitr_coder.presentation.history import history_lines
 from equitr_coder.testing.events import assert_well_formed
-from equitr_coder.testing.script import ScriptedReply, call, says
+from equitr_coder.testing.script import ScriptedReply, call, calls, says
 from equitr_coder.workflows.chat import SESSION
-from tests.session.chats import OpenUser, User, ended, start, user_messages, writes
+from tests.session.chats import OpenUser, User, dying, ended, start, user_messages, writes
 
 
 async def says_next(api: RunApi, run: RunId, text: str) -> None:
@@ -164,3 +168,152 @@ async def test_going_back_needs_no_model(user: OpenUser) -> None:
         asked = len(someone.server.requests)
         await api.submit(c.UndoChange(run=run))
         assert len(someone.server.requests) == asked
+
+
+def allow_commands(someone: User) -> None:
+    config = yaml.safe_load((someone.home / "config.yaml").read_text())
+    (someone.home / "config.yaml").write_text(yaml.safe_dump(config | {"permission": {"allow": ["*"]}}))
+
+
+def runs(command: str) -> ScriptedReply:
+    return calls("run_command", command=command)
+
+
+def with_ignored_files(someone: User) -> None:
+    allow_commands(someone)
+    (someone.repo / ".gitignore").write_text(".env\n*.db\nbuild/\nnode_modules/\n")
+    (someone.repo / ".env").write_text("KEY=1\n")
+    (someone.repo / ".env").chmod(0o600)
+    (someone.repo / "old.db").write_text("rows\n")
+    (someone.repo / "build").mkdir()
+    (someone.repo / "build" / "theirs.txt").write_text("theirs\n")
+
+
+COMMANDS = (
+    runs("echo KEY=2 > .env; rm old.db; mkdir -p build/deep; echo made > build/deep/out.txt; echo x > seen.txt"),
+    says("first is done"),
+    runs("echo KEY=3 > .env; rm build/deep/out.txt; echo more > new.db"),
+    says("second is done"),
+    says("third is done"),
+)
+
+
+async def test_ignored_files_that_commands_changed_come_back_too(user: OpenUser) -> None:
+    someone = user(*COMMANDS)
+    with_ignored_files(someone)
+    before = files(someone)
+    async with someone.door() as api:
+        run = await start(api, yes=True)
+        await ended(api, run)
+        first = files(someone)
+        (someone.repo / "build" / "theirs.txt").write_text("theirs, later\n")
+        later = {"build/theirs.txt": "theirs, later\n"}
+        await says_next(api, run, "second")
+        second = files(someone)
+        answer = await api.query(q.DiffQuery(run=run))
+        moved = []
+        for command in (c.UndoChange, c.UndoChange, c.RedoChange, c.RedoChange):
+            await api.submit(command(run=run))
+            moved.append(files(someone))
+        await api.submit(c.RewindChange(run=run, state=0))
+        rewound = files(someone)
+        mode = (someone.repo / ".env").stat().st_mode & 0o777
+        brought = (someone.repo / "old.db").stat().st_mode & 0o777
+        log = await ended(api, run)
+
+    made = {".env": "KEY=2\n", "build/deep/out.txt": "made\n", "seen.txt": "x\n"}
+    assert first == {path: text for path, text in (before | made).items() if path != "old.db"}
+    assert moved == [first | later, before | later, first | later, second]
+    assert rewound == before | later
+    assert not (someone.repo / "build" / "deep").exists()
+    assert (mode, brought) == (0o600, 0o600), "who may read an ignored file stays, or is its owner"
+    assert isinstance(answer, q.DiffAnswer)
+    assert "-KEY=1\n+KEY=3" in answer.text
+    assert "-rows" in answer.text
+    assert "theirs" not in answer.text
+    assert_well_formed(log)
+
+
+async def test_only_ignored_files_that_a_command_changed_are_kept_and_they_go_with_the_chat(user: OpenUser) -> None:
+    someone = user(runs("echo 2 > old.db"), says("done"), says("second is done"))
+    with_ignored_files(someone)
+    secret = someone.git("hash-object", ".env")
+    async with someone.door() as api:
+        run = await start(api, yes=True)
+        await ended(api, run)
+        kept = someone.git("rev-list", "--objects", "--glob=refs/equitr/*", "--no-object-names")
+        steps = someone.git("rev-list", "--objects", "--glob=refs/equitr/checkpoints/*", "--no-object-names")
+    someone.git("gc", "-q", "--prune=now")
+
+    assert secret in kept.split(), "while a command may still change it"
+    assert secret not in steps.split()
+    assert secret not in someone.git("cat-file", "--batch-check", "--batch-all-objects")
+
+
+async def test_a_command_that_died_with_its_process_can_be_undone(user: OpenUser, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    someone = user(runs(f"touch {gate}"), says("looked"))
+    with_ignored_files(someone)
+    before = files(someone)
+    await dying(someone, c.StartRun(kind=RunKind.CHAT, request="first", yes=True), after="tool_called")
+    assert not gate.exists()
+    (someone.repo / ".env").write_text("KEY=2\n")
+    (someone.repo / "old.db").unlink()
+    (someone.repo / "build" / "out.txt").write_text("made\n")
+    after = files(someone)
+    async with someone.door() as api:
+        answer = await api.query(q.RunsQuery(unfinished_only=True))
+        assert isinstance(answer, q.RunsAnswer)
+        run = await api.submit(c.ResumeRun(run=answer.runs[0].run))
+        await ended(api, run)
+        await api.submit(c.UndoChange(run=run))
+        undone = files(someone)
+        await api.submit(c.RedoChange(run=run))
+        log = await ended(api, run)
+
+    assert undone == before
+    assert files(someone) == after
+    assert_well_formed(log)
+
+
+async def test_what_is_not_covered_is_said(user: OpenUser) -> None:
+    someone = user(runs("rm -r node_modules; truncate -s 20M big.db; echo 2 > old.db"), says("done"), says("again"))
+    with_ignored_files(someone)
+    (someone.repo / "node_modules").mkdir()
+    (someone.repo / "node_modules" / "x.js").write_text("x\n")
+    async with someone.door() as api:
+        run = await start(api, yes=True)
+        await ended(api, run)
+        await api.submit(c.UndoChange(run=run))
+        log = await ended(api, run)
+        with pytest.raises(UserError) as refused:
+            await api.submit(c.UndoChange(run=run))
+
+    checkpoint = next(event for event in reversed(log) if isinstance(event, e.CheckpointTaken))
+    assert checkpoint.uncovered == ("big.db", "node_modules/")
+    assert "What commands did to big.db, node_modules/ is not covered" in refused.value.hint
+    assert (someone.repo / "old.db").read_text() == "rows\n"
+    assert_well_formed(log)
+
+
+async def test_commands_that_only_read_look_at_no_ignored_file(user: OpenUser) -> None:
+    someone = user(runs("cat old.db | wc -l"), runs("ls build"), says("done"))
+    with_ignored_files(someone)
+    secret = someone.git("hash-object", ".env")
+    async with someone.door() as api:
+        await ended(api, await start(api, yes=True))
+
+    assert secret not in someone.git("cat-file", "--batch-check", "--batch-all-objects")
+
+
+async def test_an_ignored_file_of_an_earlier_turn_is_no_new_one_after_the_users_git_add(user: OpenUser) -> None:
+    someone = user(runs("echo KEY=2 > .env"), says("one"), writes("a.txt", "a\n"), says("two"))
+    with_ignored_files(someone)
+    async with someone.door() as api:
+        run = await start(api, yes=True)
+        await ended(api, run)
+        someone.git("add", ".gitignore")
+        await says_next(api, run, "second")
+        await api.submit(c.UndoChange(run=run))
+
+    assert files(someone)[".env"] == "KEY=2\n"

@@ -7,7 +7,7 @@ import pytest
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.queries import ConfigAnswer
 from equitr_coder.settings.answers import config_answer
-from equitr_coder.settings.home import equitr_home, write_user_config
+from equitr_coder.settings.home import equitr_home, set_user_value, write_user_config
 from equitr_coder.settings.teams import load_team
 
 if TYPE_CHECKING:
@@ -96,3 +96,41 @@ def test_the_answer_carries_every_entry_and_warning(machine: "Machine") -> None:
 
     assert answer == ConfigAnswer(entries=(*loaded.entries, *team.entries), warnings=loaded.warnings)
     assert len(loaded.warnings) == 1
+
+
+def test_one_key_changes_and_the_users_comments_stay(machine: "Machine") -> None:
+    write_user_config(machine.home, "llm:\n  model: m  # mine\n")
+
+    set_user_value(machine.home, "llm.budget", "2.50")
+    set_user_value(machine.home, "llm.models.worker", "a/b:free")
+    set_user_value(machine.home, 'llm.prices."a/b-1.5"', "{input: 1, output: 2}")
+    set_user_value(machine.home, "checks.default", "yes | make: all")
+
+    assert (machine.home / "config.yaml").read_text() == (
+        "llm:\n  model: m  # mine\n  budget: 2.50\n  models:\n    worker: a/b:free\n"
+        '  prices:\n    a/b-1.5: {input: 1, output: 2}\nchecks:\n  default: "yes | make: all"\n'
+    )
+    settings = machine.load().settings
+    assert (str(settings.llm.budget), settings.checks.default) == ("2.50", "yes | make: all")
+
+    set_user_value(machine.home, "llm.budget", None)
+    assert "budget" not in (machine.home / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("llm.modle", "m", "there is no key"),
+        ("llm", "{}", "there is no key"),
+        ("llm.budget", "-1", "expected"),
+        ("llm.budget", "[", "not usable YAML"),
+    ],
+)
+def test_a_wrong_key_or_value_changes_nothing(machine: "Machine", key: str, value: str, problem: str) -> None:
+    write_user_config(machine.home, "llm: {model: m}\n")
+
+    with pytest.raises(UserError, match=problem):
+        set_user_value(machine.home, key, value)
+
+    assert [item.name for item in machine.home.iterdir()] == ["config.yaml"]
+    assert (machine.home / "config.yaml").read_text() == "llm: {model: m}\n"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from equitr_coder.adapters.keys.environment import EnvironmentKeys
 from equitr_coder.domain.models import ModelInfo
 from equitr_coder.domain.money import Price
 from equitr_coder.settings.layers import parse_config
@@ -84,7 +85,7 @@ def test_presets_are_dated_named_as_their_files_and_capped_at_ten_dollars() -> N
 
 
 def test_nothing_is_proposed_without_a_key_and_it_is_said_what_was_looked_for() -> None:
-    answer = proposals(Settings(), environ={"OPENAI_API_KEY": " "}, prices=NO_PRICES)
+    answer = proposals(Settings(), keys=EnvironmentKeys({"OPENAI_API_KEY": " "}), prices=NO_PRICES)
 
     assert not answer.configured
     assert answer.proposals == ()
@@ -95,7 +96,9 @@ def test_nothing_is_proposed_without_a_key_and_it_is_said_what_was_looked_for() 
 def test_a_proposal_is_a_configuration_that_loads_as_proposed(name: str) -> None:
     preset = PRESETS[name]
 
-    (proposal,) = proposals(Settings(), environ={preset.variables[0]: "sk-a-secret"}, prices=NO_PRICES).proposals
+    (proposal,) = proposals(
+        Settings(), keys=EnvironmentKeys({preset.variables[0]: "sk-a-secret"}), prices=NO_PRICES
+    ).proposals
 
     settings = parse_config(proposal.yaml, name="proposal")
     supervisor, worker = settings.supervisor(), settings.worker()
@@ -115,7 +118,7 @@ def test_a_proposal_says_the_price_and_where_it_is_from() -> None:
         }
     )
 
-    (proposal,) = proposals(Settings(), environ={"ANTHROPIC_API_KEY": "x"}, prices=prices).proposals
+    (proposal,) = proposals(Settings(), keys=EnvironmentKeys({"ANTHROPIC_API_KEY": "x"}), prices=prices).proposals
 
     assert proposal.key == "ANTHROPIC_API_KEY"
     assert proposal.supervisor_price == prices.price(preset.supervisor)
@@ -134,7 +137,7 @@ def test_a_proposal_says_the_price_and_where_it_is_from() -> None:
 
 
 def test_an_unknown_price_stays_unknown() -> None:
-    (proposal,) = proposals(Settings(), environ={"OPENAI_API_KEY": "x"}, prices=NO_PRICES).proposals
+    (proposal,) = proposals(Settings(), keys=EnvironmentKeys({"OPENAI_API_KEY": "x"}), prices=NO_PRICES).proposals
 
     assert proposal.supervisor_price is None
     assert proposal.worker_price is None
@@ -142,7 +145,7 @@ def test_an_unknown_price_stays_unknown() -> None:
 
 
 def test_a_key_under_another_usual_name_is_named_in_the_configuration() -> None:
-    (proposal,) = proposals(Settings(), environ={"GOOGLE_API_KEY": "x"}, prices=NO_PRICES).proposals
+    (proposal,) = proposals(Settings(), keys=EnvironmentKeys({"GOOGLE_API_KEY": "x"}), prices=NO_PRICES).proposals
 
     assert proposal.key == "GOOGLE_API_KEY"
     assert parse_config(proposal.yaml, name="p").llm.api_key_env == "GOOGLE_API_KEY"
@@ -150,7 +153,7 @@ def test_a_key_under_another_usual_name_is_named_in_the_configuration() -> None:
 
 def test_a_model_on_the_users_own_machine_needs_no_key_and_costs_nothing() -> None:
     (proposal,) = proposals(
-        Settings(), environ={"OLLAMA_API_BASE": "http://localhost:11434"}, prices=NO_PRICES
+        Settings(), keys=EnvironmentKeys({"OLLAMA_API_BASE": "http://localhost:11434"}), prices=NO_PRICES
     ).proposals
 
     assert proposal.key == ""
@@ -164,4 +167,4 @@ def test_a_model_on_the_users_own_machine_needs_no_key_and_costs_nothing() -> No
 def test_a_configured_model_is_said() -> None:
     settings = parse_config("llm: {model: m}", name="t")
 
-    assert proposals(settings, environ={}, prices=NO_PRICES).configured
+    assert proposals(settings, keys=EnvironmentKeys({}), prices=NO_PRICES).configured

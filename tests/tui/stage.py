@@ -12,16 +12,19 @@ from textual.pilot import Pilot
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain import queries as q
+from equitr_coder.domain.errors import StopReason
+from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.run_view import RunView
-from equitr_coder.ports import RunApi
+from equitr_coder.ports import RunApi, ShownDelta
 from equitr_coder.presentation.mode import Mode, Setup
 from equitr_coder.tui.app import ScreenApp
 from equitr_coder.tui.desk import Desk
 from equitr_coder.tui.followed import FollowedRun
 from equitr_coder.tui.hearing import Hearing
-from tests.cli.conftest import ReplayApi, Step
+from tests.cli.conftest import ReplayApi, Step, Until
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+_ROUNDS = 100
 SIZES = ((80, 24), (120, 36), (200, 50))
 SETUP = Setup(
     models={
@@ -41,12 +44,39 @@ class Door(ReplayApi):
     def __init__(self, steps: Sequence[Step] = (), *, answers: Sequence[q.Answer] = ()) -> None:
         super().__init__(steps)
         self.asked: list[q.Query] = []
+        self._turn = asyncio.Lock()
         self.answers: dict[type[q.Answer], q.Answer] = {
             q.FilesAnswer: q.FilesAnswer(files=("README.md", "orders/service.py")),
             q.CheckoutAnswer: q.CheckoutAnswer(root="/w", branch="main", is_repository=True, is_clean=True),
             q.RunsAnswer: q.RunsAnswer(runs=()),
             **{type(answer): answer for answer in answers},
         }
+
+    async def events(self, run: RunId, *, after: int = 0, deltas: bool = False) -> AsyncIterator[e.Event | ShownDelta]:
+        """For any number of readers; whoever comes to the end of the log plays its next step."""
+        told = after
+        while True:
+            for event in [event for event in self.log if event.seq > told]:
+                told = event.seq
+                yield event
+            if self.log and told and isinstance(self.log[-1], e.RunPaused | e.RunFinished):
+                return
+            async with self._turn:
+                if self.log and self.log[-1].seq > told:
+                    continue
+                if not self._steps:
+                    return
+                await self._play(self._steps.pop(0))
+
+    async def _play(self, step: Step) -> None:
+        self._take_start()
+        if self._interrupted:
+            self._stamp(e.RunPaused(reason=StopReason.INTERRUPTED, detail="interrupted"))
+        elif isinstance(step, Until):
+            async for _ in self._wait(step):
+                pass
+        else:
+            self._stamp(step)
 
     async def query(self, query: q.Query) -> q.Answer:
         self.asked.append(query)
@@ -72,10 +102,16 @@ class Seat:
     pilot: Pilot[int]
 
     async def settle(self) -> None:
-        """Until what was pressed or said has had its effect and is drawn."""
-        await self.pilot.pause()
-        self.desk.changed()
-        await self.pilot.pause()
+        """Until what was pressed or said has had its effect, and drawing again changes nothing."""
+        before, same = "", 0
+        for _ in range(_ROUNDS):
+            await self.pilot.pause()
+            self.desk.changed()
+            await self.pilot.pause()
+            before, same = (now, same + 1) if (now := self.shown()) == before else (now, 0)
+            if same == 2:
+                return
+        raise AssertionError(f"the screen never came to rest:\n{before}")
 
     def shown(self) -> str:
         """The screen as text, one line a row."""

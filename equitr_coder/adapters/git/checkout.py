@@ -123,12 +123,34 @@ def is_inside(path: Path, folder: Path) -> bool:
 
 def linked_checkouts(common_dir: Path) -> Iterator[Checkout]:
     """Every registered linked worktree, whether its folder still stands or not; read from git's own files."""
-    admin = common_dir / "worktrees"
-    with suppress(FileNotFoundError, NotADirectoryError):
-        for git_dir in sorted(admin.iterdir()):
-            with suppress(OSError):
-                pointer = Path(os.fsdecode((git_dir / "gitdir").read_bytes()).rstrip("\n"))
-                yield Checkout(root=(git_dir / pointer).parent, git_dir=git_dir, common_dir=common_dir)
+    for name, pointer in _registered(common_dir):
+        git_dir = common_dir / "worktrees" / name
+        yield Checkout(root=(git_dir / pointer).parent, git_dir=git_dir, common_dir=common_dir)
+
+
+def _registered(common_dir: Path) -> Iterator[tuple[str, str]]:
+    """The names under which git keeps linked worktrees, each with the path of the `.git` file that it leads to."""
+    admin = f"{common_dir}/worktrees"
+    try:
+        names = sorted(entry.name for entry in os.scandir(admin))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        with suppress(OSError):
+            yield name, os.fsdecode(read_line(f"{admin}/{name}/gitdir"))
+
+
+def read_line(path: str) -> bytes:
+    """What a file of git's own holds, without the end of the line. They are short, and read before every step.
+
+    Raises:
+        OSError
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, _LONGEST_POINTER).rstrip(b"\n")
+    finally:
+        os.close(descriptor)
 
 
 def _linked_by_itself(common_dir: Path, wanted: Path) -> Checkout | None:
@@ -137,10 +159,10 @@ def _linked_by_itself(common_dir: Path, wanted: Path) -> Checkout | None:
     try:
         if not stat.S_ISREG(pointer.lstat().st_mode):
             return None
-        git_dir = Path(os.fsdecode(pointer.read_bytes()[:_LONGEST_POINTER]).removeprefix("gitdir: ").rstrip("\n"))
+        git_dir = Path(os.fsdecode(read_line(str(pointer))).removeprefix("gitdir: "))
         if git_dir.parent != common_dir / "worktrees":
             return None
-        registered = os.fsdecode((git_dir / "gitdir").read_bytes()).rstrip("\n")
+        registered = os.fsdecode(read_line(f"{git_dir}/gitdir"))
     except (OSError, ValueError):
         return None
     return Checkout(root=wanted, git_dir=git_dir, common_dir=common_dir) if registered == str(pointer) else None
@@ -151,9 +173,11 @@ def find_linked(common_dir: Path, path: Path) -> Checkout | None:
     wanted = path.parent.resolve() / path.name
     if found := _linked_by_itself(common_dir, wanted):
         return found
-    for linked in linked_checkouts(common_dir):
-        if linked.root.name != wanted.name:
+    for name, pointer in _registered(common_dir):
+        if pointer.split("/")[-2:-1] != [wanted.name]:
             continue  # the last part is never followed as a link
+        git_dir = common_dir / "worktrees" / name
+        linked = Checkout(root=(git_dir / pointer).parent, git_dir=git_dir, common_dir=common_dir)
         if linked.root in (path, wanted) or linked.root.parent.resolve() / linked.root.name == wanted:
             return Checkout(root=wanted, git_dir=linked.git_dir, common_dir=common_dir)
     return None

@@ -1,104 +1,160 @@
-"""A child process and everything it writes. Public asyncio only, and no flow control: whoever waits for the end of a
-process whose output nobody reads any more would wait for ever.
+"""A child process and everything it writes. Hundreds are started in a run, and the loop is woken for each as rarely as
+can be: input and errors go through files in memory, and its end is seen by the end of its output.
 """
 
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import cast
 
 _PATIENCE = 2.0
 """Seconds a cancelled child has to remove its lock files before it is killed."""
-
-
-class Child(asyncio.SubprocessProtocol):
-    """Collects what comes; `finished` when the process has ended and nothing holds its output any more."""
-
-    def __init__(self) -> None:
-        self.stdout = bytearray()
-        self.stderr = bytearray()
-        self.exited = asyncio.Event()
-        self.finished = asyncio.Event()
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        (self.stdout if fd == 1 else self.stderr).extend(data)
-
-    def process_exited(self) -> None:
-        self.exited.set()
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        self.finished.set()
+_STUCK = 2.0
+"""Seconds to wait for a killed child to be gone."""
+_CHUNK = 1 << 16
+_CHUNKS = 16
+"""Read at once; then the others have their turn."""
 
 
 async def run_child(
-    arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes, hold: Sequence[int]
+    arguments: Sequence[str], *, cwd: Path, env: Mapping[bytes, bytes], stdin: bytes, hold: Sequence[int]
 ) -> tuple[int, bytes, bytes]:
     """Exit code, stdout, stderr. Cancelled, it ends the child and all that the child started before it returns."""
-    child = Child()
-    transport, cancelled = await _start(child, arguments, cwd=cwd, env=env, has_stdin=bool(stdin), hold=hold)
-    try:
-        if cancelled:
-            raise cancelled
-        if stdin:
-            feed = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
-            feed.write(stdin)
-            feed.write_eof()
-        await child.finished.wait()
-    except BaseException:
-        await _end(transport.get_pid(), child)
-        raise
-    finally:
-        transport.close()
-    code = transport.get_returncode()
-    assert code is not None
-    return code, bytes(child.stdout), bytes(child.stderr)
-
-
-async def _start(
-    child: Child, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], has_stdin: bool, hold: Sequence[int]
-) -> tuple[asyncio.SubprocessTransport, asyncio.CancelledError | None]:
-    """The running child, and a cancellation that came while it started.
-
-    Asyncio, cancelled in the middle of a start, kills the child but not what that has started, and then waits for it.
-    """
-    starting = asyncio.gather(
-        asyncio.get_running_loop().subprocess_exec(
-            lambda: child,
-            *arguments,
-            cwd=cwd,
-            env=env,
-            stdin=asyncio.subprocess.PIPE if has_stdin else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in the terminal is for us, not for a git in the middle of its work
-            pass_fds=tuple(hold),
-        )
-    )
-    cancelled = None
-    while not starting.done():
+    with ExitStack() as stack:
+        given = stack.enter_context(_memory_file()) if stdin else None
+        if given is not None:
+            _fill(given, stdin)
+        errors = stack.enter_context(_memory_file())
+        process = _start(arguments, cwd=cwd, env=env, stdin=given, stderr=errors, hold=hold)
+        assert process.stdout is not None
+        stack.callback(process.stdout.close)
         try:
-            await asyncio.shield(starting)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    [(transport, _)] = starting.result()
-    return transport, cancelled
+            stdout = await _read(process.stdout.fileno())
+            await _exited(process)
+        except BaseException:
+            await _end(process)
+            raise
+        return process.wait(), stdout, _content(errors)
 
 
-async def _end(pid: int, child: Child) -> None:
+def _start(
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[bytes, bytes],
+    stdin: int | None,
+    stderr: int,
+    hold: Sequence[int],
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        arguments,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL if stdin is None else stdin,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        bufsize=0,
+        start_new_session=True,  # Ctrl-C in the terminal is for us, not for a git in the middle of its work
+        pass_fds=tuple(hold),
+    )
+
+
+@contextmanager
+def _memory_file() -> Iterator[int]:
+    if sys.platform == "linux":
+        descriptor = os.memfd_create("equitr")
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    else:
+        with tempfile.TemporaryFile(buffering=0) as file:
+            yield file.fileno()
+
+
+def _fill(descriptor: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def _content(descriptor: int) -> bytes:
+    size = os.fstat(descriptor).st_size
+    return os.pread(descriptor, size, 0) if size else b""
+
+
+async def _read(descriptor: int) -> bytes:
+    """All that comes until nobody holds the other end of the pipe any more."""
+    os.set_blocking(descriptor, False)
+    found = bytearray()
+
+    def is_whole() -> bool:
+        for _ in range(_CHUNKS):
+            try:
+                data = os.read(descriptor, _CHUNK)
+            except BlockingIOError:
+                return False
+            if not data:
+                return True
+            found.extend(data)
+        return False
+
+    await _until(descriptor, is_whole)
+    return bytes(found)
+
+
+async def _exited(process: "subprocess.Popen[bytes]") -> None:
+    """It has closed its output, and is gone in a moment; not reaped, so that its id is nobody else's."""
+    if not hasattr(os, "pidfd_open"):  # not Linux
+        await asyncio.to_thread(process.wait)
+        return
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        await _until(descriptor, lambda: True)
+    finally:
+        os.close(descriptor)
+
+
+async def _until(descriptor: int, is_done: Callable[[], bool]) -> None:
+    """Ask again whenever there is something to read."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def look() -> None:
+        if done.done():
+            return
+        try:
+            if is_done():
+                done.set_result(None)
+        except OSError as error:
+            done.set_exception(error)
+
+    loop.add_reader(descriptor, look)
+    try:
+        await done
+    finally:
+        loop.remove_reader(descriptor)
+
+
+async def _end(process: "subprocess.Popen[bytes]") -> None:
     """SIGTERM lets git remove its lock files; SIGKILL for what does not listen, also when git itself did."""
-    _signal_group(pid, signal.SIGTERM)
+    _signal_group(process, signal.SIGTERM)
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
-                await child.exited.wait()
+                await _exited(process)
     finally:
-        _signal_group(pid, signal.SIGKILL)
-    await child.exited.wait()
+        _signal_group(process, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_STUCK)
 
 
-def _signal_group(leader: int, number: signal.Signals) -> None:
+def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, number)
+        os.killpg(process.pid, number)

@@ -142,6 +142,17 @@ def is_plain_path(path: str) -> bool:
     return all(part not in {"", ".", ".."} and part.lower() != ".git" for part in path.split("/"))
 
 
+def parents(path: str) -> Iterable[str]:
+    """The folders above it, the nearest first."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def is_beyond_link(root: Path, path: str) -> bool:
+    return any((root / parent).is_symlink() for parent in parents(path))
+
+
 async def put_entries(git: Git, index: Path, entries: Mapping[str, Entry | None]) -> None:
     """Set entries of an index, or take them out; files are not looked at."""
     if not entries:

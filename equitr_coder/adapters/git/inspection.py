@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from equitr_coder.adapters.git.entries import SUBMODULE, nul_separated
+from equitr_coder.adapters.git.entries import SUBMODULE, is_beyond_link, nul_separated
 from equitr_coder.adapters.git.identity import find_identity
 from equitr_coder.adapters.git.preconditions import path_in_status
 from equitr_coder.adapters.git.process import GitProcess
@@ -78,13 +78,14 @@ async def status_text(git: Git) -> str:
 
 
 async def ignored(git: Git, paths: Collection[str]) -> set[str]:
-    """Those of `paths` that no index holds and some ignore rule names."""
-    if not paths:
+    """Those of `paths` that no index holds and some ignore rule names. Git names none beyond a link."""
+    asked = [path for path in paths if not is_beyond_link(git.checkout.root, path)]
+    if not asked:
         return set()
     said = await git.run(
         "check-ignore", "-z", "--stdin",
         # `./` because this command alone cannot be told to take names literally.
-        stdin=nul_separated(f"./{path}" for path in paths), env={"GIT_LITERAL_PATHSPECS": "0"}, accept=(0, 1),
+        stdin=nul_separated(f"./{path}" for path in asked), env={"GIT_LITERAL_PATHSPECS": "0"}, accept=(0, 1),
     )  # fmt: skip
     return {record.removeprefix("./") for record in said.records}
 

@@ -104,14 +104,15 @@ class KnownFiles:
 
     async def files(self, git: Git, tree: str) -> Mapping[str, Entry]:
         """Every file of a tree, from those of the tree asked about before."""
-        changes = await compare_trees(git, self._listed[0], tree) if self._listed is not None else None
-        if self._listed is None or changes is None:
+        listed = self._listed  # another may be listed while git is asked about this one
+        changes = await compare_trees(git, listed[0], tree) if listed is not None else None
+        if listed is None or changes is None:
             files: Mapping[str, Entry] = await tree_entries(git, tree)
         elif changes:
             now = {path: change.new for path, change in changes.items()}
-            files = {path: entry for path, entry in ({**self._listed[1], **now}).items() if entry is not None}
+            files = {path: entry for path, entry in ({**listed[1], **now}).items() if entry is not None}
         else:
-            files = self._listed[1]
+            files = listed[1]
         self._listed = (tree, files)
         return files
 
@@ -139,16 +140,19 @@ class KnownFiles:
         return observe(checkout.root, besides=self._home.relative_to(checkout.root).as_posix() if inside else "")
 
     async def _terms(self, git: Git, *, is_ours: bool, also: Collection[str]) -> tuple[object, ...]:
-        configuration = await git.configuration()
-        excludes = configuration.values.get("core.excludesfile") or _USUAL_EXCLUDES
-        return (
-            is_ours,
-            frozenset(also),
-            configuration,
-            index_stamp(git.checkout),
-            _stamp(git.checkout.common_dir / "info" / "exclude"),
-            _stamp(_expanded(excludes)),
-        )
+        return (is_ours, frozenset(also), *await rules(git))
+
+
+async def rules(git: Git) -> tuple[object, ...]:
+    """What decides which files git ignores, `.gitignore` files excepted: equal as long as it is the same."""
+    configuration = await git.configuration()
+    excludes = configuration.values.get("core.excludesfile") or _USUAL_EXCLUDES
+    return (
+        configuration,
+        index_stamp(git.checkout),
+        _stamp(git.checkout.common_dir / "info" / "exclude"),
+        _stamp(_expanded(excludes)),
+    )
 
 
 def _expanded(path: str) -> Path:

@@ -1,5 +1,6 @@
 """What this process has learned of objects, which never change: asking git again would be a process for nothing."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -26,6 +27,7 @@ class KnownObjects:
         self._changes: dict[tuple[str, str], Mapping[str, str]] = {}
         self._diffs: dict[tuple[object, ...], str] = {}
         self._listed: tuple[str, Sequence[str]] | None = None
+        self._listing = asyncio.Lock()
 
     def note_commit(self, commit: str, tree: str, parents: Sequence[str]) -> None:
         _keep(self._trees, commit, TreeId(tree))
@@ -80,14 +82,15 @@ class KnownObjects:
 
     async def listed(self, git: Git, tree: str) -> Sequence[str]:
         """Every file, from the listing before this one and what differs; git is asked for the first one."""
-        changes = await compare_trees(git, self._listed[0], tree) if self._listed is not None else None
-        if self._listed is None or changes is None:
-            paths: Sequence[str] = await trees.list_tree(git, tree)
-        else:
-            paths = _changed_listing(self._listed[1], changes)
-        if is_full_id(tree):
-            self._listed = (tree, paths)
-        return paths
+        async with self._listing:
+            changes = await compare_trees(git, self._listed[0], tree) if self._listed is not None else None
+            if self._listed is None or changes is None:
+                paths: Sequence[str] = await trees.list_tree(git, tree)
+            else:
+                paths = _changed_listing(self._listed[1], changes)
+            if is_full_id(tree):
+                self._listed = (tree, paths)
+            return paths
 
 
 def _concerns(path: str, named: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from tempfile import NamedTemporaryFile
+from typing import NamedTuple
 
 from equitr_coder.adapters.git.resident import LONGEST, EndedError, Resident
 from equitr_coder.domain.frozen import frozen
@@ -34,8 +35,7 @@ class Object:
     content: bytes
 
 
-@frozen
-class Node:
+class Node(NamedTuple):
     """An entry of one tree. `mode` as git shows it: six digits, and for a folder `040000`."""
 
     mode: str

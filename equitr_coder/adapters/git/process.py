@@ -58,6 +58,8 @@ _QUIET: tuple[tuple[str, str], ...] = (
     ("checkout.thresholdForParallelism", "10"),
 )
 
+_MOST_SETTINGS = 20
+
 
 @frozen
 class GitOutput:
@@ -83,6 +85,8 @@ class GitProcess:
         given = os.environ if environ is None else environ
         self._environ = {name: value for name, value in given.items() if name in _KEPT} | _FIXED
         self._config = (*_configuration_in(given), *_QUIET)
+        self._encoded: dict[tuple[tuple[str, str], ...], dict[bytes, bytes]] = {}
+        """What commands are told, by their settings."""
         self.home = Path(given["HOME"]).resolve() if given.get("HOME") else None
         """The user's home folder."""
 
@@ -137,23 +141,31 @@ class GitProcess:
         except (FileNotFoundError, PermissionError) as error:
             raise _not_started(error, cwd) from error
 
-    def _environment(self, env: Mapping[str, str] | None, config: Sequence[tuple[str, str]]) -> dict[str, str]:
+    def _environment(self, env: Mapping[str, str] | None, config: Sequence[tuple[str, str]]) -> dict[bytes, bytes]:
         # Environment and not `-c`: names of filters may hold any character, and what git itself starts inherits it.
         settings = (*self._config, *config)
-        numbered = {"GIT_CONFIG_COUNT": str(len(settings))}
-        for number, (key, value) in enumerate(settings):
-            numbered[f"GIT_CONFIG_KEY_{number}"] = key
-            numbered[f"GIT_CONFIG_VALUE_{number}"] = value
-        return {**self._environ, **numbered, **(env or {})}
+        if settings not in self._encoded:
+            numbered = {"GIT_CONFIG_COUNT": str(len(settings))}
+            for number, (key, value) in enumerate(settings):
+                numbered[f"GIT_CONFIG_KEY_{number}"] = key
+                numbered[f"GIT_CONFIG_VALUE_{number}"] = value
+            if len(self._encoded) > _MOST_SETTINGS:
+                self._encoded.clear()
+            self._encoded[settings] = _encoded({**self._environ, **numbered})
+        return self._encoded[settings] | _encoded(env or {})
 
     async def _communicate(
-        self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes, hold: Sequence[int]
+        self, arguments: Sequence[str], cwd: Path, env: Mapping[bytes, bytes], stdin: bytes, hold: Sequence[int]
     ) -> GitOutput:
         try:
             code, stdout, stderr = await run_child(("git", *arguments), cwd=cwd, env=env, stdin=stdin, hold=hold)
         except (FileNotFoundError, PermissionError) as error:
             raise _not_started(error, cwd) from error
         return GitOutput(code, stdout, stderr)
+
+
+def _encoded(environ: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
 
 
 def _not_started(error: OSError, cwd: Path) -> UserError:

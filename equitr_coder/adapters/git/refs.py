@@ -4,8 +4,9 @@ import os
 import shlex
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from pathlib import Path
 
-from equitr_coder.adapters.git.checkout import linked_checkouts
+from equitr_coder.adapters.git.checkout import linked_checkouts, read_line
 from equitr_coder.adapters.git.failures import GitError, failure
 from equitr_coder.adapters.git.resident import LONGEST, EndedError
 from equitr_coder.adapters.git.runner import Git
@@ -54,11 +55,10 @@ async def swap(git: Git, name: str, new: str, *, old: str | None, reason: str = 
     """As `move_ref`, also for a branch that is checked out."""
     expected = old or (await git.configuration()).null_id
     try:
-        if name.startswith(_OURS):
-            await _transact(git, [_line(f"update {name}", new, expected)])
+        if reason:
+            await git.run("update-ref", "--no-deref", "-m", f"equitrcoder: {reason}", name, new, expected)
         else:
-            logged = ("-m", f"equitrcoder: {reason}") if reason else ()
-            await git.run("update-ref", "--no-deref", *logged, name, new, expected)
+            await _transact(git, [_line(f"update {name}", new, expected)])
     except (GitError, UserError):
         if await _value(git, name) == old:
             raise
@@ -159,10 +159,16 @@ def _checked_out_in(git: Git, name: str) -> str:
     if not name.startswith("refs/heads/"):
         return ""  # a checkout stands on a branch or on a commit
     common = git.checkout.common_dir
-    heads = [(git.checkout.root, git.checkout.git_dir), (common.parent, common)]
-    heads += [(linked.root, linked.git_dir) for linked in linked_checkouts(common)]
-    for root, git_dir in heads:
-        with suppress(OSError):
-            if (git_dir / "HEAD").read_text(errors="replace").strip() == f"ref: {name}" and root.is_dir():
-                return str(root)
+    for root, git_dir in ((git.checkout.root, git.checkout.git_dir), (common.parent, common)):
+        if _head(git_dir) == f"ref: {name}" and root.is_dir():
+            return str(root)
+    for linked in linked_checkouts(common):
+        if _head(linked.git_dir) == f"ref: {name}" and linked.root.is_dir():
+            return str(linked.root)
+    return ""
+
+
+def _head(git_dir: Path) -> str:
+    with suppress(OSError):
+        return read_line(f"{git_dir}/HEAD").decode(errors="replace").strip()
     return ""

@@ -6,11 +6,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
-from equitr_coder.adapters.git import inspection, refs, trees
+from equitr_coder.adapters.git import blame, inspection, refs, trees
 from equitr_coder.adapters.git.checkout import Checkout, Found, find_checkout, find_linked, is_inside, mark
 from equitr_coder.adapters.git.creation import create_repository, make_first_commit, open_shadow, shadow_of
 from equitr_coder.adapters.git.files import FileOps
 from equitr_coder.adapters.git.identity import Identity, find_identity
+from equitr_coder.adapters.git.ignored_files import IgnoredSnapshots
 from equitr_coder.adapters.git.intent import Journal
 from equitr_coder.adapters.git.known_files import KnownFiles
 from equitr_coder.adapters.git.known_objects import KnownObjects
@@ -24,7 +25,7 @@ from equitr_coder.adapters.git.worktrees import Worktrees, is_made_by_us
 from equitr_coder.adapters.git.writable import check_writable
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId, RunId, TreeId
-from equitr_coder.ports import GitTime, Landing, MergeForecast, RepoState
+from equitr_coder.ports import Blamed, GitTime, IgnoredFiles, Landing, MergeForecast, RepoState
 
 
 async def open_repository(root: Path, *, home: Path, store: Journal, shadow_ok: bool) -> "GitRepository":
@@ -58,6 +59,7 @@ class GitRepository:
         self._shadow_ok = shadow_ok
         known = KnownFiles(self._home)
         self._snapshots = Snapshots(self._home, known)
+        self._ignored = IgnoredSnapshots(self._home)
         self._worktrees = Worktrees(self._home, known)
         self._landings = Landings(home=self._home, journal=store, files=self._files)
         self._known = KnownObjects()
@@ -137,6 +139,10 @@ class GitRepository:
         git, _ = await self._at(root)
         return await inspection.ignored(git, paths)
 
+    async def ignored_files(self, root: Path) -> IgnoredFiles:
+        git, _ = await self._at(root)
+        return await self._ignored.take(git)
+
     async def restore(self, root: Path, tree: TreeId) -> None:
         await self._snapshots.restore(await self._at_ours(root), tree)
 
@@ -203,6 +209,9 @@ class GitRepository:
 
     async def diff(self, old: TreeId | CommitId, new: TreeId | CommitId, *, paths: Sequence[str] = ()) -> str:
         return await self._known.diff(await self.open(), old, new, paths)
+
+    async def blame(self, path: str, line: int) -> Blamed:
+        return await blame.blame(await self.open(), path, line)
 
     async def show_file(self, tree: TreeId | CommitId, path: str) -> bytes | None:
         return await trees.show_file(await self.open(), tree, path)

@@ -8,14 +8,23 @@ repository that an agent made inside its worktree.
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from equitr_coder.adapters.git.entries import SUBMODULE, index_entries, nul_separated, put_entries, unmerged_paths
+from equitr_coder.adapters.git.entries import (
+    SUBMODULE,
+    index_entries,
+    is_beyond_link,
+    nul_separated,
+    parents,
+    put_entries,
+    unmerged_paths,
+)
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
 from equitr_coder.adapters.git.files import copy_file, make_writable
+from equitr_coder.adapters.git.inspection import ignored
 from equitr_coder.adapters.git.known_files import KnownFiles
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.errors import UserError
@@ -58,7 +67,7 @@ class Snapshots:
         checkout it is somebody else's history and stays out, and so do huge untracked files.
         """
         known, state = await self._known.tree(git, is_ours=is_ours, also=also)
-        if known is not None and await _exists(git, known):
+        if known is not None and await exists(git, known):
             return TreeId(known)
         tree = await self._take(git, is_ours=is_ours, also=also)
         await self._known.note(git, state, tree, is_ours=is_ours, also=also)
@@ -106,6 +115,7 @@ class Snapshots:
 
     async def _stage(self, git: Git, index: Path, *, is_ours: bool, also: Collection[str], is_retry: bool) -> bool:
         """Put every difference into the index; False when there was none."""
+        await _change_also(git, index, also)
         listing = await self._differences(git, index)
         unmerged = await unmerged_paths(git, index) if is_retry else ()
         others = [path for path in listing.others if is_ours or not _is_large(git.checkout.root / path)]
@@ -194,18 +204,32 @@ def _stamp(git: Git) -> str:
 
 
 def _forget(index: Path) -> None:
-    for name in ("seed", "tree", "index", "index.lock"):
+    for name in ("seed", "tree", "also", "index", "index.lock"):
         index.with_name(name).unlink(missing_ok=True)
+
+
+async def _change_also(git: Git, index: Path, also: Collection[str]) -> None:
+    """Ignored files that one snapshot held are no part of the next, which may be another run's or a first commit."""
+    noted = index.with_name("also")
+    before, now = [path for path in _read(noted).split("\0") if path], sorted(also)
+    if before == now:
+        return
+    dropped = await ignored(git, set(before) - set(now))
+    if dropped:
+        index.with_name("tree").unlink(missing_ok=True)
+        await put_entries(git, index, dict.fromkeys(dropped))
+    # Before git puts them into the index: killed in between, they are noted.
+    noted.write_text("\0".join(now), encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
         return ""
 
 
-async def _exists(git: Git, tree: str) -> bool:
+async def exists(git: Git, tree: str) -> bool:
     return _is_loose(git, tree) or any(await git.objects.read([tree]) or ())
 
 
@@ -239,23 +263,13 @@ async def _sort_out(
         submodules = set()
     fed, gone = list(others), []
     for path in changed:
-        if path in submodules or any(parent in replaced for parent in _parents(path)):
+        if path in submodules or any(parent in replaced for parent in parents(path)):
             continue  # `--replace` takes out what lies under a new file
-        if _is_beyond_link(root, path) or _is_no_file(root / path):
+        if is_beyond_link(root, path) or _is_no_file(root / path):
             gone.append(path)
         else:
             fed.append(path)
     return fed, gone
-
-
-def _parents(path: str) -> Iterable[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
-
-
-def _is_beyond_link(root: Path, path: str) -> bool:
-    return any((root / parent).is_symlink() for parent in _parents(path))
 
 
 def _mode(path: Path) -> int | None:
@@ -266,7 +280,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _can_be_added(root: Path, path: str) -> bool:
-    return _is_plain(root / path) and not _is_beyond_link(root, path) and not _is_large(root / path)
+    return _is_plain(root / path) and not is_beyond_link(root, path) and not _is_large(root / path)
 
 
 def _is_plain(path: Path) -> bool:

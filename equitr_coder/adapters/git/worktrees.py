@@ -61,6 +61,10 @@ class Worktrees:
     async def _fill(self, git: Git, commit: str, tree: str) -> None:
         if not _detach(git.checkout, commit):
             await git.run("update-ref", "--no-deref", "HEAD", commit)
+        if [found.name for found in os.scandir(git.checkout.root)] == [".git"]:  # a new one: nothing has to go
+            await replace_files(git, commit, index=None, clean=None)
+            self._known.note_filled(git.checkout, tree)
+            return
         there, filled = self._known.exact(git.checkout), self._known.filled_with(git.checkout)
         if there is None or there.files is None or filled is None:
             await replace_files(git, commit, index=None, clean="-ffdxq")
@@ -229,7 +233,7 @@ def _level_folders(root: Path) -> None:
 
 def _write_whole(path: Path, text: str) -> None:
     beside = path.with_name(f"{path.name}.equitr")
-    beside.write_text(text)
+    beside.write_bytes(os.fsencode(text))
     beside.replace(path)
 
 

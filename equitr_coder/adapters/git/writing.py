@@ -50,15 +50,16 @@ def staging_name(git: Git, name: str) -> Path:
 async def stage(git: Git, files: FileOps, folder: Path, *, tree: str, paths: Collection[str]) -> None:
     """Write `paths` of `tree` into `folder`, as git would check them out with the attributes of that tree."""
     files.make_empty(folder)
-    files.make_empty(_files_in(folder))
+    files.make_empty(files_in(folder))
     if paths:
         index = folder / "index"
         await git.run("read-tree", tree, index=index)
-        inside = git.with_files_in(_files_in(folder))
+        inside = git.with_files_in(files_in(folder))
         await inside.run("checkout-index", "-q", "-z", "--stdin", index=index, stdin=nul_separated(paths))
 
 
-def _files_in(staged: Path) -> Path:
+def files_in(staged: Path) -> Path:
+    """Below it the staged files have their own paths."""
     return staged / "files"
 
 
@@ -87,7 +88,7 @@ def put_one(files: FileOps, root: Path, staged: Path, *, path: str, entry: Entry
     if entry is None:
         files.delete_tracked(root / path, below=root)
     else:
-        files.put(_files_in(staged) / path, root / path)
+        files.put(files_in(staged) / path, root / path)
 
 
 def obstacle(root: Path, path: str, *, ours: Collection[str]) -> str:

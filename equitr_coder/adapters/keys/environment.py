@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from equitr_coder.ports import KeySource
+
 
 class EnvironmentKeys:
     """A `ports.KeyStore` over a mapping such as `os.environ`."""
@@ -12,3 +14,6 @@ class EnvironmentKeys:
     def get(self, variable: str) -> str | None:
         """Surrounding white space (a pasted line end) is no part of a key; an empty variable holds none."""
         return self._environ.get(variable, "").strip() or None
+
+    def source(self, variable: str) -> KeySource | None:
+        return KeySource("environment", "the environment") if self.get(variable) else None

@@ -68,7 +68,7 @@ class WorktreePreparation:
                 tail = ran.output.decode(errors="replace").strip()[-2000:]
                 raise UserError(
                     f"the set-up command of .equitr/worktree.yaml ended with {ran.exit_code}: {command}\n{tail}",
-                    hint="run it in a fresh clone to see why; it has no network in the sandbox",
+                    hint="run it in a fresh clone to see why; here it reaches only the hosts of sandbox.network",
                 )
             made = sorted(await _others(place.root) - before)
             await asyncio.to_thread(self._keep, made, place.root, kept)

@@ -30,6 +30,12 @@ _CANNOT_START = 126
 Sink = Callable[[bytes], None]
 InnerPid = Callable[[], int | None]
 """Tells the id once it is known."""
+Started = Callable[[Callable[[], "subprocess.Popen[bytes]"]], "subprocess.Popen[bytes]"]
+"""Calls what it is given, which starts the process, wherever that is to be done."""
+
+
+def _here(start: Callable[[], "subprocess.Popen[bytes]"]) -> "subprocess.Popen[bytes]":
+    return start()
 
 
 async def run_process(
@@ -43,11 +49,13 @@ async def run_process(
     cap: int = OUTPUT_CAP,
     pass_fds: Sequence[int] = (),
     inner: InnerPid | None = None,
+    start_in: Started = _here,
 ) -> CommandResult:
     """Run `argv` without a terminal or input. Stderr joins stdout unless `on_errors` takes it.
 
     With `inner` the process only waits for another that leads a session and a pid namespace (bubblewrap): signals then
-    go to that one. Never raises for what the process does; one that cannot be started has exit code 126.
+    go to that one. `start_in` may start it in a thread that is restricted. Never raises for what the process does; one
+    that cannot be started has exit code 126.
     """
     started = time.monotonic()
     capture = Capture(cap)
@@ -59,7 +67,7 @@ async def run_process(
 
     try:
         # Not in a thread: bubblewrap dies with the *thread* that started it.
-        process = _start(argv, cwd=cwd, env=env, pass_fds=pass_fds, joins_stderr=on_errors is None)
+        process = start_in(lambda: _start(argv, cwd=cwd, env=env, pass_fds=pass_fds, joins_stderr=on_errors is None))
     except (OSError, ValueError) as error:
         return CommandResult(exit_code=_CANNOT_START, output=f"cannot start {argv[0]}: {error}\n".encode())
     leader = _Leader(process, inner)

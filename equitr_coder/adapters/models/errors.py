@@ -12,6 +12,7 @@ from typing import NamedTuple
 from equitr_coder.adapters.models.providers import Route
 from equitr_coder.domain.errors import ModelError, ModelErrorKind
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.redaction import without_shapes
 
 _LONGEST = 300
 _KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|AIza|Bearer)[-_ ][\w*.-]{8,}|\bAIza[\w-]{8,}")
@@ -185,7 +186,7 @@ def clean(text: str, key: str | None) -> str:
     """One line of a provider's words, short, with anything that looks like a key taken out."""
     if key:
         text = text.replace(key, "[key]")
-    line = _KEY.sub("[key]", " ".join(text.split()))
+    line = _KEY.sub("[key]", without_shapes(" ".join(text.split())))
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
@@ -235,8 +236,12 @@ def _refused_key(refusal: Refusal, route: Route, status: str, tail: str) -> tupl
         )
     return (
         f"{route.name} rejects the key in {route.key_variable}{status}{tail}",
-        f"Run `export {route.key_variable}=...` with a valid key and then `equitrcoder doctor`.",
+        f"Run `{_new_key(route)}` with a valid key and then `equitrcoder doctor`.",
     )
+
+
+def _new_key(route: Route) -> str:
+    return f"equitrcoder keys rotate {route.key_variable}" if route.is_stored else f"export {route.key_variable}=..."
 
 
 def _other_model(route: Route, first: str) -> str:

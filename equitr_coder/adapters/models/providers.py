@@ -142,6 +142,8 @@ class Route:
     """The configuration names the endpoint, so a missing key is no error."""
     key_variable: str | None = None
     key: str | None = field(default=None, repr=False)
+    is_stored: bool = False
+    """The key comes from the key store, not from the environment."""
     hint: str = ""
     """What else to know when the provider refuses."""
     root: str | None = None
@@ -160,11 +162,12 @@ class Route:
 Resolve = Callable[[ModelSpec], Route]
 
 
-def resolve(spec: ModelSpec, keys: KeyStore) -> Route:
-    """Read one configured model.
+def resolve(spec: ModelSpec, keys: KeyStore, *, with_key: bool = True) -> Route:
+    """Read one configured model. Without the key no store is opened and nobody is asked for a passphrase.
 
     Raises:
-        UserError: the prefix is unknown and there is no `api_base`, or the adapter cannot serve the provider.
+        UserError: the prefix is unknown and there is no `api_base`, the adapter cannot serve the provider, or the key
+            is in a store that cannot be opened.
     """
     prefix, rest = _split(spec.name)
     if spec.adapter == "scripted" or (prefix == "scripted" and spec.adapter == "auto"):
@@ -172,7 +175,8 @@ def resolve(spec: ModelSpec, keys: KeyStore) -> Route:
     provider = _provider(spec, prefix)
     via = _adapter(spec, provider)
     base, root = _addresses(spec, provider, is_direct=via == "direct")
-    variable, key = _key(spec, provider, keys)
+    variable = _key_variable(spec, provider, keys)
+    key = keys.get(variable) if with_key and variable is not None else None
     return Route(
         provider=provider,
         via=via,
@@ -181,6 +185,7 @@ def resolve(spec: ModelSpec, keys: KeyStore) -> Route:
         is_own_endpoint=spec.api_base is not None,
         key_variable=variable,
         key=key,
+        is_stored=_is_stored(variable, keys),
         hint=_hint(spec, provider, prefix, rest),
         root=root,
     )
@@ -197,11 +202,13 @@ def require_key(route: Route) -> None:
     if route.key is not None and route.key.isascii() and route.key.isprintable() and " " not in route.key:
         return
     what = "is not set" if route.key is None else "holds characters that no key has"
+    way = "rotate" if route.is_stored else "set"
     raise ModelError(
         f"no key for {route.name}: {route.key_variable} {what}",
         kind=ModelErrorKind.AUTH,
         provider=route.name,
-        hint=f"Run `export {route.key_variable}=...` and then `equitrcoder doctor`.",
+        hint=f"Run `export {route.key_variable}=...`, or `equitrcoder keys {way} {route.key_variable}`, and then "
+        "`equitrcoder doctor`.",
         sent=False,
     )
 
@@ -265,19 +272,25 @@ def _adapter(spec: ModelSpec, provider: Provider) -> Literal["direct", "litellm"
     return "direct" if provider.direct or spec.adapter == "direct" else "litellm"
 
 
-def _key(spec: ModelSpec, provider: Provider, keys: KeyStore) -> tuple[str | None, str | None]:
-    """The variable and what it holds.
+def _key_variable(spec: ModelSpec, provider: Provider, keys: KeyStore) -> str | None:
+    """The name of the variable whose key is sent.
 
-    A variable named in the configuration is needed. The provider's usual one goes to an endpoint of the person's own
-    only when the model names that provider, and may be missing there.
+    One named in the configuration is needed. The provider's usual one goes to an endpoint of the person's own only
+    when the model names that provider, and may be missing there. What the environment holds comes before the store.
     """
     if spec.api_key_env:
-        return spec.api_key_env, keys.get(spec.api_key_env)
-    for variable in provider.keys:
-        if key := keys.get(variable):
-            return variable, key
+        return spec.api_key_env
+    found = {variable: source for variable in provider.keys if (source := keys.source(variable)) is not None}
+    for variable, source in found.items():
+        if source.kind == "environment":
+            return variable
     needed = provider.keys and provider.needs_key and not spec.api_base
-    return (provider.keys[0] if needed else None), None
+    return next(iter(found), provider.keys[0] if needed else None)
+
+
+def _is_stored(variable: str | None, keys: KeyStore) -> bool:
+    source = keys.source(variable) if variable is not None else None
+    return source is not None and source.kind != "environment"
 
 
 def _hint(spec: ModelSpec, provider: Provider, prefix: str, rest: str) -> str:
@@ -286,3 +299,21 @@ def _hint(spec: ModelSpec, provider: Provider, prefix: str, rest: str) -> str:
     if prefix and prefix not in PROVIDERS and provider.direct:
         return f"It was asked for as `{rest}`; to keep the prefix write `{COMPATIBLE}/{spec.name}`."
     return ""
+
+
+KEY_VARIABLES = frozenset(variable for row in PROVIDERS.values() for variable in row.keys) | {
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_BEARER_TOKEN_BEDROCK",
+}
+"""Every variable that holds a key, or a part of a login, of some provider."""
+
+
+def variables_of(name: str) -> tuple[str, ...]:
+    """The usual variables of a provider's key; empty for a provider without one and for a name we do not know."""
+    return PROVIDERS[name].keys if name in PROVIDERS else ()
+
+
+def providers_of(variable: str) -> tuple[str, ...]:
+    """The providers whose key it usually holds."""
+    return tuple(row.name for row in PROVIDERS.values() if variable in row.keys)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from equitr_coder.adapters.models.images import ReadImage, nothing_kept, with_image_data
 from equitr_coder.adapters.models.providers import Route, require_key, resolve
 from equitr_coder.adapters.models.text_tools.client import ToolProtocol
-from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.errors import ModelError, ModelErrorKind, UserError
 from equitr_coder.domain.models import Delta, ModelInfo, ModelRequest, ModelSpec, Reply
 from equitr_coder.ports import KeyStore, Lane, ModelClient, PriceBook
 
@@ -44,13 +44,30 @@ class ModelRouter:
         self._tools = ToolProtocol(prices=prices)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | Reply, None]:
+        """As in the port; a key that was replaced while the request was on its way is no reason to fail."""
         route = self._resolve(request.model)
         require_key(route)
         request = await with_image_data(request, self._read_image)
-        answer = self._tools.stream(self._client(route), request, endpoint=(route.base, route.model))
-        async with aclosing(answer):
+        has_begun = False
+        try:
+            async with aclosing(self._stream(request, route)) as answer:
+                async for part in answer:
+                    has_begun = True
+                    yield part
+        except ModelError as error:
+            if error.kind is not ModelErrorKind.AUTH or has_begun:
+                raise
+            refused, route = route, self._resolve(request.model)
+            if route.key in (None, refused.key):
+                raise
+        else:
+            return
+        async with aclosing(self._stream(request, route)) as answer:
             async for part in answer:
                 yield part
+
+    def _stream(self, request: ModelRequest, route: Route) -> AsyncGenerator[Delta | Reply, None]:
+        return self._tools.stream(self._client(route), request, endpoint=(route.base, route.model))
 
     async def close(self) -> None:
         clients, self._clients = self._clients, {}
@@ -82,7 +99,7 @@ class ModelRouter:
 
     def warm_up(self, spec: ModelSpec) -> None:
         """Load what the first call of this model needs in a thread, while git and the sandbox are asked."""
-        if self._resolve(spec).via == "direct" and not self._clients:
+        if self._outline(spec).via == "direct" and not self._clients:
             from equitr_coder.adapters.direct.transport import warm_up
 
             Thread(target=warm_up, name="warm-up", daemon=True).start()
@@ -91,25 +108,25 @@ class ModelRouter:
         """As configured, else as the price table says; None when nobody says."""
         if spec.images != "auto":
             return spec.images == "yes"
-        if self._resolve(spec).via == "scripted":
+        if self._outline(spec).via == "scripted":
             return True
         known = self._prices.info(spec.name) if self._prices is not None else None
         return known.images if known is not None else None
 
     def provider(self, spec: ModelSpec) -> str:
-        return self._resolve(spec).name
+        return self._outline(spec).name
 
     def endpoint(self, spec: ModelSpec) -> str:
-        route = self._resolve(spec)
+        route = self._outline(spec)
         if route.via == "scripted":
             return "in process"
         return route.base or "chosen by litellm"
 
     def key_variable(self, spec: ModelSpec) -> str | None:
-        return self._resolve(spec).key_variable
+        return self._outline(spec).key_variable
 
     def lane(self, spec: ModelSpec) -> Lane:
-        route = self._resolve(spec)
+        route = self._outline(spec)
         name = " ".join(filter(None, (route.name, route.base, route.key_variable)))
         return Lane(name, route.name, caches_prefixes=route.provider.caches and not route.is_own_endpoint)
 
@@ -127,6 +144,10 @@ class ModelRouter:
 
     def _resolve(self, spec: ModelSpec) -> Route:
         return resolve(spec, self._keys)
+
+    def _outline(self, spec: ModelSpec) -> Route:
+        """What can be said of a model without its key."""
+        return resolve(spec, self._keys, with_key=False)
 
     def _client(self, route: Route) -> ModelClient:
         if route.via == "scripted":

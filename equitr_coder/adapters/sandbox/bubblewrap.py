@@ -1,5 +1,6 @@
 """Commands in bubblewrap: only the tree is writable, home and network are gone, the tree stands for the checkout."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -9,10 +10,13 @@ from typing import Self
 
 from equitr_coder.adapters.local.processes import run_process
 from equitr_coder.adapters.sandbox.environment import environment_digest
+from equitr_coder.adapters.sandbox.gate import way_out
+from equitr_coder.adapters.sandbox.hosts import Hosts
 from equitr_coder.adapters.sandbox.interpreters import PRINT_EXECUTABLE, interpreter_facts
 from equitr_coder.adapters.sandbox.limits import Limits, counts_processes_per_sandbox, limited_shell
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
 from equitr_coder.adapters.sandbox.mounts import Mount
+from equitr_coder.adapters.sandbox.seccomp import filter_program, is_known_machine
 from equitr_coder.adapters.sandbox.sight import Sight, real
 from equitr_coder.domain.errors import UserError
 from equitr_coder.ports import CommandResult, Confinement, Place
@@ -50,11 +54,15 @@ class BubblewrapExecutor:
         readable: Sequence[Path],
         environ: Mapping[str, str],
         limits: Limits | None = None,
+        network: Sequence[str] = (),
     ) -> None:
+        """`network` are the hosts that commands, but not checks, may reach."""
+        self._hosts = Hosts(tuple(network))
         self._program = program
         self._confinement = Confinement("bubblewrap", version)
         self._sight = Sight(environ=environ, equitr_home=home, readable=readable)
         self._limits = limits or Limits()
+        self._filter = filter_program(has_network_namespace=True) if is_known_machine() else None
         self._counts_processes = counts_processes_per_sandbox()
         self._points = MountPoints()
         self._interpreters: dict[tuple[str, ...], str] = {}
@@ -78,24 +86,29 @@ class BubblewrapExecutor:
             UserError: the sandbox could not be set up; the command was not started.
         """
         await self._sight.look()
-        arrangement = self._sight.arrangement(place)
+        seen = real(place)
+        arrangement = self._sight.arrangement(place, seen)
         with (
             self._points.folders(arrangement.points),
             _options(arrangement.mounts) as (options, fds),
             _Announcement() as announcement,
+            _filter_option(self._filter) as (filtering, filters),
         ):
-            result = await run_process(
-                [
-                    *bubblewrap(self._program, [*options, *announcement.options, "--chdir", str(real(place).root)]),
-                    *limited_shell(command, self._limits, counts_processes=self._counts_processes),
-                ],
-                cwd=Path("/"),
-                env={**self._sight.environment(real(place), clean=clean), **place.variables},
-                timeout=timeout,
-                on_output=on_output,
-                pass_fds=[*fds, announcement.fd],
-                inner=announcement.pid,
-            )
+            async with way_out(Hosts() if clean else self._hosts, announcement.first) as gate:
+                options = [*options, *announcement.options, *filtering, *gate.options, "--chdir", str(seen.root)]
+                environment = {**self._sight.environment(seen, clean=clean), **gate.variables, **place.variables}
+                result = await run_process(
+                    [
+                        *bubblewrap(self._program, options),
+                        *limited_shell(command, self._limits, counts_processes=self._counts_processes),
+                    ],
+                    cwd=Path("/"),
+                    env=environment,
+                    timeout=timeout,
+                    on_output=on_output,
+                    pass_fds=[*fds, *filters, *gate.fds, announcement.fd],
+                    inner=announcement.pid,
+                )
         if result.exit_code == 1 and result.output.startswith(b"bwrap: "):
             raise UserError(
                 f"The sandbox could not be set up: {result.output.decode(errors='replace').strip()}",
@@ -114,7 +127,8 @@ class BubblewrapExecutor:
         return self._interpreters[facts]
 
     def environment_hash(self, place: Place) -> str:
-        return environment_digest(self._sight.environment(real(place), clean=True), *self._facts(place))
+        environment = self._sight.environment(real(place), clean=True)
+        return environment_digest(environment, *interpreter_facts(place.root, environment))
 
     def leads_back(self, place: Place) -> str:
         """What leads to the checkout leads to the tree in here; what remains is a tree that brings its own tools."""
@@ -147,6 +161,18 @@ class _Announcement:
         found = re.search(rb'"child-pid": *(\d+)\D', self._text)
         return int(found[1]) if found is not None else None
 
+    async def first(self) -> int:
+        """Waits for it to be told."""
+        loop = asyncio.get_running_loop()
+        while (pid := self.pid()) is None:
+            told = asyncio.Event()
+            loop.add_reader(self._reading, told.set)
+            try:
+                await told.wait()
+            finally:
+                loop.remove_reader(self._reading)
+        return pid
+
 
 @contextlib.contextmanager
 def _options(mounts: Sequence[Mount]) -> Iterator[tuple[list[str], list[int]]]:
@@ -156,7 +182,7 @@ def _options(mounts: Sequence[Mount]) -> Iterator[tuple[list[str], list[int]]]:
     try:
         for mount in mounts[1:]:  # the first is the root, which is there already
             if mount.kind == "text":
-                fds.append(_file_holding(mount.source))
+                fds.append(_file_holding(mount.source.encode("utf-8", "surrogateescape")))
                 options += ["--ro-bind-data", str(fds[-1]), mount.at]
             elif mount.kind in ("hide", "empty"):
                 options += [_OPTIONS[mount.kind], mount.at]
@@ -169,8 +195,21 @@ def _options(mounts: Sequence[Mount]) -> Iterator[tuple[list[str], list[int]]]:
             os.close(fd)
 
 
-def _file_holding(text: str) -> int:
+@contextlib.contextmanager
+def _filter_option(program: bytes | None) -> Iterator[tuple[list[str], list[int]]]:
+    """The filter of system calls, where there is one for this machine."""
+    if program is None:
+        yield [], []
+        return
+    fd = _file_holding(program)
+    try:
+        yield ["--seccomp", str(fd)], [fd]
+    finally:
+        os.close(fd)
+
+
+def _file_holding(content: bytes) -> int:
     fd = os.memfd_create("equitr")
-    os.write(fd, text.encode("utf-8", "surrogateescape"))
+    os.write(fd, content)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd

@@ -1,34 +1,82 @@
 """Which executor this machine gets. The sandbox is tried once, and never dropped without a reason being given."""
 
 import asyncio
+import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equitr_coder.adapters.local.processes import run_process
 from equitr_coder.adapters.sandbox.bubblewrap import BubblewrapExecutor, bubblewrap
+from equitr_coder.adapters.sandbox.landlock import OLDEST, landlock_version
+from equitr_coder.adapters.sandbox.landlocked import LandlockExecutor
+from equitr_coder.adapters.sandbox.seccomp import is_known_machine
 from equitr_coder.adapters.sandbox.sight import TMP
 from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import CommandResult, Executor
 
 _PROBE_SECONDS = 10.0
 
 
-async def choose_executor(*, mode: str, home: Path, readable: Sequence[Path], environ: Mapping[str, str]) -> Executor:
-    """`mode` is `auto` or `off`; `home` is EQUITR_HOME; `readable` are further host paths to show inside."""
+async def choose_executor(
+    *, mode: str, home: Path, readable: Sequence[Path], environ: Mapping[str, str], network: Sequence[str] = ()
+) -> Executor:
+    """`mode` is `auto`, `bubblewrap`, `landlock` or `off`; `home` is EQUITR_HOME; `readable` are further host paths to
+    show inside; `network` are hosts that commands may reach, in bubblewrap alone.
+    """
     if mode == "off":
         return UnconfinedExecutor(reason="sandbox.mode is off", environ=environ)
+    reasons: list[str] = []
+    if mode != "landlock":
+        found = await _bubblewrap(environ)
+        if isinstance(found, _Found):
+            return BubblewrapExecutor(
+                program=found.program,
+                version=found.version,
+                home=home,
+                readable=readable,
+                environ=environ,
+                network=network,
+            )
+        reasons.append(found)
+    if mode != "bubblewrap":
+        missing = why_no_landlock()
+        if not missing:
+            return LandlockExecutor(home=home, readable=readable, environ=environ, reason="; ".join(reasons))
+        reasons.append(missing)
+    return UnconfinedExecutor(reason="; ".join(reasons), environ=environ)
+
+
+@frozen
+class _Found:
+    program: str
+    version: str
+
+
+async def _bubblewrap(environ: Mapping[str, str]) -> _Found | str:
+    """The program, tried once; else why not, in words."""
     program = shutil.which("bwrap", path=environ.get("PATH"))
     if program is None:
-        reason = "bubblewrap is not installed (`bwrap` is not on PATH; most systems call the package bubblewrap)"
-        return UnconfinedExecutor(reason=reason, environ=environ)
+        return "bubblewrap is not installed (`bwrap` is not on PATH; most systems call the package bubblewrap)"
     async with asyncio.TaskGroup() as tasks:
         probe = tasks.create_task(_run(*bubblewrap(program, ("--tmpfs", TMP)), "true"))
         version = tasks.create_task(_run(program, "--version"))
     if probe.result().exit_code != 0:
-        return UnconfinedExecutor(reason=_why_not(probe.result()), environ=environ)
-    name = version.result().output.decode(errors="replace").strip() or "bubblewrap"
-    return BubblewrapExecutor(program=program, version=name, home=home, readable=readable, environ=environ)
+        return _why_not(probe.result())
+    return _Found(program, version.result().output.decode(errors="replace").strip() or "bubblewrap")
+
+
+def why_no_landlock() -> str:
+    """Empty where it can be used."""
+    version = landlock_version()
+    if version == 0:
+        return "this kernel has no Landlock, or it is not switched on (`lsm=` on its command line)"
+    if version < OLDEST:
+        return f"Landlock version {version} of this kernel holds too little: Linux 6.2 brings version {OLDEST}"
+    if not is_known_machine():
+        return f"no filter of system calls for {platform.machine()}"
+    return ""
 
 
 async def _run(*argv: str) -> CommandResult:

@@ -27,10 +27,7 @@ def git_mounts(place: Place, roots: tuple[str, ...], *, hidden: tuple[str, ...])
     """
     dot = place.root / ".git"
     if dot.is_symlink():
-        raise UserError(
-            f"{dot} is a symbolic link; commands cannot be confined there.",
-            hint="Work in a clone with an ordinary .git, or set sandbox.mode to off and approve each command.",
-        )
+        raise _is_a_link(dot)
     if dot.is_dir():
         mounts = [Mount("read", f"{root}/.git", str(dot)) for root in roots]
         for root in roots:
@@ -53,9 +50,32 @@ def git_mounts(place: Place, roots: tuple[str, ...], *, hidden: tuple[str, ...])
     return [*mounts, *_without_secrets(common, seen_at), *_alternates(common, hidden), *_submodules(place.root, roots)]
 
 
+def git_folders(place: Place) -> list[Path]:
+    """Outside the tree: its git directory, the repository's, and whose objects that borrows.
+
+    Raises:
+        UserError: `.git` is a symbolic link.
+    """
+    dot = place.root / ".git"
+    if dot.is_symlink():
+        raise _is_a_link(dot)
+    if not dot.is_file():
+        return []
+    admin = _pointed_at(dot)
+    common = _common_of(admin)
+    return [admin, common, *(Path(mount.source) for mount in _alternates(common, ("/",)) if mount.source)]
+
+
 def without_secrets(config: str) -> str:
     """A git configuration with user names, passwords and tokens taken out."""
     return _SECRET_IN_URL.sub("", _SECRET_LINE.sub("", config))
+
+
+def _is_a_link(dot: Path) -> UserError:
+    return UserError(
+        f"{dot} is a symbolic link; commands cannot be confined there.",
+        hint="Work in a clone with an ordinary .git, or set sandbox.mode to off and approve each command.",
+    )
 
 
 def _pointed_at(dot: Path) -> Path:

@@ -15,16 +15,25 @@ class Limits:
     memory_kb: int | None = None
     """Of one process. Unset: sanitizers and language runtimes reserve far more than they use, so instead the command
     is the first to go when the machine runs out of memory."""
+    file_kb: int | None = 64 * 1024 * 1024
+    """Of one file that is written."""
+    cpu_seconds: int | None = None
+    """Of one process. Unset: the time of the whole command is limited anyhow."""
 
 
-def limited_shell(command: str, limits: Limits, *, counts_processes: bool) -> Sequence[str]:
-    """`sh -c command` under the limits."""
+def limited_shell(command: str, limits: Limits, *, counts_processes: bool, beside: int = 0) -> Sequence[str]:
+    """`sh -c command` under the limits. `beside` are processes that the kernel counts together with the command's."""
     steps = ["ulimit -c 0", "echo 500 2>/dev/null >/proc/self/oom_score_adj"]
     if limits.processes is not None and counts_processes:
         # bash says -u, dash says -p.
-        steps.append(f"ulimit -u {limits.processes} 2>/dev/null || ulimit -p {limits.processes} 2>/dev/null")
+        most = limits.processes + beside
+        steps.append(f"ulimit -u {most} 2>/dev/null || ulimit -p {most} 2>/dev/null")
     if limits.memory_kb is not None:
         steps.append(f"ulimit -d {limits.memory_kb}")
+    if limits.file_kb is not None:
+        steps.append(f"ulimit -f {limits.file_kb * 2}")  # dash and bash's POSIX mode count in blocks of 512 bytes
+    if limits.cpu_seconds is not None:
+        steps.append(f"ulimit -t {limits.cpu_seconds}")
     steps.append('exec /bin/sh -c "$1"')
     return ("/bin/sh", "-c", "; ".join(steps), "sh", command)
 

@@ -117,17 +117,23 @@ def expose(path: str, *, hidden: Sequence[str]) -> list[Mount]:
     return [*found, Mount("read", real, real)]
 
 
-def _depth_first(at: str) -> tuple[str, ...]:
-    return PurePosixPath(at).parts
+def _depth_first(at: str) -> list[str]:
+    return at.split("/") if at != "/" else [""]
 
 
 def _nearest(mounts: dict[str, Mount], path: str, *, itself: bool = False) -> Mount | None:
-    place = PurePosixPath(path)
-    for candidate in (place, *place.parents) if itself else place.parents:
-        found = mounts.get(str(candidate))
-        if found is not None:
+    """Of what stands at `path` (absolute and normal) or above it; text, because it is asked for every mount."""
+    here = path if itself else _above(path)
+    while here:
+        if (found := mounts.get(here)) is not None:
             return found
+        here = _above(here)
     return None
+
+
+def _above(path: str) -> str:
+    """The folder that holds it; empty for the root."""
+    return path.rpartition("/")[0] or ("/" if path != "/" else "")
 
 
 def _is_there_already(mount: Mount, under: Mount) -> bool:
@@ -138,7 +144,7 @@ def _is_there_already(mount: Mount, under: Mount) -> bool:
 
 
 def _beneath(under: Mount, at: str) -> Path:
-    return Path(under.source) / PurePosixPath(at).relative_to(under.at)
+    return Path(under.source, at.removeprefix(under.at).lstrip("/"))
 
 
 def _passes_link(path: Path, stop: str) -> bool:

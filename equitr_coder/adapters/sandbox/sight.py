@@ -51,22 +51,37 @@ class Sight:
             self._toolchains = find_toolchains(self._environ, home=Path(self._home))
         return self._toolchains
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Folders that are out of sight but for what is shown again."""
+        return self._hidden
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Further paths that the user lets commands read."""
+        return tuple(path for path in self._readable if path not in ("/", TMP))
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """What is hidden wherever it lies."""
+        return tuple(f"{self._home}/{name}" for name in _CREDENTIALS)
+
     async def look(self) -> None:
         """The first look at the toolchains takes some tens of milliseconds: not on the event loop."""
         if self._toolchains is None:
             await asyncio.to_thread(lambda: self.toolchains)
 
     def environment(self, place: Place, *, clean: bool) -> dict[str, str]:
+        """Of commands in a place without links (`real`)."""
         home = self._home_inside(str(place.root), str(place.stands_for or place.root))
         return command_environment(self._environ, home=home, tmp=TMP, toolchains=self.toolchains.variables, clean=clean)
 
-    def arrangement(self, place: Place) -> Arrangement:
-        """The mounts for a place.
+    def arrangement(self, place: Place, seen: Place) -> Arrangement:
+        """The mounts for a place; `seen` is the same without links (`real`).
 
         Raises:
             UserError: the place cannot be confined.
         """
-        seen = real(place)
         root, checkout = str(seen.root), str(seen.stands_for or seen.root)
         if "/" in (root, checkout):
             raise UserError("The whole file system cannot be a workspace.", hint="Start in a folder of your project.")
@@ -102,7 +117,7 @@ class Sight:
             found = tuple(mount for path in paths for mount in expose(path, hidden=self._hidden))
             self._shown_once[paths] = found
         # Looked up once, but an environment may have been taken away since.
-        return tuple(mount for mount in found if mount.kind == "link" or Path(mount.source).exists())
+        return tuple(mount for mount in found if mount.kind == "link" or _exists(mount.source))
 
     def _toolchains_of(self, environment: Path) -> Toolchains:
         """What a linked folder needs when it is a virtual environment: its base interpreter."""
@@ -159,9 +174,17 @@ class Sight:
         mounts += [Mount("text", path) for path in self.toolchains.credentials]
         for name in _CREDENTIALS:
             path = f"{self._home}/{name}"
-            if any(is_inside(path, shown) for shown in (*roots, *self._readable)) and Path(path).exists():
+            if any(is_inside(path, shown) for shown in (*roots, *self._readable)) and _exists(path):
                 mounts.append(Mount("empty" if Path(path).is_dir() else "text", path))
         return mounts
+
+
+def _exists(path: str) -> bool:
+    try:
+        os.stat(path)  # noqa: PTH116 - asked many times before every command
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _links(place: Place, roots: tuple[str, ...]) -> list[Mount]:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 from pathlib import Path
+from typing import Literal
 
 from equitr_coder.domain.errors import UserError
 
@@ -45,6 +46,17 @@ class Blobs:
             return None
         data = found[0].read_bytes()
         return data if hashlib.sha256(data).hexdigest() == found[0].name else None
+
+    def fault(self, digest: str) -> Literal["", "missing", "changed"]:
+        """What is wrong with the bytes of a whole digest; empty when they are those that were put."""
+        path = self._path(digest)
+        try:
+            with path.open("rb") as file:
+                return "" if hashlib.file_digest(file, "sha256").hexdigest() == digest else "changed"
+        except FileNotFoundError:
+            return "missing"
+        except OSError:
+            return "changed"
 
     def _path(self, digest: str) -> Path:
         return self._root / digest[:2] / digest

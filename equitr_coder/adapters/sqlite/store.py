@@ -7,6 +7,7 @@ import asyncio
 import json
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
@@ -14,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from equitr_coder.adapters.sqlite import schema
+from equitr_coder.adapters.sqlite import chain, schema
 from equitr_coder.adapters.sqlite.blobs import Blobs
 from equitr_coder.adapters.sqlite.locks import RunLocks
+from equitr_coder.adapters.sqlite.verification import verify
+from equitr_coder.domain.audit import AuditFault, VerifiedChain
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.events import EVENTS, Event
 from equitr_coder.domain.ids import RunId
@@ -53,17 +54,21 @@ class SqliteStore:
                         (above, workspace),
                     )
                     number = int(found.fetchone()[0])
-                connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (run, workspace, number, created))
+                chain.add_run(connection, run, workspace, number, created)
                 return number
 
         return await self._do(create)
 
     async def append(self, *batches: Sequence[Event]) -> None:
-        rows = [(e.run, e.seq, e.type, e.model_dump_json(exclude_none=True)) for events in batches for e in events]
+        records = [
+            chain.Record(e.run, e.seq, e.type, e.model_dump_json(exclude_none=True))
+            for events in batches
+            for e in events
+        ]
 
         def write(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", rows)
+                chain.append(connection, records)
 
         await self._do(write)
 
@@ -75,8 +80,8 @@ class SqliteStore:
             arguments += _TRANSCRIPT_TYPES
         rows: list[Any] = await self._do(lambda c: c.execute(query + " ORDER BY seq", arguments).fetchall(), absent=[])
         try:
-            return [EVENTS.validate_json(body) for (body,) in rows]
-        except ValidationError as error:
+            return [EVENTS.validate_json(chain.unpacked(body)) for (body,) in rows]
+        except (ValueError, zlib.error) as error:  # pydantic's ValidationError is a ValueError
             raise UserError(
                 f"the log of {run} cannot be read: an event of it is damaged, or a newer version wrote it",
                 hint="upgrade equitrcoder; the other runs are not concerned",
@@ -121,6 +126,19 @@ class SqliteStore:
             absent=[],
         )
         return {key: json.loads(body) for key, body in rows}
+
+    async def verify(
+        self, run: RunId | None = None, *, pin: str | None = None
+    ) -> tuple[Sequence[VerifiedChain], Sequence[AuditFault]]:
+        def is_there(_: sqlite3.Connection) -> bool:
+            return True
+
+        if not await self._do(is_there, absent=False):  # and an older store becomes one with chains
+            return [], []
+        try:
+            return await asyncio.to_thread(verify, self._path, self._blobs, run=run, pin=pin)
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
 
     def lock_run(self, run: RunId) -> AbstractAsyncContextManager[None]:
         return self._locks.hold(run)
@@ -175,9 +193,10 @@ class SqliteStore:
             ) from error
         try:
             connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+            connection.text_factory = chain.as_text
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            schema.migrate(connection)
+            schema.migrate(connection, self._path)
         except sqlite3.Error as error:
             raise self._explain(error) from error
         return connection

@@ -248,21 +248,21 @@ class Inbox(Place):
 
     def _ask(self, name: str, label: str) -> None:
         if not self.query(AskLine):
-            self.mount(AskLine(name, label))
+            self.mount(AskLine(label, purpose=name))
 
-    def on_ask_line_said(self, message: AskLine.Said) -> None:
+    def on_ask_line_answered(self, message: AskLine.Answered) -> None:
         message.stop()
-        now = self._now
+        now, text = self._now, message.text.strip()
         self._takes_focus = True
         if now is None:
             return
-        if message.name == _REFUSE:
-            answer = resolution(Answer.REFUSE, message.text)
+        if message.purpose == _REFUSE:
+            answer = resolution(Answer.REFUSE, text)
             self._send(ResolveApproval(run=now.run.run, approval=now.ask.id, answer=answer))
-        elif message.name == _SAY and message.text:
-            self._send(AnswerQuestion(run=now.run.run, question=now.ask.id, answer=message.text))
-        elif message.name == _BUDGET and message.text:
-            raise_budget(self.desk, now.run, message.text)
+        elif message.purpose == _SAY and text:
+            self._send(AnswerQuestion(run=now.run.run, question=now.ask.id, answer=text))
+        elif message.purpose == _BUDGET and text:
+            raise_budget(self.desk, now.run, text)
         self.desk.changed()
 
     def _send(self, command: Command) -> None:
@@ -270,7 +270,7 @@ class Inbox(Place):
 
     def back(self) -> bool:
         for line in self.query(AskLine):
-            line.action_close()
+            line.close()
             self._takes_focus = True
             return True
         return False

@@ -1,5 +1,6 @@
 """What is known of a checkout without asking git is what git would say."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from equitr_coder.adapters.git.known_files import KnownFiles
 from equitr_coder.adapters.git.meter import measured
 from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.domain.ids import CommitId, TreeId
@@ -224,3 +226,24 @@ async def test_a_folder_that_went_is_seen(repository: GitRepository, commits: li
     assert await repository.changed(commits[0], tree) == {"src/app.py": "deleted"}
     await repository.add_worktree(place, commits[0])
     assert await repository.snapshot(place) == TreeId(await repository.tree_of(commits[0]))
+
+
+async def test_files_asked_for_at_once_are_each_those_of_their_own_tree(
+    checkout: Checkout, repository: GitRepository, home: Path, journal: FileJournal
+) -> None:
+    base, commits = checkout.head, []
+    for name in ("one", "two", "three"):
+        checkout.git("reset", "-q", "--hard", base)
+        checkout.write(f"{name}.txt", f"{name}\n")
+        commits.append(checkout.commit())
+    git, known = await repository.open(), KnownFiles(home)
+    await known.files(git, base)
+    other = GitRepository(checkout.root, home=home, store=journal)  # nothing is known there yet
+    await other.list_tree(base)
+
+    found = await asyncio.gather(*(known.files(git, commit) for commit in commits))
+    listed = await asyncio.gather(*(other.list_tree(commit) for commit in commits))
+
+    for commit, files, paths in zip(commits, found, listed, strict=True):
+        there = checkout.git("ls-tree", "-r", "--name-only", commit).splitlines()
+        assert sorted(files) == sorted(paths) == there

@@ -670,3 +670,21 @@ def fill(checkout: Checkout, files: Mapping[str, bytes]) -> None:
         target = checkout.root / path
         if not any(parent.is_file() for parent in target.parents) and not target.is_dir():
             checkout.write(path, content)
+
+
+async def test_ignored_files_of_one_snapshot_are_no_part_of_the_next(
+    checkout: Checkout, repository: GitRepository
+) -> None:
+    checkout.write("secret.log", "key\n")
+    checkout.write("forced.log", "tracked though ignored\n")
+    checkout.git("add", "-f", "forced.log")
+    plain = await repository.snapshot(checkout.root)
+    also = ("secret.log", "forced.log", "src/app.py")
+
+    with_it = await repository.snapshot(checkout.root, also=also)
+    checkout.write("secret.log", "another key\n")
+    await repository.snapshot(checkout.root, also=also)
+    without = await repository.snapshot(checkout.root)
+
+    assert set(await repository.list_tree(with_it)) - set(await repository.list_tree(plain)) == {"secret.log"}
+    assert without == plain

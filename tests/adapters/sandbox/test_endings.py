@@ -11,16 +11,19 @@ import pytest
 
 from equitr_coder.adapters.sandbox.bubblewrap import BubblewrapExecutor
 from equitr_coder.adapters.sandbox.choice import choose_executor
+from equitr_coder.adapters.sandbox.landlock import OLDEST, landlock_version
 from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
 from equitr_coder.domain.errors import UserError
 from equitr_coder.ports import Executor, Place
 from tests.adapters.sandbox.conftest import Machine, gone, processes_with
 
 
-@pytest.fixture(params=["confined", "unconfined"])
+@pytest.fixture(params=["confined", "landlock", "unconfined"])
 async def executor(request: pytest.FixtureRequest, demo: Machine) -> Executor:
     if request.param == "confined":
         return await demo.executor()
+    if request.param == "landlock":
+        return await choose_executor(mode="landlock", home=demo.equitr_home, readable=[], environ=demo.environ)
     return UnconfinedExecutor(reason="test", environ=demo.environ)
 
 
@@ -265,7 +268,7 @@ async def test_the_sandbox_can_be_turned_off_and_says_so(demo: Machine) -> None:
 
 async def test_a_machine_without_bubblewrap_is_told_what_is_missing(demo: Machine, tmp_path: Path) -> None:
     executor = await choose_executor(
-        mode="auto", home=demo.equitr_home, readable=[], environ={"PATH": str(tmp_path), "HOME": str(demo.home)}
+        mode="bubblewrap", home=demo.equitr_home, readable=[], environ={"PATH": str(tmp_path), "HOME": str(demo.home)}
     )
 
     assert executor.confinement.kind == "none"
@@ -278,12 +281,24 @@ async def test_a_kernel_that_forbids_namespaces_is_named(demo: Machine, tmp_path
     fake.chmod(0o755)
 
     executor = await choose_executor(
-        mode="auto", home=demo.equitr_home, readable=[], environ={"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        mode="bubblewrap", home=demo.equitr_home, readable=[], environ={"PATH": f"{tmp_path}:/usr/bin:/bin"}
     )
 
     assert executor.confinement.kind == "none"
     assert "setting up uid map: Permission denied" in executor.confinement.reason
     assert "forbids user namespaces" in executor.confinement.reason
+
+
+@pytest.mark.skipif(landlock_version() < OLDEST, reason="this kernel has no Landlock that is new enough")
+async def test_landlock_takes_the_place_of_bubblewrap_and_says_why(demo: Machine, tmp_path: Path) -> None:
+    executor = await choose_executor(
+        mode="auto", home=demo.equitr_home, readable=[], environ={"PATH": str(tmp_path), "HOME": str(demo.home)}
+    )
+
+    assert executor.confinement.kind == "landlock"
+    assert "bubblewrap is not installed" in executor.confinement.reason
+    assert executor.confinement.holds(in_place=False)
+    assert not executor.confinement.holds(in_place=True)
 
 
 async def test_the_sandbox_names_its_version(demo: Machine) -> None:

@@ -34,7 +34,7 @@ async def test_a_whole_store_says_its_version_and_its_runs(tmp_path: Path) -> No
     store = await found(tmp_path)
 
     assert store.state == "ok"
-    assert "version 1, whole, 1 run," in store.detail
+    assert "version 2, whole, 1 run," in store.detail
 
 
 async def test_a_damaged_store_is_told_with_the_command_that_moves_it_away(tmp_path: Path) -> None:
