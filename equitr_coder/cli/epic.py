@@ -12,6 +12,9 @@ from equitr_coder.cli.program import CommonGroup, usage_error
 from equitr_coder.domain.errors import UserError
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from equitr_coder.domain.events import Event
     from equitr_coder.domain.run_view import RunView
     from equitr_coder.ports import RunApi
 
@@ -124,13 +127,45 @@ async def _status(invocation: Invocation, name: str | None, output: str) -> int:
 
     async with connect(invocation) as api:
         view = await _find(api, name)
+        if output == "json":
+            console(invocation).data({**epic_status(view), "screen": await _screen(api, view)})
+            return 0
         answer = await api.query(RunsQuery())
         assert isinstance(answer, RunsAnswer)
-    if output == "json":
-        console(invocation).data(epic_status(view))
-    else:
-        console(invocation).say([*epic_lines(view), *broken_off_lines(answer.runs, view)])
+    console(invocation).say([*epic_lines(view), *broken_off_lines(answer.runs, view)])
     return 0
+
+
+async def _screen(api: RunApi, view: RunView) -> dict[str, Any]:
+    """What the screen of this run says, as of its last event."""
+    from equitr_coder.domain.queries import ConfigAnswer, ConfigQuery, ModelsAnswer, ModelsQuery
+    from equitr_coder.domain.run_view import fold
+    from equitr_coder.presentation.board_data import board_data
+    from equitr_coder.presentation.bounds import Bounds
+    from equitr_coder.presentation.dashboard import dashboard
+    from equitr_coder.presentation.happenings import happenings_of
+
+    config, models = await api.query(ConfigQuery()), await api.query(ModelsQuery())
+    assert isinstance(config, ConfigAnswer)
+    assert isinstance(models, ModelsAnswer)
+    events = await _log(api, view)
+    whole = fold(events)
+    assert whole.last is not None, "an epic has at least its first event"
+    return board_data(dashboard(whole, happenings_of(events), whole.last, bounds=Bounds.of(config, models)))
+
+
+async def _log(api: RunApi, view: RunView) -> list[Event]:
+    """The events that `view` is made of; those of a run that works elsewhere do not end by themselves."""
+    from contextlib import aclosing
+
+    events: list[Event] = []
+    stream = api.events(view.run)
+    async with aclosing(stream):  # type: ignore[type-var] # an async generator behind the port's iterator
+        async for item in stream:
+            events.append(item)  # type: ignore[arg-type] # no deltas were asked for
+            if events[-1].seq >= view.seq:
+                break
+    return events
 
 
 async def _assign(invocation: Invocation, name: str, task: str | None, to: str | None, output: str) -> int:

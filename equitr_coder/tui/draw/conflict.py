@@ -77,12 +77,12 @@ def conflict_keys(found: ConflictView, view: RunView) -> list[tuple[str, str]]:
     """Key and what it does, of what makes sense now; nothing when it is no matter of the person's."""
     if not waits_for_person(view, found):
         return []
-    keys = [("e", "take the files as I edited them")]
+    keys = [("e", "my edits")]
     if found.conflict.stage is ConflictStage.MERGE:
-        keys += [("o", "take what has landed"), ("t", "take what was handed in")]
+        keys += [("o", "what has landed"), ("t", "what was handed in")]
     if found.commit is not None:
-        keys.append(("m", "take the proposed merge"))
-    return [*keys, ("a", "give it back to its worker")]
+        keys.append(("m", "the proposal"))
+    return [*keys, ("a", "back to its worker")]
 
 
 def _state(view: RunView, found: ConflictView) -> tuple[str, Ink]:

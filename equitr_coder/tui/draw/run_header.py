@@ -98,7 +98,7 @@ def _second(header: Header, width: int) -> Row:
     purse = header.purse
     word = Span(f" {purse.standing.value} ", _INKS[purse.standing], bold=True)
     if purse.words:
-        return apart(row(Span(f" {purse.words}", Ink.BAD, bold=True)), row(word), width)
+        return fit(row(Span(f" {purse.words}", Ink.BAD, bold=True)), width)
     if header.reason or header.hint or header.landed_on or header.state in _ENDED:
         landed = f"landed on {header.landed_on}" if header.landed_on else ""
         cost = f"{coins(purse.spent)} in all" if header.state in _ENDED else ""

@@ -252,17 +252,17 @@ class Inbox(Place):
 
     def on_ask_line_answered(self, message: AskLine.Answered) -> None:
         message.stop()
-        now = self._now
+        now, text = self._now, message.text.strip()
         self._takes_focus = True
         if now is None:
             return
         if message.purpose == _REFUSE:
-            answer = resolution(Answer.REFUSE, message.text.strip())
+            answer = resolution(Answer.REFUSE, text)
             self._send(ResolveApproval(run=now.run.run, approval=now.ask.id, answer=answer))
-        elif message.purpose == _SAY and message.text:
-            self._send(AnswerQuestion(run=now.run.run, question=now.ask.id, answer=message.text))
-        elif message.purpose == _BUDGET and message.text:
-            raise_budget(self.desk, now.run, message.text)
+        elif message.purpose == _SAY and text:
+            self._send(AnswerQuestion(run=now.run.run, question=now.ask.id, answer=text))
+        elif message.purpose == _BUDGET and text:
+            raise_budget(self.desk, now.run, text)
         self.desk.changed()
 
     def _send(self, command: Command) -> None:

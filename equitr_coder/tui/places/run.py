@@ -309,17 +309,16 @@ class Run(Place):
     def action_budget(self) -> None:
         run = self.desk.run
         if run is not None and not self.query(AskLine):
-            self.mount(AskLine(f"new budget of {run.view.epic or run.run}: $", purpose="budget"))
+            label = f"new budget of {run.view.epic or run.run}: $"
+            self.mount(AskLine(label, purpose="budget", back_to=self._pane("#run-lanes")))
 
     def on_ask_line_answered(self, message: AskLine.Answered) -> None:
         message.stop()
-        self._pane("#run-lanes").focus()
-        if self.desk.run is not None and message.text:
+        if self.desk.run is not None and message.text.strip():
             raise_budget(self.desk, self.desk.run, message.text)
 
     def back(self) -> bool:
         for line in self.query(AskLine):
             line.close()
-            self._pane("#run-lanes").focus()
             return True
         return False
