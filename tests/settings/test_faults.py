@@ -127,7 +127,7 @@ BROKEN = {
     ),
     "nothing like it": (
         "sandbox:\n  zebra: 5\n",
-        f"{FILE}:2: sandbox.zebra: there is no such key\nknown here: mode, read",
+        f"{FILE}:2: sandbox.zebra: there is no such key\nknown here: mode, read, network, limits",
     ),
     "a key in the file": (
         "llm:\n  api_key: sk-ant-0123456789abcdef\n",
