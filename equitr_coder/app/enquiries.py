@@ -51,7 +51,11 @@ class Enquiries:
             case q.SetTrust():
                 return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
             case q.WriteConfig() | q.SetConfig():
+<<<<<<< HEAD
                 return self._write(query)
+=======
+                return self._written(query)
+>>>>>>> main
             case (
                 q.KeysQuery()
                 | q.KeyNameQuery()
@@ -78,7 +82,11 @@ class Enquiries:
             case _ as unreachable:
                 assert_never(unreachable)
 
+<<<<<<< HEAD
     def _write(self, query: q.WriteConfig | q.SetConfig) -> q.Written:
+=======
+    def _written(self, query: q.WriteConfig | q.SetConfig) -> q.Answer:
+>>>>>>> main
         match query:
             case q.WriteConfig():
                 return write_user_config(self._shop.home, query.text)
@@ -207,6 +215,7 @@ class Enquiries:
                 "key": key,
                 "price": self._shop.prices.price(spec.name),
                 "info": self._shop.prices.info(spec.name),
+                "context_window": self._shop.windows.known(spec),
             }
         )
 

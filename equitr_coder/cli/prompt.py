@@ -22,11 +22,15 @@ async def open_session(invocation: Invocation, *, planning: bool, inline: bool) 
     Raises:
         UserError: there is no terminal; names the command that needs none.
     """
-    from equitr_coder.cli.door import can_ask, console
-    from equitr_coder.cli.first_run import first_run, first_run_text
     from equitr_coder.cli.terminal import Terminal
 
-    if not can_ask(invocation):
+    is_there = Terminal.is_there(invocation.doors.streams)
+    if is_there and not inline and invocation.doors.environ.get("TERM", "").lower() not in _CANNOT_DRAW:
+        return await _open_screen(invocation, planning=planning)  # nothing is imported before its first frame
+    from equitr_coder.cli.door import console
+    from equitr_coder.cli.first_run import first_run, first_run_text
+
+    if not is_there:
         async with connect(invocation) as api:
             answer = await _proposal(api)
         if not answer.configured:
@@ -35,8 +39,6 @@ async def open_session(invocation: Invocation, *, planning: bool, inline: bool) 
             "the interactive session needs a terminal on standard input and output",
             hint='without one use `equitrcoder chat "TEXT"`, or pipe the text into `equitrcoder chat`',
         )
-    if not inline and invocation.doors.environ.get("TERM", "").lower() not in _CANNOT_DRAW:
-        return await _open_screen(invocation, planning=planning)
     async with connect(invocation, create_repo=True) as api:
         answer = await _proposal(api)
         if answer.configured:

@@ -545,6 +545,13 @@ class BudgetReached(EventBase):
     detail: str = ""
 
 
+class BudgetRaised(EventBase):
+    """The person gave a run at work a higher limit."""
+
+    type: Literal["budget_raised"] = "budget_raised"
+    limit: Decimal
+
+
 class RunPaused(EventBase):
     """The run stopped with everything kept; `resume` goes on."""
 
@@ -627,6 +634,7 @@ Event = Annotated[
     | AttemptMeasured
     | BudgetWarned
     | BudgetReached
+    | BudgetRaised
     | RunPaused
     | RunResumed
     | RunRenamed

@@ -1,8 +1,8 @@
 """What a front end may ask to know, and the answers. Closed unions of values; answering changes nothing.
 
 Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call,
-`SetTrust`, `WriteConfig`, `SetConfig`, `SetKey`, `RemoveKey`, `RotateMaster` write the user's own files, `TestKey` asks
-a provider, `VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes. No answer holds a key.
+`SetTrust`, `WriteConfig`, `SetConfig`, `SetKey`, `RemoveKey`, `RotateMaster` write the user's own files, `TestKey`
+asks a provider, `VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes. No answer holds a key.
 """
 
 from datetime import datetime
@@ -332,6 +332,8 @@ class ConfiguredModel(Value):
     price: Price | None = None
     info: ModelInfo | None = None
     """What the price table knows of it besides."""
+    context_window: int | None = None
+    """Tokens that it reads and writes in one call, as configured or as the data file says; None: not known here."""
 
 
 class ModelsAnswer(Value):
@@ -759,6 +761,8 @@ class KeyChanged(Value):
     """Of a rotation: what the provider said of the new key."""
     is_hidden: bool = False
     """The environment holds another of this name, which comes first."""
+    is_by_variable: bool = False
+    """Of a new master: it is what `EQUITR_NEW_MASTER_KEY` holds."""
 
 
 Answer = Annotated[

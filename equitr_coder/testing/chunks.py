@@ -12,10 +12,10 @@ _SIZES = (9, 17, 13, 24, 11, 31, 19)
 """Neighbouring pieces differ in length, so that a monotonous text is not taken for a model that repeats itself."""
 
 
-def pieces(text: str) -> Iterator[str]:
+def pieces(text: str, sizes: tuple[int, ...] = ()) -> Iterator[str]:
     """The text in short pieces; joined they are the text."""
     start = 0
-    for size in cycle(_SIZES):
+    for size in cycle(sizes or _SIZES):
         if start >= len(text):
             return
         yield text[start : start + size]
@@ -27,7 +27,7 @@ def stream_events(request: WireRequest, answer: Answer, record: Recorded) -> tup
     reply = answer.reply
     content: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     content += [{"reasoning_content": piece} for piece in pieces(reply.reasoning)]
-    content += [{"content": piece} for piece in pieces(reply.text)]
+    content += [{"content": piece} for piece in pieces(reply.text, reply.sizes)]
     for index, (call, call_id) in enumerate(zip(reply.calls, answer.call_ids, strict=True)):
         function = {"name": call.name, "arguments": ""}
         content.append({"tool_calls": [{"index": index, "id": call_id, "type": "function", "function": function}]})

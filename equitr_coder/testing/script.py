@@ -104,6 +104,8 @@ class ScriptedReply(Value):
     """Seconds of silence before the first byte."""
     pace: float = 0.0
     """Seconds between the chunks of a stream."""
+    sizes: tuple[int, ...] = ()
+    """Characters of the chunks of text, over and over; empty: of differing lengths. Chat completions only."""
     error: ScriptedError | None = None
     cut_after: int | None = Field(default=None, ge=0)
     """Chunks of content after which the connection drops; never after the finishing one."""

@@ -235,6 +235,10 @@ class ServerInThread:
         """Wait until `count` chat requests have come. Raises TimeoutError."""
         asyncio.run_coroutine_threadsafe(self._server.reached(count), self._loop).result(timeout)
 
+    def closed(self, count: int, *, timeout: float = 60.0) -> None:
+        """Wait until `count` chat requests have been answered or abandoned. Raises TimeoutError."""
+        asyncio.run_coroutine_threadsafe(self._server.closed(count), self._loop).result(timeout)
+
     def take_keys(self, keys: bool | tuple[str, ...]) -> None:
         """From now on these, in place of what the script says: a key that was revoked, or any at all."""
         self._server.backend.require_key = keys

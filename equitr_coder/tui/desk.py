@@ -93,6 +93,8 @@ class Desk:
         self.notices: deque[Notice] = deque(maxlen=20)
         self._said_before: list[tuple[str, bool, bool]] = []
         """Sent before the engine was there; sent on, in order, when it is."""
+        self.is_painted = asyncio.Event()
+        """The first frame stands on the terminal. The screen sets it."""
         self.leaving = asyncio.Event()
         self.failure: BaseException | None = None
         """Why the door could not be opened."""

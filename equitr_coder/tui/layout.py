@@ -30,6 +30,8 @@ Screen.-ascii #prompt { border: ascii $line; }
 Prompt > .prompt--placeholder, CompletionMenu > .menu--dim { color: $dim; }
 CompletionMenu { layer: menu; }
 Screen.-ascii #body { border-top: ascii $line; }
+Screen.-ascii TwoPanes .detail, Screen.-ascii Talk #documents { border-left: ascii $line; }
+Screen.-ascii TwoPanes.-narrow-place .detail, Screen.-ascii Talk.-alone #documents { border-left: none; }
 #too-small { display: none; height: 1fr; }
 Screen.-tiny #too-small { display: block; }
 Screen.-tiny #header, Screen.-tiny #body, Screen.-tiny #needs, Screen.-tiny #prompt, Screen.-tiny #footer {

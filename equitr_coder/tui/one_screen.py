@@ -64,6 +64,7 @@ class OneScreen(Screen[object], inherit_bindings=False):
         self._desk.turn_theme = self.action_next_theme
         self.prompt.focus()
         self.presenter.start()
+        self.call_after_refresh(self._desk.is_painted.set)
 
     def on_resize(self) -> None:
         self.presenter.resized()
@@ -150,13 +151,16 @@ class OneScreen(Screen[object], inherit_bindings=False):
             self.presenter.place.unfold()
 
     def action_step_back(self) -> None:
-        """Close a choice, else go back, else stop what has the focus; twice within 2 s: go back in the files."""
+        """Close a choice, else stop the agent that is talking here, else go back, else stop what works elsewhere; twice
+        within 2 s: go back in the files.
+        """
         now = time.monotonic()
         is_again, self._back_at = now - self._back_at < _AGAIN, now
         for choice in self.query(Choice):
             choice.close()
             return
-        if self.presenter.back():
+        talks = self.presenter.place is not None and self.presenter.place.NAME == "talk"
+        if not (talks and self._desk.is_busy) and self.presenter.back():
             return
         if self._desk.is_busy:
             self._desk.interrupt()

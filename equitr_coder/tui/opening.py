@@ -67,6 +67,7 @@ async def open_screen(
         code = await app.run_async(headless=not is_seen, size=None if is_seen else _UNSEEN)
         if app.crash is not None:
             await _go_on_in_lines(desk)
+        desk.is_painted.set()
         desk.leaving.set()
         await holding
     for run in desk.runs.values():
@@ -80,6 +81,7 @@ async def open_screen(
 async def _hold_door(engine: Engine, desk: Desk, app: ScreenApp) -> None:
     """Keep the engine open, in this task, until the person leaves: it outlives a screen that fails."""
     try:
+        await desk.is_painted.wait()  # imports in a thread would hold up the first frame
         await asyncio.to_thread(engine.load)
         desk.history.keep_in(engine.history())
         # Textual starts tasks eagerly where Python can; the engine keeps the order that it was tested in.

@@ -35,6 +35,7 @@ _TICK = 0.25
 _NOTICE_SECONDS = 8.0
 _ROWS, _ROWS_NARROW = 2, 1
 """Rows of text in the prompt: always so many, whatever is written."""
+_NOT_DRAWN = (-1, -1)
 _SOME = 5
 """Footer entries below 100 columns."""
 
@@ -64,7 +65,7 @@ class Presenter:
         """Whether the place has not been drawn since it was opened."""
         self._before: list[str] = []
         """Places that Esc goes back to."""
-        self._drawn = (-1, -1)
+        self._drawn = _NOT_DRAWN
         self._ticks = 0
         self._had_focus: Widget | None = None
         """What had the focus before the screen became too small."""
@@ -149,7 +150,10 @@ class Presenter:
             self._show("home")
             return
         self._draw_bars()
-        if self.place is not None and self.place.is_mounted and self.place.size.width:
+        if self.place is not None:
+            if not (self.place.is_mounted and self.place.size.width):
+                self._drawn = _NOT_DRAWN  # it has no size yet: the next tick draws it
+                return
             self.place.show()
             if self._is_new:
                 self._focus_first(self.place)

@@ -31,8 +31,6 @@ class Talk(Place):
     Talk #transcript { width: 1fr; }
     Talk #documents { border-left: solid $line; }
     Talk.-alone #documents { border-left: none; }
-    Screen.-ascii Talk #documents { border-left: ascii $line; }
-    Screen.-ascii Talk.-alone #documents { border-left: none; }
     """
 
     shows_documents = False

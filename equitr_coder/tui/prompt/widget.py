@@ -430,7 +430,9 @@ class Prompt(Widget, can_focus=True):
     def _offer(self) -> None:
         self._has_chosen = False
         draft = self._editing.draft
-        offers = [] if self.is_pasted else list(self._complete(draft.before, draft.after))
+        offers = list(self._complete(draft.before, draft.after))
+        if self.is_pasted:  # it is no command, whatever it looks like
+            offers = [offer for offer in offers if offer.kind is Kind.FILE]
         if not offers:
             self._dismissed = None
         if not offers or self._dismissed == self._before_word(offers[0]):
