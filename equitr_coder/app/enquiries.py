@@ -51,11 +51,7 @@ class Enquiries:
             case q.SetTrust():
                 return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
             case q.WriteConfig() | q.SetConfig():
-<<<<<<< HEAD
-                return self._write(query)
-=======
                 return self._written(query)
->>>>>>> main
             case (
                 q.KeysQuery()
                 | q.KeyNameQuery()
@@ -82,11 +78,7 @@ class Enquiries:
             case _ as unreachable:
                 assert_never(unreachable)
 
-<<<<<<< HEAD
-    def _write(self, query: q.WriteConfig | q.SetConfig) -> q.Written:
-=======
     def _written(self, query: q.WriteConfig | q.SetConfig) -> q.Answer:
->>>>>>> main
         match query:
             case q.WriteConfig():
                 return write_user_config(self._shop.home, query.text)
