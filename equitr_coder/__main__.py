@@ -372,6 +372,7 @@ def _doors(environ: Mapping[str, str]) -> Doors:
             first_run=first_run,
             mode=mode,
             history=history,
+            redact=lambda text: held().shown(text),
             unlock=unlock if has_keys else None,
         )
         return await opening.open_screen(

@@ -337,6 +337,20 @@ class EventStore(Protocol):
         """
         ...
 
+    async def summaries(self, kind: str) -> Mapping[RunId, str]:
+        """What was kept of runs whose log has not grown since. A cache: it proves nothing."""
+        ...
+
+    async def keep_summaries(self, kind: str, summaries: Mapping[RunId, tuple[int, str]]) -> None:
+        """Of runs with so many records; `kind` names the form of the text. What cannot be kept is made again."""
+        ...
+
+    async def bury(self, runs: Sequence[RunId], why: str) -> int:
+        """Delete the logs of runs for good, and outputs that no other log names; their tombstones tell the number of
+        records and the last link. Returns the bytes of the outputs. The caller owns the runs.
+        """
+        ...
+
     async def put_blob(self, data: bytes) -> str:
         """Keep bytes under their SHA-256, durable when it returns."""
         ...
@@ -1234,7 +1248,11 @@ class Redactor(Protocol):
 class TrustStore(Protocol):
     def trusted_hash(self, workspace: Path) -> str | None: ...
 
-    def trust(self, workspace: Path, content_hash: str) -> None: ...
+    def trust(self, workspace: Path, content_hash: str, files: Mapping[str, bytes] | None = None) -> None: ...
+
+    def trusted_files(self, workspace: Path) -> Mapping[str, bytes] | None:
+        """The content that was trusted, by name; None when it is not known."""
+        ...
 
     def forget(self, workspace: Path) -> None: ...
 

@@ -1,7 +1,8 @@
 """What the product has left on this machine outside the user's own files, and its removal. Branches always stay."""
 
+import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -34,18 +35,14 @@ async def uninstall(home: Path, store: EventStore, *, delete: bool) -> Uninstall
     state = tuple(_state(home))
     left = tuple(str(home / name) for name in _names(home) if is_own_file(name))
     if delete:
-        await store.close()
-        for entry in state:
-            _remove(Path(entry.path))
-        if home.is_dir() and not any(home.iterdir()):
-            home.rmdir()
+        await asyncio.to_thread(_remove_all, home, state)
     return UninstallAnswer(home=str(home), workspaces=tuple(workspaces), state=state, left=left, deleted=delete)
 
 
 async def _workspace(root: Path, home: Path, store: EventStore, *, delete: bool) -> UninstalledWorkspace:
     worktrees = [place for place in _worktrees(home, root) if place.is_dir()]
     shown = tuple(str(place) for place in worktrees)
-    if not root.is_dir():
+    if not await asyncio.to_thread(root.is_dir):
         return UninstalledWorkspace(path=str(root), worktrees=shown, refs=(), branches=(), note="the folder is gone")
     try:
         repository = await open_repository(root, home=home, store=store, shadow_ok=False)
@@ -89,6 +86,13 @@ def _size(path: Path) -> int:
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size
     return sum(file.lstat().st_size for file in path.rglob("*") if file.is_symlink() or not file.is_dir())
+
+
+def _remove_all(home: Path, state: Iterable[UninstalledState]) -> None:
+    for entry in state:
+        _remove(Path(entry.path))
+    if home.is_dir() and not any(home.iterdir()):
+        home.rmdir()
 
 
 def _remove(path: Path) -> None:

@@ -19,6 +19,7 @@ from equitr_coder.adapters.models.windows import Windows
 from equitr_coder.adapters.prices import DataFilePrices
 from equitr_coder.adapters.sandbox.choice import choose_executor
 from equitr_coder.adapters.sandbox.redacted import RedactedExecutor
+from equitr_coder.adapters.sandbox.limits import Limits as CommandLimits
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.app.overrides import Overrides
 from equitr_coder.app.spawner import TOOL_NAMES, Spawner
@@ -48,7 +49,7 @@ from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
 from equitr_coder.settings.layers import LoadedSettings
 from equitr_coder.settings.profiles import load_profiles
-from equitr_coder.settings.schema import Settings, require_models
+from equitr_coder.settings.schema import SandboxLimits, Settings, require_models
 from equitr_coder.settings.teams import Team, load_team
 from equitr_coder.settings.worktree import worktree_setup
 from equitr_coder.tools.hand_in import HandIn
@@ -157,6 +158,7 @@ class Workshop:
             conflicts=self.settings.collaboration.conflict_resolution.mode,
             yes=command.yes,
             can_ask=command.can_ask,
+            answer_within=self.settings.permission.answer_within,
             plan_only=command.plan_only,
         )
 
@@ -236,6 +238,7 @@ class Workshop:
                 readable=[Path(path) for path in self.settings.sandbox.read],
                 environ=self._overrides.environ,
                 network=self.settings.sandbox.network,
+                limits=_limits_of(self.settings.sandbox.limits),
             )
             self._executor = self._overrides.wrap_executor(RedactedExecutor(chosen, self.held))
         return self._executor
@@ -393,3 +396,12 @@ class Workshop:
         from equitr_coder.testing.scripted_model import ScriptedModel
 
         return ScriptedModel(load_script(Path(self.settings.llm.script)))
+
+
+def _limits_of(settings: SandboxLimits) -> CommandLimits:
+    return CommandLimits(
+        processes=settings.processes or None,
+        memory_kb=settings.memory_mb * 1024 or None,
+        file_kb=settings.file_mb * 1024 or None,
+        cpu_seconds=settings.cpu_seconds or None,
+    )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from equitr_coder.cli.doors import Invocation
-from equitr_coder.cli.options import connect, output_option
-from equitr_coder.cli.program import CommonGroup, usage_error
+from equitr_coder.cli.options import connect, moment, output_option
+from equitr_coder.cli.program import CommonGroup
 
-_AGO = re.compile(r"(\d+)([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @click.group(cls=CommonGroup)
@@ -49,7 +48,7 @@ def show(
     With who, model, arguments, decision and rule, money, outcome. Without RUN: all runs of this workspace. Times are
     UTC.
     """
-    return _show(invocation, run, agent, tool, task, _moment(since), everywhere, output)
+    return _show(invocation, run, agent, tool, task, moment(since), everywhere, output)
 
 
 @audit.command()
@@ -106,22 +105,3 @@ async def _verify(invocation: Invocation, run: str | None, head: str | None, eve
     else:
         screen.say(audit_verify_lines(answer))
     return 0 if answer.is_whole else 1
-
-
-def _moment(text: str | None) -> datetime | None:
-    """A date, a time, or so long ago; without a zone it is UTC.
-
-    Raises:
-        UserError: it is none of these.
-    """
-    if text is None:
-        return None
-    if ago := _AGO.fullmatch(text):
-        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise usage_error(
-            f"{text!r} is neither a time such as 2026-11-30T14:00 nor a span such as 12h or 7d"
-        ) from error
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,8 @@ OUTPUTS = ("text", "json", "stream-json")
 
 
 UNLIMITED = "unlimited"
+_AGO = re.compile(r"(\d{1,6})([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Dollars(click.ParamType["Decimal | str"]):
@@ -108,6 +112,26 @@ def raised_budget(invocation: Invocation) -> Decimal | None:
             "the limit of a run that has begun cannot be lifted", hint="name an amount, for example --budget 50"
         )
     return budget(invocation)
+
+
+def moment(text: str | None) -> datetime | None:
+    """A date, a time, or so long ago (`90m`, `12h`, `7d`, `2w`); without a zone it is UTC.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    if text is None:
+        return None
+    if ago := _AGO.fullmatch(text):
+        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(
+            f"{text!r} is neither a time nor a span",
+            hint="for example 2026-11-30, 2026-11-30T14:00, 90m, 12h, 7d or 2w",
+        ) from error
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def repo(invocation: Invocation) -> Path:

@@ -28,10 +28,11 @@ def config_cmd(invocation: Invocation, output: str) -> object:
 
 @click.command(cls=CommonCommand)
 @click.option("--withdraw", is_flag=True, help="Stop trusting it.")
+@click.option("--show", is_flag=True, help="Only show what would be accepted, or how it has changed since.")
 @click.pass_obj
-def trust(invocation: Invocation, withdraw: bool) -> object:
+def trust(invocation: Invocation, withdraw: bool, show: bool) -> object:
     """Accept this workspace's .equitr folder as it is now. When its content changes it is ignored again."""
-    return _trust(invocation, trusted=not withdraw)
+    return _trust(invocation, trusted=None if show else not withdraw)
 
 
 @click.command(cls=CommonCommand)
@@ -74,13 +75,14 @@ async def _config(invocation: Invocation, output: str) -> int:
     return 0
 
 
-async def _trust(invocation: Invocation, *, trusted: bool) -> int:
+async def _trust(invocation: Invocation, *, trusted: bool | None) -> int:
+    """`trusted` is None when it is only looked at."""
     from equitr_coder.cli.door import console
-    from equitr_coder.domain.queries import SetTrust, TrustAnswer
+    from equitr_coder.domain.queries import SetTrust, TrustAnswer, TrustQuery
     from equitr_coder.presentation.listings import trust_lines
 
     async with connect(invocation, warns=False) as api:
-        answer = await api.query(SetTrust(trusted=trusted))
+        answer = await api.query(TrustQuery() if trusted is None else SetTrust(trusted=trusted))
     assert isinstance(answer, TrustAnswer)
     console(invocation).say(trust_lines(answer))
     return 0

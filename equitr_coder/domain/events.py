@@ -237,6 +237,8 @@ class CheckpointTaken(AgentEvent):
     """Within a turn: ignored files that a call writes, or that a command has written, as they were before; from here on
     a part of the tree.
     """
+    before: str = ""
+    """Within a turn: why the next command is classed as destructive. The tree has what a person changed meanwhile."""
     uncovered: tuple[str, ...] = ()
     """Ignored files and folders (with a slash) that no tree holds: too many, too large, or made by a tool. A command
     may have changed them, or going back has left them as they are.

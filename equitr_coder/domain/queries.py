@@ -2,7 +2,8 @@
 
 Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call,
 `SetTrust`, `WriteConfig`, `SetConfig`, `SetKey`, `RemoveKey`, `RotateMaster` write the user's own files, `TestKey`
-asks a provider, `VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes. No answer holds a key.
+asks a provider, `VerifyQuery` and `ReplayQuery` run commands in worktrees of their own, `PruneQuery(delete=True)` and
+`UninstallQuery(delete=True)` delete. No answer holds a key.
 """
 
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain
+from equitr_coder.domain.approvals import Decision, PermissionMode
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
@@ -134,6 +136,17 @@ class ProposalQuery(Value):
     type: Literal["proposal"] = "proposal"
 
 
+class PolicyQuery(Value):
+    """What the policy of a chat in this workspace says of a call, and by which rule."""
+
+    type: Literal["policy"] = "policy"
+    tool: str
+    input: str
+    """The command of `run_command`; of tools that read or write files a path; of others it does not matter."""
+    mode: PermissionMode | None = None
+    """None: as configured."""
+
+
 class TrustQuery(Value):
     type: Literal["trust_state"] = "trust_state"
 
@@ -143,6 +156,8 @@ class SetTrust(Value):
 
     type: Literal["set_trust"] = "set_trust"
     trusted: bool = True
+    content_hash: str | None = None
+    """Trust only this content: what was shown."""
 
 
 class ProbeModel(Value):
@@ -179,10 +194,22 @@ class WhyQuery(Value):
 
 
 class PruneQuery(Value):
-    """What finished runs have left in git and on disk; with `delete` it goes."""
+    """What finished runs have left in git and on disk, and with `logs` what is known of them; with `delete` it goes."""
 
     type: Literal["prune"] = "prune"
     run: str | None = None
+    before: datetime | None = None
+    """Only runs that ended before."""
+    keep: int | None = None
+    """The newest so many finished runs are left alone."""
+    logs: bool = False
+    delete: bool = False
+
+
+class UninstallQuery(Value):
+    """What there is of the product on this machine besides itself; with `delete` it goes."""
+
+    type: Literal["uninstall"] = "uninstall"
     delete: bool = False
 
 
@@ -283,6 +310,7 @@ Query = Annotated[
     | CheckoutQuery
     | MapQuery
     | ProposalQuery
+    | PolicyQuery
     | TrustQuery
     | SetTrust
     | ProbeModel
@@ -290,6 +318,7 @@ Query = Annotated[
     | ReplayQuery
     | WhyQuery
     | PruneQuery
+    | UninstallQuery
     | WriteConfig
     | KeysQuery
     | KeyNameQuery
@@ -553,6 +582,16 @@ class ProposalAnswer(Value):
     """The variables that were looked for."""
 
 
+class PolicyAnswer(Value):
+    type: Literal["policy"] = "policy"
+    decision: Decision
+    source: str
+    """Where the rule or the mode that decided is set, as in `ConfigEntry`; empty for a guard of the product's."""
+    mode: PermissionMode
+    confinement: str
+    """How commands run here, in words."""
+
+
 class TrustAnswer(Value):
     type: Literal["trust_state"] = "trust_state"
     present: bool
@@ -561,6 +600,8 @@ class TrustAnswer(Value):
     """Trusted once, but the content is different now."""
     files: tuple[str, ...] = ()
     content_hash: str = ""
+    diff: str = ""
+    """Unified, from what was trusted to what is there (or has just been accepted); everything when nothing was."""
 
 
 class ProbeAnswer(Value):
@@ -686,6 +727,8 @@ class Prunable(Value):
     worktrees: tuple[str, ...]
     lost: tuple[LostCommit, ...]
     """Commits that nothing else keeps, newest first."""
+    records: int = 0
+    """Of its log, when that goes too."""
 
 
 class SparedRun(Value):
@@ -702,6 +745,38 @@ class PruneAnswer(Value):
     size: int | None = None
     """Bytes in git that nothing else keeps."""
     deleted: bool = False
+
+
+class UninstalledWorkspace(Value):
+    """A workspace that runs were made in."""
+
+    path: str
+    worktrees: tuple[str, ...]
+    refs: tuple[str, ...]
+    branches: tuple[str, ...]
+    """Ours by name; they stay."""
+    note: str = ""
+    """Why git was not asked there."""
+
+
+class UninstalledState(Value):
+    path: str
+    size: int
+    """Bytes."""
+
+
+class UninstallAnswer(Value):
+    type: Literal["uninstall"] = "uninstall"
+    home: str
+    workspaces: tuple[UninstalledWorkspace, ...]
+    state: tuple[UninstalledState, ...]
+    left: tuple[str, ...]
+    """Files of the person's own that stay."""
+    deleted: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.state and not any(place.worktrees or place.refs for place in self.workspaces)
 
 
 class Written(Value):
@@ -781,12 +856,14 @@ Answer = Annotated[
     | CheckoutAnswer
     | MapAnswer
     | ProposalAnswer
+    | PolicyAnswer
     | TrustAnswer
     | ProbeAnswer
     | VerifyAnswer
     | ReplayAnswer
     | WhyAnswer
     | PruneAnswer
+    | UninstallAnswer
     | Written
     | KeysAnswer
     | KeyNamed

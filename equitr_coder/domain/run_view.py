@@ -561,7 +561,7 @@ def _checkpoint(session: SessionView, event: e.CheckpointTaken) -> None:
         session.history.move(event.state)
         session.taken_back.update(dict.fromkeys(session.pending))
         session.pending.clear()
-    elif event.covers or event.uncovered:
+    elif event.covers or event.uncovered or event.before:
         # Of what the session has made or covered before, the first state counts.
         if first := tuple(path for path in event.covers if path not in session.changed):
             session.covered.append((event.tree, first))

@@ -89,3 +89,11 @@ def since(gap: timedelta) -> str:
             count = int(seconds // size)
             return f"{count} {word}{'s' if word == 'day' and count > 1 else ''} ago"
     return "just now"
+
+
+def size_text(size: int) -> str:
+    """`812 B`, `3.4 kB`, `120.0 MB`."""
+    for unit, least in (("MB", 1_000_000), ("kB", 1000)):
+        if size >= least:
+            return f"{size / least:.1f} {unit}"
+    return f"{size} B"

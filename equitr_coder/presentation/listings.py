@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from textwrap import wrap
 
+from equitr_coder.domain.approvals import Verdict
 from equitr_coder.domain.epic import SyncPoint, TaskState, agent_names
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.queries import (
@@ -11,6 +12,7 @@ from equitr_coder.domain.queries import (
     ConfiguredModel,
     DoctorAnswer,
     ModelsAnswer,
+    PolicyAnswer,
     ProposalAnswer,
     RunSummary,
     TrustAnswer,
@@ -245,14 +247,43 @@ def doctor_lines(answer: DoctorAnswer) -> list[Line]:
     return lines
 
 
+_VERDICTS = {
+    Verdict.ALLOW: ("allow: it runs unasked", Tone.GOOD),
+    Verdict.ASK: ("ask: a person is asked", Tone.WARN),
+    Verdict.DENY: ("deny: it is refused", Tone.BAD),
+}
+
+
+def policy_lines(answer: PolicyAnswer) -> list[Line]:
+    """The decision, its reason, and the rule with where it is set."""
+    decision = answer.decision
+    said, tone = _VERDICTS[decision.verdict]
+    where = f" ({prose(answer.source)})" if answer.source else ""
+    return [
+        Line(said, tone),
+        Line(f"  why    {prose(decision.reason)}"),
+        Line(f"  rule   {prose(decision.rule)}{where}"),
+        Line(f"  mode   {answer.mode}; commands run in: {prose(answer.confinement)}", Tone.DIM),
+    ]
+
+
 def trust_lines(answer: TrustAnswer) -> list[Line]:
     if not answer.present:
         return [Line("This workspace has no .equitr folder: there is nothing to trust.")]
-    files = [Line(f"  {prose(name)}") for name in answer.files]
+    files = [
+        *(Line(f"  {prose(name)}") for name in answer.files),
+        *(Line(prose(line), _tone_of_change(line)) for line in answer.diff.splitlines()),
+    ]
     if answer.trusted:
         return [Line(f".equitr is trusted as it is now ({answer.content_hash[:12]})", Tone.GOOD), *files]
     why = "its content has changed since it was trusted" if answer.changed else "nobody has trusted it"
     return [Line(f".equitr is ignored: {why} ({answer.content_hash[:12]})", Tone.WARN), *files]
+
+
+def _tone_of_change(line: str) -> Tone:
+    if line.startswith(("+++", "---", "@@")):
+        return Tone.STRONG
+    return {"+": Tone.GOOD, "-": Tone.WARN}.get(line[:1], Tone.PLAIN)
 
 
 def proposal_lines(answer: ProposalAnswer) -> list[Line]:

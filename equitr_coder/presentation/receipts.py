@@ -1,7 +1,7 @@
 """Receipts checked again, and what finished runs have left, in words."""
 
 from equitr_coder.domain.queries import CheckedAgain, Prunable, PruneAnswer, VerifyAnswer
-from equitr_coder.presentation.figures import duration
+from equitr_coder.presentation.figures import duration, size_text
 from equitr_coder.presentation.text import Line, Tone, plural, visible
 
 _SHORT = 10
@@ -47,7 +47,10 @@ def prune_lines(answer: PruneAnswer) -> list[Line]:
     refs = sum(len(run.refs) for run in answer.runs)
     places = sum(len(run.worktrees) for run in answer.runs)
     what = f"{plural(refs, 'ref')} and {plural(places, 'worktree')} of {plural(len(answer.runs), 'run')}"
-    size = f", {_bytes(answer.size)} in git" if answer.size is not None else ""
+    logs = sum(bool(run.records) for run in answer.runs)
+    if logs:
+        what += f", {plural(logs, 'log')} whose tombstones stay"
+    size = f", {size_text(answer.size)} in git" if answer.size is not None else ""
     verb = "Deleted" if answer.deleted else "Would delete"
     lines.append(Line(f"{verb} {what}{size}", Tone.STRONG))
     if answer.deleted:
@@ -57,6 +60,8 @@ def prune_lines(answer: PruneAnswer) -> list[Line]:
 
 def _run_lines(run: Prunable, *, is_gone: bool) -> list[Line]:
     counts = f"{plural(len(run.refs), 'ref')}, {plural(len(run.worktrees), 'worktree')}"
+    if run.records:
+        counts += f", a log of {plural(run.records, 'record')}"
     lines = [Line(f"{run.epic or run.run} ({run.state.value}): {counts}")]
     if run.lost:
         verb = "are on no branch" if is_gone else "are on no branch and would become unreachable"
@@ -65,10 +70,3 @@ def _run_lines(run: Prunable, *, is_gone: bool) -> list[Line]:
         if len(run.lost) > _SHOWN:
             lines.append(Line(f"    and {len(run.lost) - _SHOWN} more"))
     return lines
-
-
-def _bytes(size: int) -> str:
-    for unit, least in (("MB", 1_000_000), ("kB", 1000)):
-        if size >= least:
-            return f"{size / least:.1f} {unit}"
-    return f"{size} B"

@@ -26,7 +26,7 @@ def uninstall_lines(answer: UninstallAnswer) -> list[Line]:
         *lines,
         Line(f"{verb} {what}; no branch", Tone.STRONG),
         Line(
-            "The program itself goes with the tool that installed it, for example: pip uninstall equitr-coder", Tone.DIM
+            "The program itself goes with the tool that installed it, for example: pip uninstall equitrcoder", Tone.DIM
         ),
     ]
 

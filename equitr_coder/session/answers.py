@@ -1,6 +1,6 @@
 """Answers that come from folded logs: lists of runs, cost by group, what a run changed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId, RunId, TaskId, TreeId, epic_id
 from equitr_coder.domain.money import ZERO
-from equitr_coder.domain.queries import CostAnswer, DiffAnswer, RunCost, RunsAnswer, RunSummary
+from equitr_coder.domain.queries import CostAnswer, DiffAnswer, RunCost, RunSummary
 from equitr_coder.domain.run_view import LedgerRow, RunView
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.ports import Repository, RunRow
@@ -21,32 +21,26 @@ _DEAREST = 3
 _NAMED_RUNS = 5
 
 
-def runs_answer(
-    views: Sequence[RunView], is_owned: Callable[[RunId], bool], *, unreadable: Sequence[RunId] = ()
-) -> RunsAnswer:
-    rows: list[RunSummary] = []
-    for view in views:
-        if view.started is None or view.last is None:
-            continue
-        rows.append(
-            RunSummary(
-                run=view.run,
-                kind=view.kind,
-                epic=view.epic,
-                title=view.title,
-                state=view.state,
-                phase=view.phase,
-                done=view.count(TaskState.DONE),
-                tasks=len(view.tasks),
-                usd=view.spent,
-                budget=view.options.budget,
-                started=view.started,
-                last=view.last,
-                alive=is_owned(view.run),
-                workspace=view.workspace,
-            )
-        )
-    return RunsAnswer(runs=tuple(rows), unreadable=tuple(unreadable))
+def run_summary(view: RunView, *, alive: bool) -> RunSummary | None:
+    """None of a run that has not begun."""
+    if view.started is None or view.last is None:
+        return None
+    return RunSummary(
+        run=view.run,
+        kind=view.kind,
+        epic=view.epic,
+        title=view.title,
+        state=view.state,
+        phase=view.phase,
+        done=view.count(TaskState.DONE),
+        tasks=len(view.tasks),
+        usd=view.spent,
+        budget=view.options.budget,
+        started=view.started,
+        last=view.last,
+        alive=alive,
+        workspace=view.workspace,
+    )
 
 
 def cost_answer(views: Sequence[RunView], *, is_one_run: bool, unreadable: Sequence[RunId] = ()) -> CostAnswer:

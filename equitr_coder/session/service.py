@@ -48,6 +48,7 @@ from equitr_coder.workflows.rewinding import Rewinding
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
+_SUMMARY = "RunSummary/1"
 _EPIC_REF = re.compile(r"/equitr/epic-(\d+)(?:/|$)")
 _AS_CONFIGURED = c.StartRun(kind=RunKind.EPIC, request="")
 _PLANNED = c.StartRun(kind=RunKind.EPIC, request="", plan=PlanMode.ALWAYS)
@@ -480,6 +481,31 @@ class LocalRunApi:
                 views += [view] if view.seq else []
         return views, unreadable
 
+    async def _listed(self, query: q.RunsQuery) -> q.RunsAnswer:
+        """Every log is folded once; how a run stands is kept until its log grows."""
+        known = await self._store.summaries(_SUMMARY)
+        rows: list[q.RunSummary] = []
+        unreadable: list[RunId] = []
+        fresh: dict[RunId, tuple[int, str]] = {}
+        for row in await self._store.runs(None if query.everywhere else str(self._checkout)):
+            alive = self._store.is_owned(row.run)
+            kept = _kept_summary(known.get(row.run)) if row.run not in self._live else None
+            if kept is not None:
+                rows.append(kept.model_copy(update={"alive": alive}))
+                continue
+            try:
+                view = await self._money(row.run)
+            except UserError:
+                unreadable.append(row.run)
+                continue
+            summary = answers.run_summary(view, alive=alive)
+            if summary is not None:
+                rows.append(summary)
+                fresh[row.run] = (view.seq, summary.model_dump_json())
+        await self._store.keep_summaries(_SUMMARY, fresh)
+        wanted = [one for one in rows if not (query.unfinished_only and one.state.is_final)]
+        return q.RunsAnswer(runs=tuple(wanted), unreadable=tuple(unreadable))
+
     async def query(self, query: q.Query) -> q.Answer:
         answer = await self._answered(query)
         return answer if self._redactor is None else self._redactor.value(answer)
@@ -487,9 +513,7 @@ class LocalRunApi:
     async def _answered(self, query: q.Query) -> q.Answer:
         match query:
             case q.RunsQuery():
-                views, unreadable = await self._readable(None if query.everywhere else str(self._checkout))
-                wanted = [view for view in views if not (query.unfinished_only and view.state.is_final)]
-                return answers.runs_answer(wanted, self._store.is_owned, unreadable=unreadable)
+                return await self._listed(query)
             case q.CostQuery():
                 return await self._cost(query.run)
             case q.ConflictQuery():
@@ -560,18 +584,29 @@ class LocalRunApi:
         return await Verification(await self._kit_of(view)).run(view, query.task)
 
     async def _prune(self, query: q.PruneQuery) -> q.PruneAnswer:
-        from equitr_coder.workflows.prune import Pruning
+        from equitr_coder.workflows.prune import Pruning, chosen, logs_alone
 
         views, _ = await self._readable(str(self._checkout))
         if query.run is not None:
             wanted = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
             views = [view for view in views if view.run == wanted]
-        if not views or not (await self._repository.inspect()).is_repository:
+        views = chosen(views, before=query.before, keep=query.keep)
+        is_repository = (await self._repository.inspect()).is_repository
+        if not views or not (is_repository or query.logs):
             return q.PruneAnswer(runs=(), deleted=query.delete)
-        kit = await self._kit_of(views[0])
         owned = {view.run for view in views if self._store.is_owned(view.run)}
-        pruning = Pruning(repository=self._repository, worktrees=kit.worktrees)
-        return await pruning.prune(views, owned=owned, delete=query.delete)
+        if is_repository:
+            kit = await self._kit_of(views[0])
+            pruning = Pruning(repository=self._repository, worktrees=kit.worktrees)
+            answer = await pruning.prune(views, owned=owned, delete=query.delete, logs=query.logs)
+        else:
+            answer = q.PruneAnswer(runs=tuple(logs_alone(views, owned)), deleted=query.delete)
+        if query.logs and query.delete and answer.runs:
+            async with AsyncExitStack() as locks:
+                for run in answer.runs:
+                    await locks.enter_async_context(self._store.lock_run(run.run))
+                await self._store.bury([run.run for run in answer.runs], "prune")
+        return answer
 
     async def _kit_of(self, view: RunView) -> RunKit:
         """The parts of a run that is only looked at."""
@@ -627,8 +662,19 @@ class LocalRunApi:
                 return view
         for row in await self._store.runs(str(self._checkout)):
             if name in (row.run, epic_id(row.epic_number) if row.epic_number is not None else None):
-                return await self._money(row.run)  # says why it is not among them
+                found = await self._money(row.run)  # says why it is not among them
+                if not found.seq:
+                    raise UserError(f"{name} has no log any more", hint=f"equitrcoder audit verify {row.run} tells why")
+                return found
         raise UserError(f"there is no run or epic {name} in this workspace", hint="equitrcoder runs lists them")
+
+
+def _kept_summary(text: str | None) -> q.RunSummary | None:
+    """None when there is none, or one that cannot be read any more."""
+    try:
+        return q.RunSummary.model_validate_json(text) if text is not None else None
+    except ValueError:
+        return None
 
 
 def _failed_again(view: RunView) -> list[Event]:

@@ -75,7 +75,7 @@ def read_project(repo: Path | None, *, home: Path, trust: TrustStore) -> Project
             files[name] = data
     if not files:
         return Project(folder, skipped=tuple(skipped))
-    content_hash = _hash(files)
+    content_hash = hash_of(files)
     is_trusted = trust.trusted_hash(repo.resolve()) == content_hash
     return Project(folder, files, content_hash, is_trusted, tuple(skipped))
 
@@ -116,7 +116,7 @@ def _read_inside(path: Path, root: Path, skipped: list[str]) -> bytes | None:
     return data
 
 
-def _hash(files: Mapping[str, bytes]) -> str:
+def hash_of(files: Mapping[str, bytes]) -> str:
     """SHA-256 over names and contents; each part is hashed apart, so no two layouts run together."""
     total = hashlib.sha256()
     for name in sorted(files):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from equitr_coder.domain.approvals import PermissionMode
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.money import MILLION, Price
@@ -245,11 +246,29 @@ class CollaborationSettings(Value):
 
 
 class PermissionSettings(Value):
-    """Patterns (`*`, `?`, `[...]`) over whole commands. Deny beats ask, ask beats allow."""
+    """Patterns (`*`, `?`, `[...]`) over whole commands; `read(GLOB)` and `write(GLOB)` over paths, `tool(NAME)` over
+    tools. Deny beats ask, ask beats allow.
+    """
 
+    mode: PermissionMode = PermissionMode.ASK
+    answer_within: Seconds = 3600.0
+    """How long a question about permission waits before it counts as refused."""
     allow: Texts = ()
     ask: Texts = ()
     deny: Texts = ()
+
+
+class SandboxLimits(Value):
+    """Of one command; 0 is none."""
+
+    processes: CountOrNone = 8192
+    """At a time, where the kernel counts them for each command."""
+    memory_mb: CountOrNone = 0
+    """Of one process."""
+    file_mb: CountOrNone = 65536
+    """Of one file that is written."""
+    cpu_seconds: CountOrNone = 0
+    """Processor time of one process."""
 
 
 class SandboxSettings(Value):
@@ -258,6 +277,7 @@ class SandboxSettings(Value):
     """Paths of the host that commands may read besides the usual ones."""
     network: HostNames = ()
     """Hosts that commands of agents may reach, by HTTP and HTTPS."""
+    limits: SandboxLimits = Field(default_factory=SandboxLimits)
 
 
 class ContextSettings(Value):

@@ -1,9 +1,12 @@
 """Which projects' `.equitr/` the user trusts, by content hash; kept in the user's own home, never in a repository."""
 
 import fcntl
+import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.queries import TrustAnswer
 from equitr_coder.ports import TrustStore
 from equitr_coder.settings.files import read_optional, write_atomically
-from equitr_coder.settings.project import read_project
+from equitr_coder.settings.project import hash_of, read_project
 
 VERSION = 1
 
@@ -29,13 +32,29 @@ class FileTrustStore:
         except OSError:
             return None
 
-    def trust(self, workspace: Path, content_hash: str) -> None:
+    def trust(self, workspace: Path, content_hash: str, files: Mapping[str, bytes] | None = None) -> None:
         with self._changing() as workspaces:
+            kept = {name: data.decode("utf-8", "surrogateescape") for name, data in (files or {}).items()}
+            write_atomically(self._copy(workspace), json.dumps(kept, indent=2, sort_keys=True) + "\n")
             workspaces[str(workspace.resolve())] = content_hash
+
+    def trusted_files(self, workspace: Path) -> Mapping[str, bytes] | None:
+        """Only to show what has changed since: a copy that is damaged is none."""
+        try:
+            kept = json.loads(self._copy(workspace).read_text(encoding="utf-8"))
+            files = {name: text.encode("utf-8", "surrogateescape") for name, text in kept.items()}
+        except (OSError, ValueError, AttributeError):
+            return None
+        return files if hash_of(files) == self.trusted_hash(workspace) else None
 
     def forget(self, workspace: Path) -> None:
         with self._changing() as workspaces:
             workspaces.pop(str(workspace.resolve()), None)
+            self._copy(workspace).unlink(missing_ok=True)
+
+    def _copy(self, workspace: Path) -> Path:
+        name = hashlib.sha256(os.fsencode(workspace.resolve())).hexdigest()[:24]
+        return self._file.with_name("trusted") / f"{name}.json"
 
     def _read(self) -> dict[str, str]:
         text = read_optional(self._file)
@@ -69,7 +88,9 @@ class FileTrustStore:
 
 
 def trust_answer(repo: Path, *, home: Path, trust: TrustStore) -> TrustAnswer:
-    """What stands in the project's `.equitr/` and whether it is trusted as it is now."""
+    """What stands in the project's `.equitr/` and whether it is trusted as it is now; if not, how it differs from what
+    was.
+    """
     project = read_project(repo, home=home, trust=trust)
     known = trust.trusted_hash(repo.resolve()) if project.files else None
     return TrustAnswer(
@@ -78,14 +99,18 @@ def trust_answer(repo: Path, *, home: Path, trust: TrustStore) -> TrustAnswer:
         changed=known is not None and not project.is_trusted,
         files=tuple(sorted(project.files)),
         content_hash=project.content_hash,
+        diff="" if project.is_trusted else _difference(trust.trusted_files(repo.resolve()) or {}, project.files),
     )
 
 
-def set_trust(repo: Path, *, home: Path, trust: TrustStore, trusted: bool) -> TrustAnswer:
-    """Accept the project's `.equitr/` as it is now, or withdraw that.
+def set_trust(
+    repo: Path, *, home: Path, trust: TrustStore, trusted: bool, content_hash: str | None = None
+) -> TrustAnswer:
+    """Accept the project's `.equitr/` as it is now, or withdraw that. The answer's `diff` says what was accepted that
+    had not been before. With `content_hash` only that content is accepted: what a person has been shown.
 
     Raises:
-        UserError: there is nothing to trust, or the store cannot be written.
+        UserError: there is nothing to trust, it is another content by now, or the store cannot be written.
     """
     if not trusted:
         trust.forget(repo.resolve())
@@ -95,8 +120,22 @@ def set_trust(repo: Path, *, home: Path, trust: TrustStore, trusted: bool) -> Tr
         raise UserError(
             f"{found.folder} holds no settings to trust", hint="put a config.yaml there first, or change --repo"
         )
-    trust.trust(repo.resolve(), found.content_hash)
-    return trust_answer(repo, home=home, trust=trust)
+    if content_hash is not None and content_hash != found.content_hash:
+        raise UserError(f"{found.folder} changed while it was shown", hint="run `equitrcoder trust` again")
+    diff = _difference(trust.trusted_files(repo.resolve()) or {}, found.files)
+    trust.trust(repo.resolve(), found.content_hash, found.files)
+    return trust_answer(repo, home=home, trust=trust).model_copy(update={"diff": diff})
+
+
+def _difference(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
+    """Unified, over all files by name."""
+    lines: list[str] = []
+    for name in sorted(before.keys() | after.keys()):
+        old, new = (files.get(name, b"").decode("utf-8", "replace").splitlines() for files in (before, after))
+        source = name if name in before else "/dev/null"
+        target = name if name in after else "/dev/null"
+        lines += unified_diff(old, new, source, target, lineterm="")
+    return "\n".join(lines)
 
 
 def _workspaces(document: Any) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What finished runs have left in git and on disk, and its removal. Branches stay, and so do runs that can go on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
+from datetime import datetime
 from pathlib import Path
 
 from equitr_coder.domain.ids import RunId
@@ -9,14 +10,38 @@ from equitr_coder.domain.run_view import RunView
 from equitr_coder.ports import Repository
 
 
+def chosen(views: Sequence[RunView], *, before: datetime | None, keep: int | None) -> list[RunView]:
+    """Of runs, newest first: those that ended before, and not the newest `keep` finished ones."""
+    finished = [view.run for view in views if view.state.is_final]
+    spared = set(finished[: keep or 0])
+    return [
+        view
+        for view in views
+        if view.run not in spared and (before is None or (view.last is not None and view.last < before))
+    ]
+
+
+def logs_alone(views: Sequence[RunView], owned: Set[RunId]) -> Iterator[Prunable]:
+    """Finished runs of a plain folder: there is no git to look into."""
+    for view in views:
+        if view.state.is_final and view.run not in owned:
+            yield Prunable(
+                run=view.run, epic=view.epic, state=view.state, refs=(), worktrees=(), lost=(), records=view.seq
+            )
+
+
 class Pruning:
     def __init__(self, *, repository: Repository, worktrees: Path) -> None:
         """`worktrees` is the folder that holds one folder for each run."""
         self._repository = repository
         self._worktrees = worktrees
 
-    async def prune(self, views: Sequence[RunView], *, owned: set[RunId], delete: bool) -> PruneAnswer:
-        """What could go of `views`; with `delete` it goes, and the answer is what went."""
+    async def prune(
+        self, views: Sequence[RunView], *, owned: set[RunId], delete: bool, logs: bool = False
+    ) -> PruneAnswer:
+        """What could go of `views`; with `delete` it goes, and the answer is what went. With `logs` a run is named
+        too whose log is all that is left of it; whoever asks deletes that.
+        """
         refs = await self._repository.refs("refs/equitr/")
         rows: list[Prunable] = []
         spared: list[SparedRun] = []
@@ -25,7 +50,7 @@ class Pruning:
         for view in views:
             own = sorted(ref for ref in refs if ref.startswith(_prefixes(view)))
             places = self._places(view.run)
-            if not own and not places:
+            if not own and not places and not (logs and view.state.is_final and view.run not in owned):
                 continue
             if not view.state.is_final or view.run in owned:
                 why = "it is at work" if view.run in owned else f"it can go on ({view.state.value})"
@@ -39,6 +64,7 @@ class Pruning:
                     state=view.state,
                     refs=tuple(own),
                     worktrees=tuple(str(place) for place in places),
+                    records=view.seq if logs else 0,
                     lost=tuple(LostCommit(commit=commit, subject=subject) for commit, subject in lost),
                 )
             )

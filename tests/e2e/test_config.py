@@ -79,6 +79,11 @@ def test_a_projects_settings_count_only_once_trusted(stage: OpenStage) -> None:
     assert shown(user, "llm.budget")[0] == "10.00"
     assert "ignored: untrusted" in before.out
 
+    offered = user.run("trust", "--show")
+    assert offered.code == 0, offered.brief
+    assert ".equitr is ignored: nobody has trusted it" in offered.out
+    assert "+++ config.yaml" in offered.out
+    assert "ignored: untrusted" in user.run("config-cmd").out
     trusted = user.run("trust")
     assert trusted.code == 0, trusted.brief
     assert shown(user, "llm.budget")[0] == "8.00"

@@ -108,7 +108,10 @@ def test_no_child_process_connects_anywhere(stage: OpenStage, tmp_path: Path) ->
         pytest.skip("processes cannot be traced here")
 
     subprocess.run(
-        ["strace", "-f", "-qq", "-e", "trace=connect", "-o", str(traced), sys.executable, "-m", "equitr_coder", *PLANNED],
+        [
+            *("strace", "-f", "-qq", "-e", "trace=connect", "-o", str(traced)),
+            *(sys.executable, "-m", "equitr_coder", *PLANNED),
+        ],
         cwd=user.repo, env=user.environ, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 

@@ -355,6 +355,7 @@ def test_a_damaged_log_is_named_and_left_out(stage: OpenStage) -> None:
         store.execute(
             "INSERT INTO events VALUES (?, 999, 'of_tomorrow', '{\"type\":\"of_tomorrow\"}', x'00')", (damaged,)
         )
+        store.execute("UPDATE heads SET count = count + 1 WHERE run = ?", (damaged,))
 
     listed, summed = user.run("runs"), user.run("cost")
     asked = [user.run(command, damaged) for command in ("cost", "resume")]

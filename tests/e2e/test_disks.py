@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from equitr_coder.testing.script import always, says
+from tests.adapters.sqlite.test_chain import old_store
 from tests.e2e.conftest import Ended, OpenStage, Stage
 from tests.e2e.scenes import builds, plans, task
 
@@ -90,3 +91,45 @@ def test_a_disk_that_fills_while_workers_work_fails_no_task(stage: OpenStage) ->
     resumed = user.run("resume", "--yes", "--output", "json")
     assert resumed.code == 0, resumed.brief
     assert [resumed.task(name)["attempts"] for name in ("T1", "T2")] == [1, 1]
+
+
+def test_a_home_on_a_full_disk_loses_nothing_that_was_written_before(stage: OpenStage) -> None:
+    user = stage([always(says("done"))])
+    home, command = user.equitr_home, f"{sys.executable} -m equitr_coder"
+    config = user.home / "config.yaml"
+    config.write_bytes((home / "config.yaml").read_bytes())
+    script = (
+        f"cd {user.repo} && cp {config} {home}/config.yaml && {command} chat hello >/dev/null && "
+        f"dd if=/dev/zero of={home}/filler bs=512 2>/dev/null; "
+        f"{command} chat again 2>&1 >/dev/null; echo code=$?; rm {home}/filler"
+    )
+
+    ended = run_among(user, ["--size", "1000000", "--tmpfs", str(home)], script, "audit", "verify")
+
+    assert ended.code == 0, ended.brief
+    error, hint, code, run, whole = ended.out.strip().splitlines()
+    assert error.startswith("error: "), ended.brief
+    assert "full" in error, ended.brief
+    assert hint.startswith("hint: "), ended.brief
+    assert code == "code=2"
+    assert ": whole, " in run, ended.brief
+    assert whole == "1 run: every record is what was stored, in its order"
+
+
+def test_an_older_store_that_cannot_be_copied_stays_as_it_is(stage: OpenStage) -> None:
+    user = stage([always(says("done"))])
+    home = user.equitr_home
+    path = user.home / "old.db"
+    old_store(path)
+    script = (
+        f"cd {user.repo} && cp {path} {home}/equitr.db && dd if=/dev/zero of={home}/filler bs=512 2>/dev/null; "
+        f"{sys.executable} -m equitr_coder runs 2>&1; echo code=$?; rm {home}/filler"
+    )
+
+    ended = run_among(user, ["--size", "600000", "--tmpfs", str(home)], script, "audit", "verify", "--all")
+
+    error, _hint, code, *chains = ended.out.strip().splitlines()
+    assert ended.code == 0, ended.brief
+    assert error.startswith("error: "), ended.brief
+    assert code == "code=2"
+    assert [": whole, 3 records" in line for line in chains[:-1]] == [True, True], ended.brief

@@ -47,8 +47,11 @@ def test_a_pruned_log_leaves_a_tombstone_and_the_others_are_whole(stage: OpenSta
 
 
 def test_uninstalling_shows_everything_first_and_takes_no_branch_and_no_file_of_the_users(stage: OpenStage) -> None:
-    user = stage([plans(task("T1")), worker("T1", says("", writes(file_of("T1"), "wrong\n"), hands_in()))])
-    assert user.run(*PLANNED).code == 1
+    user = stage(
+        [plans(task("T1")), worker("T1", says("", writes(file_of("T1"), "T1-built\n"), hands_in()))],
+        config={"orchestrator": {"worktree_pool": 1}},
+    )
+    assert user.run(*PLANNED).code == 0
     profile = user.equitr_home / "profiles" / "mine.md"
     profile.parent.mkdir()
     profile.write_text("---\nname: mine\n---\n")

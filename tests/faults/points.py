@@ -16,7 +16,19 @@ from equitr_coder.ports import EventStore, Executor, Repository
 When = Literal["before", "during", "after"]
 
 STORE_QUESTIONS = frozenset(
-    {"read", "runs", "verify", "get_blob", "open_journals", "lock_run", "is_owned", "close", "append"}
+    {
+        "read",
+        "runs",
+        "summaries",
+        "keep_summaries",
+        "verify",
+        "get_blob",
+        "open_journals",
+        "lock_run",
+        "is_owned",
+        "close",
+        "append",
+    }
 )
 """`append` has a kind for each type of event instead."""
 REPOSITORY_QUESTIONS = frozenset(

@@ -35,7 +35,7 @@ _SAMPLE = (
     Point("append.tool_called", "after", 4),
     Point("repository.keep", "after", 1),
     Point("append.tool_returned", "before", 4),
-    Point("git.clean", "during", 1),
+    Point("git.read-tree", "during", 1),
     Point("git.read-tree", "during", 3),
     # a gate that is green for this tree and no other
     Point("repository.commit_tree", "after", 2),
@@ -73,6 +73,7 @@ _NEVER_PASSED = {
     "git.init": "needs a plain folder",
     "git.worktree": "needs a repository with settings for each worktree",
     "repository.mixed": "needs a conflict that structure resolves: tests/faults/test_clashes.py",
+    "store.bury": "prune --logs, which a person asks for: tests/e2e/test_retention.py",
     "repository.restore_files": "undo, which a person asks for",
 }
 """Why no play of ours passes them."""

@@ -47,6 +47,43 @@ def test_trust_covers_exactly_what_was_there(machine: "Machine") -> None:
     assert (changed.trusted, changed.changed, changed.files) == (False, True, ("config.yaml", "instructions.md"))
 
 
+def test_what_has_changed_since_is_shown_as_a_diff(machine: "Machine") -> None:
+    machine.project("llm: {}\n")
+    first = answer(machine).diff
+    machine.trust()
+    trusted = answer(machine).diff
+    machine.project("llm: {}\npermission: {allow: ['*']}\n")
+    changed = answer(machine).diff
+    accepted = set_trust(machine.repo, home=machine.home, trust=machine.store, trusted=True)
+
+    assert first.splitlines() == ["--- /dev/null", "+++ config.yaml", "@@ -0,0 +1 @@", "+llm: {}"]
+    assert trusted == ""
+    assert changed.splitlines()[-2:] == [" llm: {}", "+permission: {allow: ['*']}"]
+    assert (accepted.trusted, accepted.diff) == (True, changed)
+
+
+def test_only_what_was_shown_is_accepted(machine: "Machine") -> None:
+    machine.project("llm: {}\n")
+    shown = content_hash(machine)
+    machine.project("permission: {allow: ['*']}\n")
+
+    with pytest.raises(UserError, match="changed while it was shown"):
+        set_trust(machine.repo, home=machine.home, trust=machine.store, trusted=True, content_hash=shown)
+
+    assert not answer(machine).trusted
+
+
+def test_a_copy_that_was_changed_in_the_store_is_not_compared_with(machine: "Machine") -> None:
+    machine.project("llm: {}\n")
+    machine.trust()
+    [copy] = (machine.home / "trusted").iterdir()
+    copy.write_text('{"config.yaml": "something else"}')
+    machine.project("llm: {}\nchecks: {}\n")
+
+    assert "something else" not in answer(machine).diff
+    assert "+llm: {}" in answer(machine).diff
+
+
 def test_trust_can_be_withdrawn(machine: "Machine") -> None:
     machine.project("llm: {}\n")
     machine.trust()
@@ -151,7 +188,7 @@ def test_the_store_is_readable_by_the_user_alone(machine: "Machine") -> None:
     file = machine.home / "trust.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert json.loads(file.read_text()) == {"version": 1, "workspaces": {str(machine.repo): "abc"}}
-    assert sorted(path.name for path in machine.home.iterdir()) == ["locks", "trust.json"]
+    assert sorted(path.name for path in machine.home.iterdir()) == ["locks", "trust.json", "trusted"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from equitr_coder.adapters.sandbox.limits import Limits, counts_processes_per_sa
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
 from equitr_coder.adapters.sandbox.mounts import Mount
 from equitr_coder.adapters.sandbox.seccomp import filter_program, is_known_machine
-from equitr_coder.adapters.sandbox.sight import Sight, real
+from equitr_coder.adapters.sandbox.sight import TMP, Sight, real
 from equitr_coder.domain.errors import UserError
 from equitr_coder.ports import CommandResult, Confinement, Place
 
@@ -33,6 +33,7 @@ _KERNEL_SWITCHES = ("sys", "sysrq-trigger", "fs", "acpi", "scsi", "mtrr")
 """Below /proc: what root may write even without capabilities, and what then acts on the whole machine."""
 _OPTIONS = {"hide": "--tmpfs", "empty": "--tmpfs", "read": "--ro-bind", "write": "--bind", "link": "--symlink"}
 _INTERPRETER_SECONDS = 20.0
+_HIDDEN_BYTES = 16 * 1024 * 1024
 
 
 def bubblewrap(program: str, options: Sequence[str] = ()) -> list[str]:
@@ -59,6 +60,7 @@ class BubblewrapExecutor:
         """`network` are the hosts that commands, but not checks, may reach."""
         self._hosts = Hosts(tuple(network))
         self._program = program
+        self._has_sizes = _sizes(version)
         self._confinement = Confinement("bubblewrap", version)
         self._sight = Sight(environ=environ, equitr_home=home, readable=readable)
         self._limits = limits or Limits()
@@ -88,22 +90,22 @@ class BubblewrapExecutor:
         await self._sight.look()
         seen = real(place)
         arrangement = self._sight.arrangement(place, seen)
+        environment = self._sight.environment(seen, clean=clean)
         with (
             self._points.folders(arrangement.points),
-            _options(arrangement.mounts) as (options, fds),
+            _options(arrangement.mounts, home=environment["HOME"] if self._has_sizes else None) as (options, fds),
             _Announcement() as announcement,
             _filter_option(self._filter) as (filtering, filters),
         ):
             async with way_out(Hosts() if clean else self._hosts, announcement.first) as gate:
                 given = [*options, *announcement.options, *filtering, *gate.options, "--chdir", str(seen.root)]
-                environment = {**self._sight.environment(seen, clean=clean), **gate.variables, **place.variables}
                 result = await run_process(
                     [
                         *bubblewrap(self._program, given),
                         *limited_shell(command, self._limits, counts_processes=self._counts_processes),
                     ],
                     cwd=Path("/"),
-                    env=environment,
+                    env={**environment, **gate.variables, **place.variables},
                     timeout=timeout,
                     on_output=on_output,
                     pass_fds=[*fds, *filters, *gate.fds, announcement.fd],
@@ -174,9 +176,21 @@ class _Announcement:
         return pid
 
 
+def _sizes(version: str) -> bool:
+    """Whether this bubblewrap can bound a private folder; else the kernel does, at half of the memory for each."""
+    numbers = re.findall(r"\d+", version)[:2]
+    return tuple(map(int, numbers)) >= (0, 8)
+
+
+def _most_bytes(at: str, home: str) -> int:
+    """Private folders lie in memory: a quarter of it for those that are worked in, little for what is only hidden."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return memory // 4 if at in (TMP, home) else min(_HIDDEN_BYTES, memory // 4)
+
+
 @contextlib.contextmanager
-def _options(mounts: Sequence[Mount]) -> Iterator[tuple[list[str], list[int]]]:
-    """Mounts as options; the texts among them are read from open files."""
+def _options(mounts: Sequence[Mount], *, home: str | None) -> Iterator[tuple[list[str], list[int]]]:
+    """Mounts as options; the texts among them are read from open files. Without a `home` nothing is bounded."""
     options: list[str] = []
     fds: list[int] = []
     try:
@@ -185,6 +199,8 @@ def _options(mounts: Sequence[Mount]) -> Iterator[tuple[list[str], list[int]]]:
                 fds.append(_file_holding(mount.source.encode("utf-8", "surrogateescape")))
                 options += ["--ro-bind-data", str(fds[-1]), mount.at]
             elif mount.kind in ("hide", "empty"):
+                if home is not None:
+                    options += ["--size", str(_most_bytes(mount.at, home))]
                 options += [_OPTIONS[mount.kind], mount.at]
                 options += ["--remount-ro", mount.at] if mount.kind == "empty" else []
             else:

@@ -10,6 +10,7 @@ from equitr_coder.adapters.local.processes import run_process
 from equitr_coder.adapters.sandbox.bubblewrap import BubblewrapExecutor, bubblewrap
 from equitr_coder.adapters.sandbox.landlock import OLDEST, landlock_version
 from equitr_coder.adapters.sandbox.landlocked import LandlockExecutor
+from equitr_coder.adapters.sandbox.limits import Limits
 from equitr_coder.adapters.sandbox.seccomp import is_known_machine
 from equitr_coder.adapters.sandbox.sight import TMP
 from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
@@ -20,13 +21,19 @@ _PROBE_SECONDS = 10.0
 
 
 async def choose_executor(
-    *, mode: str, home: Path, readable: Sequence[Path], environ: Mapping[str, str], network: Sequence[str] = ()
+    *,
+    mode: str,
+    home: Path,
+    readable: Sequence[Path],
+    environ: Mapping[str, str],
+    network: Sequence[str] = (),
+    limits: Limits | None = None,
 ) -> Executor:
     """`mode` is `auto`, `bubblewrap`, `landlock` or `off`; `home` is EQUITR_HOME; `readable` are further host paths to
     show inside; `network` are hosts that commands may reach, in bubblewrap alone.
     """
     if mode == "off":
-        return UnconfinedExecutor(reason="sandbox.mode is off", environ=environ)
+        return UnconfinedExecutor(reason="sandbox.mode is off", environ=environ, limits=limits)
     reasons: list[str] = []
     if mode != "landlock":
         found = await _bubblewrap(environ)
@@ -38,14 +45,17 @@ async def choose_executor(
                 readable=readable,
                 environ=environ,
                 network=network,
+                limits=limits,
             )
         reasons.append(found)
     if mode != "bubblewrap":
         missing = why_no_landlock()
         if not missing:
-            return LandlockExecutor(home=home, readable=readable, environ=environ, reason="; ".join(reasons))
+            return LandlockExecutor(
+                home=home, readable=readable, environ=environ, limits=limits, reason="; ".join(reasons)
+            )
         reasons.append(missing)
-    return UnconfinedExecutor(reason="; ".join(reasons), environ=environ)
+    return UnconfinedExecutor(reason="; ".join(reasons), environ=environ, limits=limits)
 
 
 @frozen

@@ -98,6 +98,13 @@ async def listener_inside(pid: int) -> socket.socket:
 
 
 def _listener(pid: int) -> socket.socket:
+    try:
+        return _handed_over(pid)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _no_way(str(error)) from error
+
+
+def _handed_over(pid: int) -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with ours, theirs:
         done = subprocess.run(
@@ -112,9 +119,13 @@ def _listener(pid: int) -> socket.socket:
         )
         if done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise UserError(
-                f"The hosts of sandbox.network cannot be reached from the sandbox: {said[-1] if said else 'unknown'}.",
-                hint="Take the key out: commands then have no network at all.",
-            )
+            raise _no_way(said[-1] if said else "no reason was given")
         _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
     return socket.socket(fileno=descriptors[0])
+
+
+def _no_way(why: str) -> UserError:
+    return UserError(
+        f"The hosts of sandbox.network cannot be reached from the sandbox: {why}.",
+        hint="Take the key out: commands then have no network at all.",
+    )

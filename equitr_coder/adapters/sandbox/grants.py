@@ -6,6 +6,7 @@ A grant is for a path and everything below; where something below must stay hidd
 import contextlib
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from equitr_coder.adapters.sandbox.git_view import git_folders
@@ -41,13 +42,19 @@ def grants_for(place: Place, sight: Sight, *, private: Path) -> list[Grant]:
         *(str(target) for target in place.links.values()),
         *(str(folder) for folder in git_folders(seen)),
     ]
-    found = granted("/", "read", besides=[*sight.hidden, "/dev", *secrets])
+    found = [*_system((*sight.hidden, "/dev", *secrets))]
     for path in dict.fromkeys(os.path.realpath(path) for path in shown):
         if any(is_inside(path, folder) for folder in sight.hidden):
             found += granted(path, "read", besides=[*(h for h in sight.hidden if h != path and is_inside(h, path)),
                                                     *secrets])  # fmt: skip
     found += [Grant(path, "write") for path in (*_DEVICES, root, str(private))]
     return found
+
+
+@lru_cache(maxsize=8)
+def _system(besides: tuple[str, ...]) -> tuple[Grant, ...]:
+    """The machine, looked at once: what appears at its root later is not granted."""
+    return tuple(granted("/", "read", besides=besides))
 
 
 def granted(path: str, access: Access, *, besides: Sequence[str]) -> list[Grant]:

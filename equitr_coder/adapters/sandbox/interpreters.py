@@ -16,10 +16,12 @@ PRINT_EXECUTABLE = "python3 -c 'import sys; print(sys.executable)'"
 
 _PIN_FILES = (".python-version", ".tool-versions", "mise.toml", ".mise.toml")
 _DESCRIBE = """
-import json, site, sys
+import sys
+# Nothing is imported from the folder it starts in, where anybody's json.py may lie.
+sys.path[:] = [entry for entry in sys.path if entry.startswith("/")]
+import json, site
 sites = [*site.getsitepackages(), site.getusersitepackages()]
-path = [entry for entry in sys.path if entry]
-print(json.dumps({"executable": sys.executable, "prefix": sys.prefix, "path": path, "sites": sites}))
+print(json.dumps({"executable": sys.executable, "prefix": sys.prefix, "path": sys.path, "sites": sites}))
 """
 _DESCRIBE_SECONDS = 20
 _MAX_TREE = 50_000
@@ -62,7 +64,7 @@ def describe_interpreter(root: Path, environ: Mapping[str, str]) -> Interpreter 
         answer = subprocess.run(
             [program, "-c", _DESCRIBE],
             cwd=root,
-            env=dict(environ),
+            env=_without_relative_imports(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_DESCRIBE_SECONDS,
@@ -77,6 +79,13 @@ def describe_interpreter(root: Path, environ: Mapping[str, str]) -> Interpreter 
         )
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
         return None
+
+
+def _without_relative_imports(environ: Mapping[str, str]) -> dict[str, str]:
+    """Python itself imports `sitecustomize` from PYTHONPATH before it runs anything."""
+    named = [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry.startswith("/")]
+    kept = {name: value for name, value in environ.items() if name != "PYTHONPATH"}
+    return kept | ({"PYTHONPATH": os.pathsep.join(named)} if named else {})
 
 
 def ways_back(place: Place, interpreter: Interpreter | None, environ: Mapping[str, str]) -> Iterator[str]:

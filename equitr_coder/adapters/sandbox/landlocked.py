@@ -141,7 +141,7 @@ def _take_away(path: Path) -> None:
 def _ended_after() -> Iterator[str]:
     """A mark for the environment; at the end no process that carries it goes on, whatever group it is in."""
     mark = secrets.token_hex(8)
-    before = set(Path("/proc").iterdir())
+    before = {entry.name for entry in os.scandir("/proc")}
     try:
         yield mark
     finally:
@@ -152,8 +152,8 @@ def _ended_after() -> Iterator[str]:
                     os.kill(pid, signal.SIGKILL)
 
 
-def _numbers(before: set[Path]) -> Iterator[int]:
-    return (int(path.name) for path in Path("/proc").iterdir() if path not in before and path.name.isdigit())
+def _numbers(before: set[str]) -> Iterator[int]:
+    return (int(entry.name) for entry in os.scandir("/proc") if entry.name not in before and entry.name.isdigit())
 
 
 def _carries(pid: int, wanted: bytes) -> bool:

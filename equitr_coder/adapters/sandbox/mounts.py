@@ -3,8 +3,9 @@
 Asks the host only whether a path exists and where its links lead.
 """
 
+import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from equitr_coder.domain.frozen import frozen
@@ -89,31 +90,30 @@ def expose(path: str, *, hidden: Sequence[str]) -> list[Mount]:
     Nothing for a path that is not hidden, does not exist, or would open a hidden folder as a whole.
     """
     found: list[Mount] = []
-    done, rest, links = PurePosixPath("/"), list(PurePosixPath(path).parts[1:]), 0
+    done, rest, links = "", _parts(path), 0
     while rest:
         part = rest.pop(0)
         if part == "..":
-            done = done.parent
+            done = done.rpartition("/")[0]
             continue
-        step = done / part
+        step = f"{done}/{part}"
         try:
-            target = str(Path(step).readlink())
+            target = os.readlink(step)  # noqa: PTH115 - asked before every command, as all of this
         except OSError:
             done = step
             continue
         links += 1
         if links > _MAX_LINKS:
             return []
-        if _is_hidden(str(step), hidden):
-            found.append(Mount("link", str(step), target))
-        parts = PurePosixPath(target).parts
+        if _is_hidden(step, hidden):
+            found.append(Mount("link", step, target))
         if target.startswith("/"):
-            done, parts = PurePosixPath("/"), parts[1:]
-        rest = [*parts, *rest]
-    real = str(done)
+            done = ""
+        rest = [*_parts(target), *rest]
+    real = done or "/"
     opens_hidden = any(is_inside(folder, real) for folder in hidden)
-    if not _is_hidden(real, hidden) or opens_hidden or not Path(real).exists():
-        return found if Path(real).exists() and not opens_hidden else []
+    if not _is_hidden(real, hidden) or opens_hidden or not os.path.exists(real):  # noqa: PTH110
+        return found if os.path.exists(real) and not opens_hidden else []  # noqa: PTH110
     return [*found, Mount("read", real, real)]
 
 
@@ -149,8 +149,12 @@ def _beneath(under: Mount, at: str) -> Path:
 
 def _passes_link(path: Path, stop: str) -> bool:
     """Whether a link stands at `path` or between it and `stop`: a mount there would land somewhere else."""
-    steps = [path, *path.parents]
-    return any(step.is_symlink() for step in steps[: steps.index(Path(stop))])
+    step = str(path)
+    while not os.path.islink(step):  # noqa: PTH114
+        if step in (stop, "/"):
+            return False
+        step = _above(step)
+    return True
 
 
 def _is_hidden(path: str, hidden: Sequence[str]) -> bool:

@@ -3,12 +3,15 @@
 import hashlib
 import os
 import secrets
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from equitr_coder.domain.errors import UserError
 
 _SHORTEST = 12
+_IN_USE = 3600
 
 
 class Blobs:
@@ -19,9 +22,10 @@ class Blobs:
         """Returns the hex digest; the bytes are on disk when this returns."""
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
-        if path.exists() and self.get(digest) is not None:
-            return digest
         try:
+            if path.exists() and self.get(digest) is not None:
+                os.utime(path)  # in use again: see `forget`
+                return digest
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             draft = path.with_name(f".{digest}.{secrets.token_hex(4)}")
             with draft.open("xb") as file:
@@ -46,6 +50,22 @@ class Blobs:
             return None
         data = found[0].read_bytes()
         return data if hashlib.sha256(data).hexdigest() == found[0].name else None
+
+    def forget(self, digests: Iterable[str]) -> int:
+        """Delete what no record names; returns the bytes. What was put a short while ago stays: somebody may be about
+        to name it.
+        """
+        freed, before = 0, time.time() - _IN_USE
+        for digest in digests:
+            path = self._path(digest)
+            try:
+                found = path.stat()
+                if found.st_mtime < before:
+                    path.unlink()
+                    freed += found.st_size
+            except FileNotFoundError:
+                continue
+        return freed
 
     def fault(self, digest: str) -> Literal["", "missing", "changed"]:
         """What is wrong with the bytes of a whole digest; empty when they are those that were put."""

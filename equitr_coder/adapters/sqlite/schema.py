@@ -72,6 +72,7 @@ _CHAINED = (
         hash BLOB NOT NULL
     )
     """,
+    "CREATE TABLE summaries (run TEXT PRIMARY KEY, count INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL)",
     "ALTER TABLE runs RENAME TO runs_of_version_1",
     "DROP INDEX epic_numbers",
     """

@@ -10,12 +10,12 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from equitr_coder.adapters.sqlite import chain, schema
+from equitr_coder.adapters.sqlite import chain, retention, schema
 from equitr_coder.adapters.sqlite.blobs import Blobs
 from equitr_coder.adapters.sqlite.locks import RunLocks
 from equitr_coder.adapters.sqlite.verification import verify
@@ -92,9 +92,27 @@ class SqliteStore:
         arguments: tuple[object, ...] = ()
         if workspace is not None:
             query, arguments = query + " WHERE workspace = ?", (workspace,)
-        query += " ORDER BY created DESC, rowid DESC"
+        query += " ORDER BY created DESC, seq DESC"
         rows: list[Any] = await self._do(lambda c: c.execute(query, arguments).fetchall(), absent=[])
         return [RunRow(RunId(run), place, number, datetime.fromisoformat(at)) for run, place, number, at in rows]
+
+    async def summaries(self, kind: str) -> Mapping[RunId, str]:
+        query = (
+            "SELECT summaries.run, body FROM summaries JOIN heads ON heads.run = summaries.run "
+            "AND heads.count = summaries.count WHERE kind = ?"
+        )
+        rows: list[Any] = await self._do(lambda c: c.execute(query, (kind,)).fetchall(), absent=[])
+        return {RunId(run): body for run, body in rows}
+
+    async def keep_summaries(self, kind: str, summaries: Mapping[RunId, tuple[int, str]]) -> None:
+        rows = [(run, records, kind, body) for run, (records, body) in summaries.items()]
+
+        def write(connection: sqlite3.Connection) -> None:
+            with suppress(sqlite3.Error), _transaction(connection):
+                connection.executemany("INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?)", rows)
+
+        if rows:
+            await self._do(write)
 
     async def put_blob(self, data: bytes) -> str:
         return await asyncio.to_thread(self._blobs.put, data)
@@ -139,6 +157,15 @@ class SqliteStore:
             return await asyncio.to_thread(verify, self._path, self._blobs, run=run, pin=pin)
         except sqlite3.Error as error:
             raise self._explain(error) from error
+
+    async def bury(self, runs: Sequence[RunId], why: str) -> int:
+        def delete(connection: sqlite3.Connection) -> set[str]:
+            with _transaction(connection):
+                return retention.bury(connection, runs, why)
+
+        unnamed = await self._do(delete)
+        await self._do(retention.give_back)
+        return await asyncio.to_thread(self._blobs.forget, unnamed)
 
     def lock_run(self, run: RunId) -> AbstractAsyncContextManager[None]:
         return self._locks.hold(run)

@@ -160,6 +160,12 @@ def _body(stored: str | bytes) -> str | None:
         return None
 
 
+def named_in(stored: str | bytes) -> tuple[str, ...]:
+    """What a stored record names in the blob store; nothing when it cannot be read."""
+    body = _body(stored)
+    return _named(body) if body is not None else ()
+
+
 def _named(body: str) -> tuple[str, ...]:
     """Of a record that this program can read; one of a newer version names nothing it could look for."""
     if not any(word in body for word in _NAMING):

@@ -244,6 +244,16 @@ async def test_the_whole_file_system_is_no_workspace(machine: Machine) -> None:
         await executor.run("true", Place(root=Path("/")), timeout=5)
 
 
+async def test_private_folders_cannot_fill_the_memory(demo: Machine) -> None:
+    """They lie in memory; without a bound each could take half of it."""
+    memory_kb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+
+    sizes = [int(line) for line in (await demo.says("df -k --output=size /tmp ~ /run | grep -v blocks")).split()]
+
+    assert max(sizes) <= memory_kb // 4 + 4
+    assert sizes[2] <= 16 * 1024
+
+
 async def test_processes_are_limited(demo: Machine) -> None:
     limit = int(await demo.says("ulimit -u 2>/dev/null || ulimit -p"))
 

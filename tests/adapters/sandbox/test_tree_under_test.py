@@ -351,3 +351,15 @@ async def test_a_submodule_pointer_is_guarded(demo: Machine) -> None:
     assert result.exit_code == 0, result.output
     assert (demo.worktree / "lib/s/.git").read_text() == "gitdir: ../x\n"
     assert sorted(path.name for path in (demo.worktree / "lib/s").iterdir()) == [".git", "x"]
+
+
+async def test_asking_the_interpreter_without_a_sandbox_runs_nothing_of_the_tree(demo: Machine) -> None:
+    """The host asks it, unconfined: a json.py or sitecustomize.py of the tree must not be what answers."""
+    for name in ("json.py", "site.py", "sitecustomize.py", "usercustomize.py"):
+        (demo.worktree / name).write_text(f"open({str(demo.folder / 'ran')!r}, 'w')\n")
+    demo.environ["PYTHONPATH"] = ".:"
+    executor = UnconfinedExecutor(reason="test", environ=demo.environ)
+
+    executor.leads_back(demo.place)
+
+    assert not (demo.folder / "ran").exists()

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import sqlite3
 from pathlib import Path
 
@@ -6,8 +7,8 @@ import pytest
 
 from equitr_coder.adapters.sqlite.store import SqliteStore
 from equitr_coder.domain.errors import StopReason, UserError
-from equitr_coder.domain.events import Event, RunPaused, RunStarted
-from equitr_coder.domain.ids import RunId
+from equitr_coder.domain.events import Event, RunPaused, RunStarted, ToolReturned
+from equitr_coder.domain.ids import AgentName, CallId, RunId, SessionId
 from equitr_coder.domain.runs import RunKind, RunOptions
 
 RUN = RunId("run-1")
@@ -16,6 +17,12 @@ RUN = RunId("run-1")
 def started(seq: int = 1, run: RunId = RUN) -> Event:
     return RunStarted(
         seq=seq, run=run, kind=RunKind.CHAT, request="hello", workspace="/w", options=RunOptions(budget=None)
+    )
+
+
+def returned(seq: int, run: RunId, kept: tuple[str, ...]) -> Event:
+    return ToolReturned(
+        seq=seq, run=run, session=SessionId("s"), agent=AgentName("a"), call=CallId("c"), name="x", text="", kept=kept
     )
 
 
@@ -171,4 +178,44 @@ async def test_an_open_journal_is_found_until_it_is_cleared(tmp_path: Path) -> N
     assert await store.open_journals("landing:") == {"landing:run-1": {"old": "a", "files": ["x"]}}
     await store.clear_journal("landing:run-1")
     assert await store.open_journals("landing:") == {}
+    await store.close()
+
+
+async def test_a_summary_holds_until_the_log_grows_or_goes(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    for run in (RUN, RunId("run-2")):
+        await store.create_run(run, "/w", with_epic=False)
+        await store.append([started(run=run)])
+    await store.keep_summaries("a", {RUN: (1, "one"), RunId("run-2"): (1, "two")})
+
+    kept, other_kind = await store.summaries("a"), await store.summaries("b")
+    await store.append([paused(2)])
+    grown = await store.summaries("a")
+    await store.bury([RunId("run-2")], "test")
+    buried = await store.summaries("a")
+    await store.close()
+
+    assert (kept, other_kind) == ({RUN: "one", "run-2": "two"}, {})
+    assert (grown, buried) == ({"run-2": "two"}, {})
+
+
+async def test_outputs_go_with_the_last_log_that_names_them(tmp_path: Path) -> None:
+    store, other = SqliteStore(tmp_path), RunId("run-2")
+    shared, own = await store.put_blob(b"shared"), await store.put_blob(b"own")
+    fresh = await store.put_blob(b"fresh")
+    for run, kept in ((RUN, (shared, own, fresh)), (other, (shared,))):
+        await store.create_run(run, "/w", with_epic=False)
+        await store.append([started(run=run), returned(2, run, kept)])
+    for digest in (shared, own):
+        os.utime(tmp_path / "blobs" / digest[:2] / digest, (0, 0))
+
+    freed = await store.bury([RUN], "test")
+
+    assert freed == len(b"own")
+    assert await store.get_blob(own) is None
+    assert await store.get_blob(shared) == b"shared"
+    assert await store.get_blob(fresh) == b"fresh", "somebody may be about to name it"
+    assert list(await store.read(RUN)) == []
+    with pytest.raises(sqlite3.IntegrityError, match="deleted"):
+        await store.append([paused(3)])
     await store.close()
