@@ -74,6 +74,7 @@ def width_of(line: Row) -> int:
 
 def fit(line: Row, width: int, *, padded: bool = True) -> Row:
     """Exactly `width` cells: what is too long ends in an ellipsis, what is too short is filled when `padded`."""
+    width = max(0, width)
     used = width_of(line)
     if used <= width:
         return (*line, Span(" " * (width - used))) if padded and used < width else line

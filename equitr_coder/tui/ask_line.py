@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.containers import Horizontal
+from textual.containers import Container
 from textual.message import Message
 from textual.widgets import Input, Label
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
 
-class AskLine(Horizontal):
+class AskLine(Container):
     """`Enter` answers, `Esc` closes (the place calls `close`); what had the focus gets it back."""
 
     DEFAULT_CSS = """
-    AskLine { dock: bottom; height: 1; background: $panel; }
+    AskLine { dock: bottom; height: 1; layout: horizontal; background: $panel; }
     AskLine Label { width: auto; color: $accent-ink; padding: 0 1; }
     AskLine Input, AskLine Input:focus { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
     """

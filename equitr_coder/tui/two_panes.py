@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+_LEAST = 20
+"""Columns that rows are drawn for while a pane has no size."""
+
 
 class TwoPanes(Place):
     """Subclasses say the rows; this lays them out, moves between the panes, and asks for lines of text."""
@@ -100,11 +103,11 @@ class TwoPanes(Place):
         list_width = self._lay_out(width)
         self._tell("head", self.head_rows(width))
         if self.list_pane.display:
-            self.list_pane.show(self.list_rows(list_width - 1))
+            self.list_pane.show(self.list_rows(max(_LEAST, list_width - 1)))
         if self.detail_pane.display:
             line = 1 if self.list_pane.display else 0
             room = width - line - 1 if self.is_single or not self.is_wide else width - list_width - line - 1
-            self.detail_pane.show(self.detail_rows(room))
+            self.detail_pane.show(self.detail_rows(max(_LEAST, room)))
         self._tell("foot", self.foot_rows(width))
 
     def _lay_out(self, width: int) -> int:
