@@ -305,10 +305,9 @@ def _doors(environ: Mapping[str, str]) -> Doors:
     @cache
     def held() -> HeldKeys:
         from equitr_coder.adapters.keys.held import HeldKeys, hold_environment
-        from equitr_coder.adapters.models.providers import KEY_VARIABLES
 
         found = HeldKeys()
-        hold_environment(found, environ, KEY_VARIABLES)
+        hold_environment(found, environ)
         return found
 
     async def open_prompt(api: RunApi, *, planning: bool) -> int:
@@ -316,7 +315,7 @@ def _doors(environ: Mapping[str, str]) -> Doors:
 
         await api.query(UnlockKeys())
         prompt.close()
-        return await _open_prompt(api, planning=planning)
+        return await _open_prompt(api, planning=planning, redact=lambda text: held().shown(text))
 
     @asynccontextmanager
     async def connect(
@@ -373,6 +372,7 @@ def _doors(environ: Mapping[str, str]) -> Doors:
             first_run=first_run,
             mode=mode,
             history=history,
+            redact=lambda text: held().shown(text),
             unlock=unlock if has_keys else None,
         )
         return await opening.open_screen(
@@ -396,7 +396,7 @@ def _edit_text(text: str) -> str | None:
     return edit_text(text)
 
 
-async def _open_prompt(api: RunApi, *, planning: bool) -> int:
+async def _open_prompt(api: RunApi, *, planning: bool, redact: Callable[[str], str]) -> int:
     import os
 
     from equitr_coder.cli.answers import Answers
@@ -408,7 +408,7 @@ async def _open_prompt(api: RunApi, *, planning: bool) -> int:
         return [Answers(door, person), Review(door, person)]
 
     history = equitr_home(os.environ) / "history"
-    return await open_prompt(api, planning=planning, attendants=attendants, history=history)
+    return await open_prompt(api, planning=planning, attendants=attendants, history=history, redact=redact)
 
 
 def _run_demo(say: Callable[[str], None]) -> Awaitable[int]:

@@ -207,6 +207,10 @@ class BudgetGate(Protocol):
         """
         ...
 
+    def raise_limit(self, limit: Decimal) -> None:
+        """From now on the run may cost this much; calls that waited for others' holds may go."""
+        ...
+
     @property
     def limit(self) -> Decimal | None: ...
 

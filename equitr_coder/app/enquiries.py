@@ -10,6 +10,7 @@ from equitr_coder.adapters.models.providers import resolve
 from equitr_coder.adapters.sqlite.checkup import check_store
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.app.key_enquiries import KeyEnquiries, said_of
+from equitr_coder.app.policy_enquiry import policy_answer
 from equitr_coder.app.workshop import Workshop
 from equitr_coder.budget import Ledger, Limits
 from equitr_coder.domain import queries as q
@@ -42,7 +43,7 @@ class Enquiries:
                 return await self._models(discover=query.discover)
             case q.DoctorQuery():
                 return await self._doctor()
-            case q.FilesQuery() | q.CheckoutQuery() | q.MapQuery() | q.ProbeModel():
+            case q.FilesQuery() | q.CheckoutQuery() | q.MapQuery() | q.ProbeModel() | q.PolicyQuery():
                 return await self._found(query)
             case q.ProposalQuery():
                 return proposals(self._shop.settings, keys=self._shop.keys, prices=self._shop.prices)
@@ -50,10 +51,8 @@ class Enquiries:
                 return trust_answer(self._shop.checkout, home=self._shop.home, trust=trust)
             case q.SetTrust():
                 return set_trust(self._shop.checkout, home=self._shop.home, trust=trust, trusted=query.trusted)
-            case q.WriteConfig():
-                return write_user_config(self._shop.home, query.text)
-            case q.SetConfig():
-                return set_user_value(self._shop.home, query.key, query.value)
+            case q.WriteConfig() | q.SetConfig():
+                return self._written(query)
             case (
                 q.KeysQuery()
                 | q.KeyNameQuery()
@@ -80,8 +79,15 @@ class Enquiries:
             case _ as unreachable:
                 assert_never(unreachable)
 
-    async def _found(self, query: q.FilesQuery | q.CheckoutQuery | q.MapQuery | q.ProbeModel) -> q.Answer:
-        """What takes a look at the checkout, or at a model."""
+    def _written(self, query: q.WriteConfig | q.SetConfig) -> q.Answer:
+        match query:
+            case q.WriteConfig():
+                return write_user_config(self._shop.home, query.text)
+            case q.SetConfig():
+                return set_user_value(self._shop.home, query.key, query.value)
+
+    async def _found(self, query: q.FilesQuery | q.CheckoutQuery | q.MapQuery | q.ProbeModel | q.PolicyQuery) -> q.Answer:
+        """What takes a look at the checkout, at the machine, or at a model."""
         match query:
             case q.FilesQuery():
                 files = await LocalWorkspace(self._shop.checkout).list(limit=_COMPLETED_FILES)
@@ -99,6 +105,8 @@ class Enquiries:
                 return q.MapAnswer(map=drawn)
             case q.ProbeModel():
                 return await self._probe(query.model)
+            case q.PolicyQuery():
+                return await policy_answer(self._shop, query)
 
     def _config(self) -> q.ConfigAnswer:
         answer = config_answer(self._shop.loaded, self._shop.team())
@@ -202,6 +210,7 @@ class Enquiries:
                 "key": key,
                 "price": self._shop.prices.price(spec.name),
                 "info": self._shop.prices.info(spec.name),
+                "context_window": self._shop.windows.known(spec),
             }
         )
 

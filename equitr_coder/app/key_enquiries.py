@@ -4,6 +4,7 @@ import difflib
 from typing import Literal, assert_never
 
 from equitr_coder.adapters.keys.document import NAME
+from equitr_coder.adapters.keys.sealing import NEW_MASTER_KEY
 from equitr_coder.adapters.models.providers import KEY_VARIABLES, PROVIDERS, providers_of, variables_of
 from equitr_coder.adapters.models.router import ModelRouter
 from equitr_coder.app.workshop import Workshop
@@ -39,7 +40,8 @@ class KeyEnquiries:
                 return self._remove(variable_named(query.name))
             case q.RotateMaster():
                 self._shop.vault.rotate_master()
-                return q.KeyChanged(name="", place=self._shop.vault.place)
+                is_by_variable = NEW_MASTER_KEY in self._shop.environ
+                return q.KeyChanged(name="", place=self._shop.vault.place, is_by_variable=is_by_variable)
             case q.TestKey():
                 return await self._test_stored(variable_named(query.name))
             case _ as unreachable:

@@ -293,6 +293,7 @@ class Spawner:
             documents=order.protected,
             held=order.held,
             is_confined=self._executor.confinement.holds(in_place=order.in_place),
+            mode=permission.mode,
         )
 
     def _holder(self, task: TaskId | None, path: str) -> str | None:

@@ -14,7 +14,6 @@ from equitr_coder.adapters.local.leases import LocalLeases
 from equitr_coder.adapters.local.mentions import Mentions
 from equitr_coder.adapters.local.preparation import PreparationPlan, WorktreePreparation
 from equitr_coder.adapters.local.workspace import LocalWorkspace
-from equitr_coder.adapters.models.providers import KEY_VARIABLES
 from equitr_coder.adapters.models.router import ModelRouter
 from equitr_coder.adapters.models.windows import Windows
 from equitr_coder.adapters.prices import DataFilePrices
@@ -121,8 +120,9 @@ class Workshop:
         return tuple({(spec.name, spec.api_base, spec.api_key_env): spec for spec in specs}.values())
 
     def _key_variables(self) -> frozenset[str]:
+        """As the configuration names them; those of the providers are known by their names."""
         named = {spec.api_key_env for spec in self.models()} | {self.settings.llm.api_key_env}
-        return KEY_VARIABLES | {name for name in named if name is not None}
+        return frozenset(name for name in named if name is not None)
 
     # ---------------------------------------------------------------- what a run needs
 
@@ -157,6 +157,7 @@ class Workshop:
             conflicts=self.settings.collaboration.conflict_resolution.mode,
             yes=command.yes,
             can_ask=command.can_ask,
+            answer_within=self.settings.permission.answer_within,
             plan_only=command.plan_only,
         )
 

@@ -87,6 +87,11 @@ class Ledger:
     def held(self) -> Decimal:
         return self._run.held
 
+    def raise_limit(self, limit: Decimal) -> None:
+        """See `ports.BudgetGate.raise_limit`."""
+        self._run.limit = limit
+        self._serve()
+
     def left(self, account: Account) -> tuple[Decimal, Decimal] | None:
         """See `ports.BudgetGate.left`."""
         path = self._path(account)

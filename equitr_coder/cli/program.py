@@ -37,6 +37,7 @@ _TABLE = {
     "models": ("workspace", "models", "Show the configured models, or what an endpoint offers."),
     "config-cmd": ("workspace", "config_cmd", "Show the configuration and where each value comes from."),
     "keys": ("keys", "keys", "Store, list, test, rotate and remove provider keys."),
+    "policy": ("policy", "policy", "Explain what the policy says of a tool call, and why."),
     "trust": ("workspace", "trust", "Accept this workspace's .equitr folder as it is now."),
     "doctor": ("workspace", "doctor", "Check this machine, the configuration and the repository."),
     "demo": ("extras", "demo", "Watch the whole product work, offline, on a scripted model."),

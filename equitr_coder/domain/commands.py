@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from equitr_coder.domain.approvals import ApprovalAnswer
-from equitr_coder.domain.ids import RequestId, RunId
+from equitr_coder.domain.ids import RequestId, RunId, TaskId
 from equitr_coder.domain.runs import PlanMode, RunKind
 from equitr_coder.domain.value import Value
 
@@ -213,6 +213,50 @@ class RenameRun(Value):
     title: str
 
 
+class HoldTask(Value):
+    """Stop the worker of one task where it is; the others go on. Nothing of it is lost.
+
+    Raises:
+        UserError: nobody works on it now, or what was handed in is on its way onto the branch.
+    """
+
+    type: Literal["hold_task"] = "hold_task"
+    run: RunId
+    task: TaskId
+
+
+class ReleaseTask(Value):
+    """Let a task that is held go on."""
+
+    type: Literal["release_task"] = "release_task"
+    run: RunId
+    task: TaskId
+
+
+class StopTask(Value):
+    """Give a task up, for as long as nobody resumes the run: its worker stops, and what needs the task is blocked.
+
+    Raises:
+        UserError: it has ended, or what was handed in is on its way onto the branch.
+    """
+
+    type: Literal["stop_task"] = "stop_task"
+    run: RunId
+    task: TaskId
+
+
+class RaiseBudget(Value):
+    """A higher limit for a run that is at work. One that is paused is resumed with it (`ResumeRun`).
+
+    Raises:
+        UserError: it is not higher, or the run has no limit or does not run here.
+    """
+
+    type: Literal["raise_budget"] = "raise_budget"
+    run: RunId
+    budget: Decimal
+
+
 Command = Annotated[
     StartRun
     | ResumeRun
@@ -233,6 +277,10 @@ Command = Annotated[
     | ResolveConflict
     | AbortConflict
     | AssignTasks
-    | RenameRun,
+    | RenameRun
+    | HoldTask
+    | ReleaseTask
+    | StopTask
+    | RaiseBudget,
     Field(discriminator="type"),
 ]

@@ -237,6 +237,8 @@ class CheckpointTaken(AgentEvent):
     """Within a turn: ignored files that a call writes, or that a command has written, as they were before; from here on
     a part of the tree.
     """
+    before: str = ""
+    """Within a turn: why the next command is classed as destructive. The tree has what a person changed meanwhile."""
     uncovered: tuple[str, ...] = ()
     """Ignored files and folders (with a slash) that no tree holds: too many, too large, or made by a tool. A command
     may have changed them, or going back has left them as they are.
@@ -545,6 +547,13 @@ class BudgetReached(EventBase):
     detail: str = ""
 
 
+class BudgetRaised(EventBase):
+    """The person gave a run at work a higher limit."""
+
+    type: Literal["budget_raised"] = "budget_raised"
+    limit: Decimal
+
+
 class RunPaused(EventBase):
     """The run stopped with everything kept; `resume` goes on."""
 
@@ -627,6 +636,7 @@ Event = Annotated[
     | AttemptMeasured
     | BudgetWarned
     | BudgetReached
+    | BudgetRaised
     | RunPaused
     | RunResumed
     | RunRenamed

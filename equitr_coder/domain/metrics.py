@@ -107,8 +107,12 @@ def measure(events: Iterable[Event]) -> RunMetrics:
     log = RunTimes()
     for event in events:
         log.add(event)
-    log.close()
-    return _metrics(log)
+    return metrics_of(log)
+
+
+def metrics_of(log: RunTimes) -> RunMetrics:
+    """Of a log that may go on: as if it ended with its last event."""
+    return _metrics(log.ended())
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """What a front end may ask to know, and the answers. Closed unions of values; answering changes nothing.
 
 Exceptions that touch the world: `ModelsQuery(discover=True)` asks the endpoint, `ProbeModel` makes one priced call,
-`SetTrust`, `WriteConfig`, `SetConfig`, `SetKey`, `RemoveKey`, `RotateMaster` write the user's own files, `TestKey` asks a provider,
-`VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes. No answer holds a key.
+`SetTrust`, `WriteConfig`, `SetConfig`, `SetKey`, `RemoveKey`, `RotateMaster` write the user's own files, `TestKey`
+asks a provider, `VerifyQuery` runs checks and `PruneQuery(delete=True)` deletes. No answer holds a key.
 """
 
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain
+from equitr_coder.domain.approvals import Decision, PermissionMode
 from equitr_coder.domain.code_map import CodeMap
 from equitr_coder.domain.escalations import EscalationRow
 from equitr_coder.domain.forecasts import Forecast
@@ -132,6 +133,17 @@ class ProposalQuery(Value):
     """Which supervisor and worker the keys in the environment allow, for a first configuration."""
 
     type: Literal["proposal"] = "proposal"
+
+
+class PolicyQuery(Value):
+    """What the policy of a chat in this workspace says of a call, and by which rule."""
+
+    type: Literal["policy"] = "policy"
+    tool: str
+    input: str
+    """The command of `run_command`; of tools that read or write files a path; of others it does not matter."""
+    mode: PermissionMode | None = None
+    """None: as configured."""
 
 
 class TrustQuery(Value):
@@ -283,6 +295,7 @@ Query = Annotated[
     | CheckoutQuery
     | MapQuery
     | ProposalQuery
+    | PolicyQuery
     | TrustQuery
     | SetTrust
     | ProbeModel
@@ -332,6 +345,8 @@ class ConfiguredModel(Value):
     price: Price | None = None
     info: ModelInfo | None = None
     """What the price table knows of it besides."""
+    context_window: int | None = None
+    """Tokens that it reads and writes in one call, as configured or as the data file says; None: not known here."""
 
 
 class ModelsAnswer(Value):
@@ -551,6 +566,16 @@ class ProposalAnswer(Value):
     """The variables that were looked for."""
 
 
+class PolicyAnswer(Value):
+    type: Literal["policy"] = "policy"
+    decision: Decision
+    source: str
+    """Where the rule or the mode that decided is set, as in `ConfigEntry`; empty for a guard of the product's."""
+    mode: PermissionMode
+    confinement: str
+    """How commands run here, in words."""
+
+
 class TrustAnswer(Value):
     type: Literal["trust_state"] = "trust_state"
     present: bool
@@ -759,6 +784,8 @@ class KeyChanged(Value):
     """Of a rotation: what the provider said of the new key."""
     is_hidden: bool = False
     """The environment holds another of this name, which comes first."""
+    is_by_variable: bool = False
+    """Of a new master: it is what `EQUITR_NEW_MASTER_KEY` holds."""
 
 
 Answer = Annotated[
@@ -777,6 +804,7 @@ Answer = Annotated[
     | CheckoutAnswer
     | MapAnswer
     | ProposalAnswer
+    | PolicyAnswer
     | TrustAnswer
     | ProbeAnswer
     | VerifyAnswer

@@ -1,6 +1,6 @@
 """When what of a run went on, as its events say; before anything is computed from it (`metrics`)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -142,8 +142,19 @@ class RunTimes:
             case e.ApprovalResolved():
                 self.person.append((self._asked.pop(event.approval, at), at))
 
+    def ended(self) -> "RunTimes":
+        """A copy in which the log ends here; whoever was at work was so until the last event."""
+        times = {
+            task: replace(one, working=list(one.working), review=list(one.review), available=list(one.available))
+            for task, one in self.times.items()
+        }
+        copied = RunTimes()
+        vars(copied).update(vars(self) | {"live": list(self.live), "_active": dict(self._active), "times": times})
+        copied.close()
+        return copied
+
     def close(self) -> None:
-        """The log ends here; whoever was at work was so until the last event."""
+        """Nothing is added afterwards."""
         if self._last is None:
             return
         end = self._last

@@ -33,6 +33,8 @@ from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.domain.tools import ToolEnd
 
 _NO_RUN = RunId("")
+HELD = "held by you"
+"""`TaskView.waits` of a task whose worker the person has stopped for now."""
 
 
 @dataclass
@@ -336,7 +338,8 @@ class RunView:
     @property
     def can_be_tried_again(self) -> bool:
         """Whether `resume` gives the tasks of this ended epic more attempts."""
-        unfinished = any(task.state in (TaskState.FAILED, TaskState.BLOCKED) for task in self.tasks.values())
+        given_up = (TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED)
+        unfinished = any(task.state in given_up for task in self.tasks.values())
         return self.state is RunState.FAILED and self.is_approved and unfinished
 
     def last_call(self, session: SessionId) -> datetime | None:
@@ -507,6 +510,8 @@ def apply(view: RunView, event: e.Event) -> None:
             view.tasks[event.task].receipt = event.receipt
         case e.BudgetWarned():
             view.warned.add(event.account)
+        case e.BudgetRaised():
+            view.options = view.options.model_copy(update={"budget": event.limit})
         case e.ReviewGiven():
             view.reviews[(event.session, event.tree)] = event
         case e.TaskAssigned():
@@ -556,7 +561,7 @@ def _checkpoint(session: SessionView, event: e.CheckpointTaken) -> None:
         session.history.move(event.state)
         session.taken_back.update(dict.fromkeys(session.pending))
         session.pending.clear()
-    elif event.covers or event.uncovered:
+    elif event.covers or event.uncovered or event.before:
         # Of what the session has made or covered before, the first state counts.
         if first := tuple(path for path in event.covers if path not in session.changed):
             session.covered.append((event.tree, first))

@@ -58,6 +58,8 @@ class RunOptions(Value):
     """Approve the plan and whatever the policy asks inside sandbox, footprint and budget."""
     can_ask: bool = True
     """Whether a person is there to answer."""
+    answer_within: float | None = None
+    """Seconds that a question about permission waits for an answer; None: for ever, as in logs of earlier versions."""
     approve_plan: bool = False
     """The person approved the plan with the command itself (`epic run`)."""
     plan_only: bool = False

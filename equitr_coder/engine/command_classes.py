@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from posixpath import normpath
 
-from equitr_coder.engine.shell_syntax import Call, Word
+from equitr_coder.engine.shell_syntax import Call, Word, read_line
 
 
 def _words(text: str) -> frozenset[str]:
@@ -259,6 +259,12 @@ _GIT_DESTROYS: Mapping[str, frozenset[str]] = {
 _BUILD_OUTPUTS = re.compile(
     r"(?:^|/)(?:build|dist|out|target|coverage|\.cache|tmp|logs?)/|\.(?:log|tmp|out)$|^/tmp/|^/dev/"
 )
+
+
+def destruction(command: str) -> str:
+    """Why the files should be kept before the line runs; empty when nothing in it is known to delete or overwrite."""
+    line = read_line(command)
+    return line.problem or next((why for call in line.calls if (why := destroys(call))), "")
 
 
 def destroys(call: Call) -> str:

@@ -16,6 +16,7 @@ from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TaskId
 from equitr_coder.domain.models import ToolCall
 from equitr_coder.domain.tools import ToolEnd, output_id
 from equitr_coder.engine.boundary import beyond, digest, put_back_words, question
+from equitr_coder.engine.command_classes import destruction
 from equitr_coder.engine.edit_failures import other_format
 from equitr_coder.engine.read_only import is_read_only
 from equitr_coder.engine.repair import cut_off, read_arguments
@@ -133,15 +134,20 @@ class Dispatcher:
         )
 
     async def _cover(self, touches: Touches) -> list[CheckpointTaken]:
-        """What must be known of files that git ignores before the call writes them."""
+        """What must be kept before the call: files that git ignores and it may write, and before a command that may
+        delete or overwrite, what a person has changed since the last step.
+        """
         if self._tree is None:
             return []
+        taken: list[CheckpointTaken] = []
         if _may_reach_ignored(touches):
             await self._tree.cover_ignored()
-        covered = await self._tree.cover(touches.writes)
-        if not covered:
-            return []
-        return [CheckpointTaken(**self._who(), tree=self._tree.current, covers=covered)]
+            why = destruction(touches.command) if touches.command is not None else ""
+            if why and await self._tree.checkpoint():
+                taken.append(CheckpointTaken(**self._who(), tree=self._tree.current, before=why))
+        if covered := await self._tree.cover(touches.writes):
+            taken.append(CheckpointTaken(**self._who(), tree=self._tree.current, covers=covered))
+        return taken
 
     def _covering(self, step: FileStep) -> list[CheckpointTaken]:
         """What the step made a part of the trees, and what nobody can take back, as far as it was not said before."""
@@ -185,9 +191,11 @@ class Dispatcher:
         with self._deadline.paused():
             answer = await self._approvals.ask(approval)
         if not answer.allowed:
-            note = f" They said: {answer.note}" if answer.note else ""
             why = f": {decision.reason}" if decision.reason else ""
             advice = decision.when_alone or "Do it another way, or say what you need."
+            if answer.by == "policy":
+                raise ToolFailure(f"Refused{why}; {answer.note}. {advice}")
+            note = f" They said: {answer.note}" if answer.note else ""
             raise ToolFailure(f"The user did not allow this{why}.{note} {advice}")
         self._still_permit(name, touches)
 

@@ -169,12 +169,13 @@ class SessionPolicy:
 
     def _decide_command(self, command: str) -> Decision:
         line = read_line(command)
-        if refused := self._refusal(command, line):
+        forms = (*spellings(command), *(form for call in line.calls for form in _forms(call)))
+        if refused := self._refusal(command, line, forms):
             return refused
         reads_only = is_read_only(command, self.roots)
         if not self._can_write and not reads_only:
             return _deny("this session only reads", self._why_only_reading)
-        if asks := self._question(command, line):
+        if asks := self._question(line, forms):
             return asks
         if rule := self._allowing_rule(command, line):
             return Decision(
@@ -191,8 +192,7 @@ class SessionPolicy:
     def _is_approved(self, command: str) -> bool:
         return command in {approved.strip() for approved in self.approved_commands}
 
-    def _refusal(self, command: str, line: ShellLine) -> Decision | None:
-        forms = (*spellings(command), *(form for call in line.calls for form in _forms(call)))
+    def _refusal(self, command: str, line: ShellLine, forms: Sequence[str]) -> Decision | None:
         if rule := _matching(self.rules.of_commands(self.rules.deny), forms):
             return _deny(f"the rule permission.deny {rule!r} forbids it", f"permission.deny: {rule}")
         for call in line.calls:
@@ -205,9 +205,8 @@ class SessionPolicy:
             return _deny(where, "guard: workspace")
         return None
 
-    def _question(self, command: str, line: ShellLine) -> Decision | None:
+    def _question(self, line: ShellLine, forms: Sequence[str]) -> Decision | None:
         """What a rule asks about, and what a rule might forbid if the shell makes of the line what nobody can know."""
-        forms = (*spellings(command), *(form for call in line.calls for form in _forms(call)))
         if rule := _matching(self.rules.of_commands(self.rules.ask), forms):
             return _by_rule(Verdict.ASK, rule)
         for call in line.calls:

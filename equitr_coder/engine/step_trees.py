@@ -84,6 +84,19 @@ class TreeWatch:
             await self._repository.keep(self._ignored_ref, self._ignored.tree)
             self._kept_ignored = self._ignored.tree
 
+    async def checkpoint(self) -> bool:
+        """The files as they are now are the current tree, and kept; False when they were, or when only the newest trees
+        are kept: nobody but the agent works there.
+        """
+        if not self._keeps_all:
+            return False
+        now = await self._repository.snapshot(self._root, also=self._written)
+        if now == self.current:
+            return False
+        self.current = now
+        await self._keep()
+        return True
+
     async def look(self, paths: Collection[str] = (), *, has_run: bool = False) -> FileStep:
         """What changed; `paths` are known to have been written, and with `has_run` a command may have written others
         that git ignores.

@@ -419,8 +419,8 @@ class MergeQueue:
                 commit=new,
             )
         )
-        events += self._resolver.ended(task, new)
         events += measured_here(task, int(journal["attempt"]))
+        events += self._resolver.ended(task, new)
         if self._chronicle is not None:
             await self._chronicle.record(task, old, new, events)
         else:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from equitr_coder.domain.claims import beyond
 from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
@@ -18,7 +18,8 @@ from equitr_coder.domain.errors import (
 from equitr_coder.domain.events import BudgetReached, TaskChanged
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.money import ZERO
-from equitr_coder.orchestration.conflict_log import waiting_for_a_person
+from equitr_coder.domain.run_view import HELD
+from equitr_coder.orchestration.conflict_log import ended_with, waiting_for_a_person
 from equitr_coder.orchestration.schedule import Now, Outlook, Schedule
 from equitr_coder.orchestration.worker import TaskWorker
 from equitr_coder.ports import EventSink
@@ -44,6 +45,10 @@ class Supervisor:
         self._halt: EquitrError | None = None
         self._short: list[BudgetRefused] = []
         """Refusals by accounts of one task each."""
+        self._hands: dict[TaskId, asyncio.Task[None]] = {}
+        self._pulled: set[TaskId] = set()
+        """Tasks whose worker stops because a person said so."""
+        self._held: set[TaskId] = set()
         self._changed = asyncio.Event()
 
     async def run(self) -> EquitrError | None:
@@ -51,6 +56,7 @@ class Supervisor:
 
         A stop never cancels the other workers: budget and provider end them by themselves, at a step's edge.
         """
+        await self._let_go(task.id for task in self._events.view.tasks.values() if task.waits == HELD)
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
@@ -59,17 +65,87 @@ class Supervisor:
                     outlook = self._next()
                     for task_id in outlook.start:
                         self._running.add(task_id)
-                        group.create_task(self._work(self._plan.task(task_id)), name=f"worker {task_id}")
+                        work = self._work(self._plan.task(task_id))
+                        self._hands[task_id] = group.create_task(work, name=f"worker {task_id}")
                     await self._tell_waiting(outlook)
                 except UserError as stop:  # nothing can be recorded; the workers find out at their next step
                     self._stop(stop)
-                if not self._running:
+                if not self._running and (not self._held or self._ends_run(self._halt)):
                     return self._halt or next(iter(self._in_conflict.values()), None) or self._shortage()
                 await self._changed.wait()
 
     def look_again(self) -> None:
         """Something came that a task may have waited for."""
         self._changed.set()
+
+    # ---------------------------------------------------------------- what a person says of one task
+
+    async def hold(self, task: TaskId) -> None:
+        """Stop the task's worker where it is, as an interruption does; nobody takes the task up before `release`.
+
+        Raises:
+            UserError: there is no such task, it has ended, is held already, or is being merged.
+        """
+        self._require_stoppable(task)
+        if task in self._held:
+            raise UserError(f"{task} is held already", hint=f"let it go on, or stop {task} for good")
+        await self._pull(task)
+        self._held.add(task)
+        await self._events.record(TaskChanged(task=task, state=TaskState.WAITING, detail=HELD))
+
+    async def release(self, task: TaskId) -> None:
+        """Raises UserError when the task is not held."""
+        if task not in self._held:
+            raise UserError(f"{task} is not held", hint="only what was held can be let go on")
+        self._held.discard(task)
+        self._parked.discard(task)
+        await self._let_go([task])
+        self._changed.set()
+
+    async def stop(self, task: TaskId) -> None:
+        """Give the task up. What needs it is blocked.
+
+        Raises:
+            UserError: there is no such task, it has ended, or is being merged.
+        """
+        self._require_stoppable(task)
+        await self._pull(task)
+        self._held.discard(task)
+        view = self._events.view
+        await self._events.record(
+            TaskChanged(
+                task=task,
+                state=TaskState.CANCELLED,
+                agent=view.tasks[task].agent,
+                attempt=view.tasks[task].attempt,
+                reason=StopReason.CANCELLED,
+                detail="stopped by you",
+            ),
+            *ended_with(view, task, None),
+        )
+        self._changed.set()
+
+    def _require_stoppable(self, task: TaskId) -> None:
+        known = self._events.view.tasks.get(task)
+        if known is None:
+            raise UserError(f"there is no task {task}", hint=f"there are: {', '.join(self._events.view.tasks)}")
+        if known.state.is_final:
+            raise UserError(f"{task} is {known.state.value} already", hint="nothing is to be stopped")
+        if known.state is TaskState.REVIEW:
+            hint = "wait for its end: it lands, or its worker gets it back"
+            raise UserError(f"what {task} has handed in is on its way onto the branch", hint=hint)
+
+    async def _pull(self, task: TaskId) -> None:
+        """Returns when nothing of it goes on."""
+        self._parked.add(task)
+        hand = self._hands.get(task)
+        if hand is not None and not hand.done():
+            self._pulled.add(task)
+            hand.cancel()
+            await asyncio.wait([hand])
+
+    async def _let_go(self, tasks: Iterable[TaskId]) -> None:
+        await self._events.record(*(TaskChanged(task=task, state=TaskState.WAITING) for task in list(tasks)))
 
     def _next(self) -> Outlook:
         self._release_settled()
@@ -125,6 +201,9 @@ class Supervisor:
     async def _work(self, task: Task) -> None:
         try:
             await self._worker.work(task)
+        except asyncio.CancelledError:
+            if task.id not in self._pulled:
+                raise
         except (RunStopped, ModelError, UserError) as stop:
             self._parked.add(task.id)
             if isinstance(stop, RunStopped) and stop.reason is StopReason.CONFLICT_OPEN:
@@ -148,6 +227,7 @@ class Supervisor:
                 )
             )
         finally:
+            self._pulled.discard(task.id)
             self._running.discard(task.id)
             self._changed.set()
 

@@ -16,6 +16,18 @@ def dollars(amount: Decimal) -> str:
     return f"${amount.quantize(_PLACES, rounding=ROUND_HALF_EVEN):f}"
 
 
+def rounded(amount: Decimal, places: int = 2) -> Decimal:
+    return amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+
+
+def coins(amount: Decimal, places: int = 2) -> str:
+    """`$0.19`: for screens where many amounts stand side by side. What is too small for them reads `<$0.01`."""
+    least = Decimal(1).scaleb(-places)
+    if Decimal(0) < amount < least / 2:
+        return f"<${least:f}"
+    return f"${rounded(amount, places):f}"
+
+
 def amount(usd: Decimal, *, is_unpriced: bool) -> str:
     """Dollars of calls of which some may have no known price: what nobody knows is never shown as nothing."""
     if not is_unpriced:
@@ -60,6 +72,13 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def countdown(gap: timedelta) -> str:
+    """`0:22`, `12:40`, `1:05:00`: minutes and seconds, rounded down."""
+    whole = max(0, int(gap.total_seconds()))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
 def since(gap: timedelta) -> str:

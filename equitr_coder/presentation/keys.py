@@ -37,6 +37,9 @@ def changed_lines(answer: KeyChanged, verb: str) -> list[Line]:
     lines = [Line(f"+ {what} is {verb} {answer.place}", Tone.GOOD)]
     if answer.tested is not None:
         lines += tested_lines(answer.tested)
+        lines.append(Line("  Runs at work take it with their next call; now revoke the old one at its provider."))
+    if not answer.name and answer.is_by_variable:
+        lines.append(Line("  Set EQUITR_MASTER_KEY to the new master key from now on."))
     if answer.is_hidden:
         lines.append(Line(f"! {answer.name} is set in the environment too, and that one is used", Tone.WARN))
     return lines

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from textwrap import wrap
 
+from equitr_coder.domain.approvals import Verdict
 from equitr_coder.domain.epic import SyncPoint, TaskState, agent_names
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.queries import (
@@ -11,6 +12,7 @@ from equitr_coder.domain.queries import (
     ConfiguredModel,
     DoctorAnswer,
     ModelsAnswer,
+    PolicyAnswer,
     ProposalAnswer,
     RunSummary,
     TrustAnswer,
@@ -243,6 +245,26 @@ def doctor_lines(answer: DoctorAnswer) -> list[Line]:
         if finding.fix:
             lines.append(Line(f"        fix: {prose(finding.fix)}"))
     return lines
+
+
+_VERDICTS = {
+    Verdict.ALLOW: ("allow: it runs unasked", Tone.GOOD),
+    Verdict.ASK: ("ask: a person is asked", Tone.WARN),
+    Verdict.DENY: ("deny: it is refused", Tone.BAD),
+}
+
+
+def policy_lines(answer: PolicyAnswer) -> list[Line]:
+    """The decision, its reason, and the rule with where it is set."""
+    decision = answer.decision
+    said, tone = _VERDICTS[decision.verdict]
+    where = f" ({prose(answer.source)})" if answer.source else ""
+    return [
+        Line(said, tone),
+        Line(f"  why    {prose(decision.reason)}"),
+        Line(f"  rule   {prose(decision.rule)}{where}"),
+        Line(f"  mode   {answer.mode}; commands run in: {prose(answer.confinement)}", Tone.DIM),
+    ]
 
 
 def trust_lines(answer: TrustAnswer) -> list[Line]:

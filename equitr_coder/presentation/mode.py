@@ -1,12 +1,13 @@
 """What the next request starts, and how that reads: the configuration in force, the person's switches over it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.queries import ConfigAnswer, ConfiguredModel, ModelsAnswer
 from equitr_coder.domain.run_view import RunView
+from equitr_coder.presentation.bounds import Bounds
 from equitr_coder.presentation.figures import dollars, limit
 from equitr_coder.presentation.listings import is_multi_agent
 from equitr_coder.presentation.text import cells
@@ -24,6 +25,7 @@ class Setup:
     """By role: single, supervisor, worker."""
     budget: Decimal | None
     multi_agent: bool
+    bounds: Bounds = field(default_factory=Bounds)
 
     @staticmethod
     def of(config: ConfigAnswer, models: ModelsAnswer) -> "Setup":
@@ -33,6 +35,7 @@ class Setup:
             models={row.role: row for row in reversed(models.configured)},  # a tier's own stands before its fallbacks
             budget=None if budget == _UNLIMITED else Decimal(budget),
             multi_agent=is_multi_agent(config),
+            bounds=Bounds.of(config, models),
         )
 
     def name(self, role: str) -> str:

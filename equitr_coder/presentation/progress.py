@@ -53,7 +53,7 @@ def progress_lines(event: e.Event, view: RunView, *, width: int | None = None) -
             lines = sharing_lines(event)
         case e.ConflictFound() | e.ConflictChanged() | e.ConflictResolved():
             lines = conflict_lines(event)
-        case e.BudgetWarned() | e.BudgetReached() | e.ModelCallFailed() | e.ModelCallDelayed():
+        case e.BudgetWarned() | e.BudgetReached() | e.BudgetRaised() | e.ModelCallFailed() | e.ModelCallDelayed():
             lines = _money_and_models(event)
         case e.ModelCallReserved() | e.ContextElided() | e.ContextCompacted():
             lines = _next_request(event)
@@ -334,7 +334,7 @@ _WAITS = {
 
 
 def _money_and_models(
-    event: e.BudgetWarned | e.BudgetReached | e.ModelCallFailed | e.ModelCallDelayed,
+    event: e.BudgetWarned | e.BudgetReached | e.BudgetRaised | e.ModelCallFailed | e.ModelCallDelayed,
 ) -> list[Line]:
     match event:
         case e.BudgetWarned():
@@ -344,6 +344,8 @@ def _money_and_models(
             detail = f": {prose(event.detail)}" if event.detail else ""
             figures = f"{dollars(event.usd)} of {limit(event.limit)}"
             return [Line(f"x budget of {event.account} reached, {figures}{detail}", Tone.BAD)]
+        case e.BudgetRaised():
+            return [Line(f"  the budget is {limit(event.limit)} now", Tone.GOOD)]
         case e.ModelCallFailed():
             charged = f", {dollars(event.usd)} charged" if event.usd else ""
             message = first_line(prose(event.message))

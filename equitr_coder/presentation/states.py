@@ -9,9 +9,9 @@ from equitr_coder.presentation.text import Tone
 
 _TASKS: dict[TaskState, tuple[str, Tone]] = {
     TaskState.WAITING: (".", Tone.DIM),
-    TaskState.READY: ("o", Tone.PLAIN),
+    TaskState.READY: (":", Tone.PLAIN),
     TaskState.WORKING: (">", Tone.PLAIN),
-    TaskState.REVIEW: ("?", Tone.PLAIN),
+    TaskState.REVIEW: ("o", Tone.PLAIN),
     TaskState.DONE: ("+", Tone.GOOD),
     TaskState.FAILED: ("x", Tone.BAD),
     TaskState.BLOCKED: ("!", Tone.WARN),

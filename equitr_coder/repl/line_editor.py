@@ -16,6 +16,7 @@ from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.styles import Style
 
+from equitr_coder.domain.redaction import without_shapes
 from equitr_coder.repl.completion import PromptCompleter
 from equitr_coder.repl.history import open_history
 from equitr_coder.repl.keyboard import Closed, Entry, Interrupted, Said, Typed
@@ -36,14 +37,15 @@ class LineEditor:
         *,
         history: Path | None,
         terminal: tuple[Input, Output] | None = None,
+        redact: Callable[[str], str] = without_shapes,
     ) -> None:
-        """`terminal` is the process's own unless given."""
+        """`redact` takes keys out of what the history's file keeps. `terminal` is the process's own unless given."""
         self._input, self._output = terminal or (create_input(), create_output(always_prefer_tty=True))
         self._ahead = TypeAhead()
         self._pasted = ""
         self._take_signal: Callable[[], None] | None = None
         self._completer, self._file_completer = PromptCompleter(commands=True), PromptCompleter(commands=False)
-        self._requests = self._session(open_history(history), self._completer)
+        self._requests = self._session(open_history(history, redact), self._completer)
         self._answers = self._session(InMemoryHistory(), self._file_completer)
         self.screen = Screen(
             self._write,

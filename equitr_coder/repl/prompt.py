@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from equitr_coder.domain.queries import ConfigAnswer, ConfigQuery, ModelsAnswer, ModelsQuery
+from equitr_coder.domain.redaction import without_shapes
 from equitr_coder.ports import RunApi
 from equitr_coder.presentation.mode import Mode, Setup
 from equitr_coder.repl.commands import Commands
@@ -26,12 +27,14 @@ async def open_prompt(
     attendants: Attendants,
     history: Path | None,
     environ: Mapping[str, str] = os.environ,
+    redact: Callable[[str], str] = without_shapes,
 ) -> int:
-    """`planning` opens with the planning conversation; `history` is the file of earlier requests.
+    """`planning` opens with the planning conversation; `history` is the file of earlier requests, from which `redact`
+    takes keys out.
 
     Returns the exit code.
     """
-    keyboard = open_keyboard(history, environ)
+    keyboard = open_keyboard(history, environ, redact)
     return await hold_session(api, keyboard, planning=planning, attendants=attendants)
 
 
@@ -53,7 +56,7 @@ async def hold_session(api: RunApi, keyboard: Keyboard, *, planning: bool, atten
     return INTERRUPTED
 
 
-def open_keyboard(history: Path | None, environ: Mapping[str, str]) -> Keyboard:
+def open_keyboard(history: Path | None, environ: Mapping[str, str], redact: Callable[[str], str]) -> Keyboard:
     """Line editing where the terminal can draw, plain lines where it cannot."""
     if environ.get("TERM", "").lower() in _CANNOT_DRAW:
         from equitr_coder.repl.plain_lines import PlainLines
@@ -61,4 +64,4 @@ def open_keyboard(history: Path | None, environ: Mapping[str, str]) -> Keyboard:
         return PlainLines(stdin=sys.stdin, screen=sys.stdout if sys.stdout.isatty() else sys.stderr)
     from equitr_coder.repl.line_editor import LineEditor
 
-    return LineEditor(history=history)
+    return LineEditor(history=history, redact=redact)

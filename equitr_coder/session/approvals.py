@@ -8,13 +8,15 @@ from equitr_coder.domain.errors import RunStopped, StopReason, UserError
 from equitr_coder.domain.events import ApprovalRequested, ApprovalResolved, QuestionAnswered, QuestionAsked
 from equitr_coder.domain.ids import AgentName, CallId, RequestId, SessionId, TaskId
 from equitr_coder.domain.runs import RunOptions
-from equitr_coder.ports import EventSink
+from equitr_coder.ports import EventGate, EventSink
 
 
 class ApprovalDesk:
-    """Implements `ports.Approvals`. A yes for a task or the run covers later calls of the same tool and confinement."""
+    """Implements `ports.Approvals`. A yes for a task or the run covers later calls of the same tool and confinement.
+    What nobody answers in time is refused.
+    """
 
-    def __init__(self, events: EventSink) -> None:
+    def __init__(self, events: EventGate) -> None:
         self._events = events
         self._waiting: dict[RequestId, asyncio.Future[ApprovalAnswer]] = {}
 
@@ -47,7 +49,19 @@ class ApprovalDesk:
             answer = ApprovalAnswer(allowed=False, by="yes_flag", note=note)
             await self._events.record(ApprovalResolved(approval=approval.id, answer=answer))
             return answer
-        return await future
+        try:
+            async with asyncio.timeout(options.answer_within):
+                return await future
+        except TimeoutError:
+            return await self._expire(approval, options.answer_within or 0)
+
+    async def _expire(self, approval: Approval, seconds: float) -> ApprovalAnswer:
+        """Nobody came: refused, unless an answer was recorded in this very moment."""
+        note = f"nobody answered within {seconds:g} s (permission.answer_within)"
+        answer = ApprovalAnswer(allowed=False, by="policy", note=note)
+        expired = ApprovalResolved(approval=approval.id, answer=answer)
+        await self._events.record_made(lambda view: [expired] if approval.id in view.approvals else [])
+        return self._known(approval) or answer
 
     async def resolve(self, approval: RequestId, answer: ApprovalAnswer) -> None:
         if approval not in self._events.view.approvals:

@@ -4,11 +4,23 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
+from equitr_coder.domain.commands import (
+    AnswerQuestion,
+    ApprovePlan,
+    EditDocument,
+    HoldTask,
+    RaiseBudget,
+    RejectPlan,
+    ReleaseTask,
+    ResolveApproval,
+    ReviseDocument,
+    StopTask,
+)
 from equitr_coder.domain.errors import BudgetRefused, ModelError, RunStopped, StopReason, UserError, disk_error
-from equitr_coder.domain.events import BudgetReached, Event, RunFinished, RunPaused
+from equitr_coder.domain.events import BudgetRaised, BudgetReached, Event, RunFinished, RunPaused
 from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.engine.guards import ATTEMPT_STOPS
@@ -62,6 +74,32 @@ class LiveRun:
         await self.hub.record(*events)
         if self._epic is not None:
             self._epic.look_again()
+
+    async def answer(self, command: AnswerQuestion | ResolveApproval) -> None:
+        """Raises UserError when nothing is asked under that name."""
+        match command:
+            case AnswerQuestion():
+                await self.questions.answer(command.question, command.answer)
+            case ResolveApproval():
+                await self.approvals.resolve(command.approval, command.answer)
+
+    async def direct(self, command: HoldTask | ReleaseTask | StopTask | RaiseBudget) -> None:
+        """Raises UserError when it makes no sense now."""
+        if isinstance(command, RaiseBudget):
+            await self._raise_budget(command.budget)
+            return
+        if self._epic is None:
+            raise UserError("this run has no tasks", hint="Esc or Ctrl-C stops its agent")
+        await self._epic.direct(command)
+
+    async def _raise_budget(self, limit: Decimal) -> None:
+        now = self.hub.view.options.budget
+        if now is None:
+            raise UserError("this run has no limit", hint="it spends as much as it needs")
+        if limit <= now:
+            raise UserError(f"its budget is ${now:f} already", hint="a limit can be raised, not lowered")
+        await self.hub.record(BudgetRaised(limit=limit))
+        self.kit.budget.raise_limit(limit)
 
     async def decide(self, decision: ApprovePlan | ReviseDocument | EditDocument | RejectPlan) -> None:
         """Hand a decision on the plan to the workflow.

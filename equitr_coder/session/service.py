@@ -136,10 +136,8 @@ class LocalRunApi:
                 return await self._resume(command)
             case c.SendMessage() | c.QueueMessage() | c.CancelMessage():
                 return await self._hear(command)
-            case c.AnswerQuestion():
-                await self._running(command.run).questions.answer(command.question, command.answer)
-            case c.ResolveApproval():
-                await self._running(command.run).approvals.resolve(command.approval, command.answer)
+            case c.AnswerQuestion() | c.ResolveApproval():
+                await self._running(command.run).answer(command)
             case c.ApprovePlan() | c.ReviseDocument() | c.EditDocument() | c.RejectPlan():
                 await self._running(command.run).decide(command)
             case c.Interrupt() | c.CloseRun():
@@ -152,6 +150,8 @@ class LocalRunApi:
                 await self._settle(command)
             case c.AssignTasks() | c.RenameRun():
                 return await self._mark(command)
+            case c.HoldTask() | c.ReleaseTask() | c.StopTask() | c.RaiseBudget():
+                await self._running(command.run).direct(command)
             case _ as unreachable:
                 assert_never(unreachable)
         return command.run
@@ -637,7 +637,7 @@ def _failed_again(view: RunView) -> list[Event]:
         return []
     events: list[Event] = []
     for task in view.tasks.values():
-        if task.state is TaskState.FAILED:
+        if task.state in (TaskState.FAILED, TaskState.CANCELLED):
             ready = TaskState.READY if task.attempt else TaskState.WAITING
             events.append(TaskChanged(task=task.id, state=ready, reason=task.reason, detail=task.detail))
         elif task.state is TaskState.BLOCKED:

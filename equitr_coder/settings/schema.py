@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from equitr_coder.domain.approvals import PermissionMode
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import ModelSpec, Tier
 from equitr_coder.domain.money import MILLION, Price
@@ -245,8 +246,13 @@ class CollaborationSettings(Value):
 
 
 class PermissionSettings(Value):
-    """Patterns (`*`, `?`, `[...]`) over whole commands. Deny beats ask, ask beats allow."""
+    """Patterns (`*`, `?`, `[...]`) over whole commands; `read(GLOB)` and `write(GLOB)` over paths, `tool(NAME)` over
+    tools. Deny beats ask, ask beats allow.
+    """
 
+    mode: PermissionMode = PermissionMode.ASK
+    answer_within: Seconds = 3600.0
+    """How long a question about permission waits before it counts as refused."""
     allow: Texts = ()
     ask: Texts = ()
     deny: Texts = ()

@@ -38,6 +38,8 @@ class Engine:
     """`plan`, `chat` or `run`, or empty: as configured."""
     history: Callable[[], Path | None] = lambda: None
     """The file of earlier requests, once the engine is loaded."""
+    redact: Callable[[str], str] = str
+    """Takes keys out of a text that is kept."""
     unlock: Unlock | None = None
     """Asks, on a plain terminal, for what opens the stored keys; None when there are none."""
 
@@ -83,7 +85,7 @@ async def _hold_door(engine: Engine, desk: Desk, app: ScreenApp) -> None:
     try:
         await desk.is_painted.wait()  # imports in a thread would hold up the first frame
         await asyncio.to_thread(engine.load)
-        desk.history.keep_in(engine.history())
+        desk.history.keep_in(engine.history(), engine.redact)
         # Textual starts tasks eagerly where Python can; the engine keeps the order that it was tested in.
         asyncio.get_running_loop().set_task_factory(None)
         while not desk.leaving.is_set():

@@ -4,7 +4,15 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from equitr_coder.domain.code_map import map_text
-from equitr_coder.domain.commands import ApprovePlan, EditDocument, RejectPlan, ReviseDocument
+from equitr_coder.domain.commands import (
+    ApprovePlan,
+    EditDocument,
+    HoldTask,
+    RejectPlan,
+    ReleaseTask,
+    ReviseDocument,
+    StopTask,
+)
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import EquitrError, RunStopped, StopReason, UserError
 from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted, RunFinished, TaskAssigned
@@ -83,6 +91,23 @@ class EpicRun:
         """Something came from outside that a task may have waited for."""
         if self._crew is not None:
             self._crew.supervisor.look_again()
+
+    async def direct(self, command: HoldTask | ReleaseTask | StopTask) -> None:
+        """The person's word on one task.
+
+        Raises:
+            UserError: nothing is being built, or it makes no sense for this task now.
+        """
+        if self._crew is None:
+            raise UserError("nothing is being built yet", hint="approve the plan first")
+        supervisor = self._crew.supervisor
+        match command:
+            case HoldTask():
+                await supervisor.hold(command.task)
+            case ReleaseTask():
+                await supervisor.release(command.task)
+            case StopTask():
+                await supervisor.stop(command.task)
 
     # ---------------------------------------------------------------- plan
 

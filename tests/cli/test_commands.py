@@ -13,6 +13,7 @@ from equitr_coder import __version__
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import events as e
 from equitr_coder.domain import queries as q
+from equitr_coder.domain.approvals import Decision, PermissionMode, Verdict
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import EpicId, RunId
 from equitr_coder.domain.models import ModelInfo
@@ -341,6 +342,29 @@ def test_doctor_fails_when_something_must_be_mended(command: "Command", logs: "L
 
     assert result.code == 2
     assert result.out == ("+ ok    git: 2.39.5\nx bad   sandbox: no bubblewrap\n        fix: apt install bubblewrap\n")
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("allow", 0), ("ask", 5), ("deny", 1)])
+def test_policy_explain_says_decision_reason_and_rule_with_its_source(
+    command: "Command", logs: "Logs", verdict: str, code: int
+) -> None:
+    decision = Decision(verdict=Verdict(verdict), reason="the rule says so", rule="permission.deny: git push*")
+    answer = q.PolicyAnswer(
+        decision=decision, source="user /home/x.yaml:3", mode=PermissionMode.AUTO, confinement="bubblewrap (0.8)"
+    )
+    api = logs.api(answers=[answer, answer])
+
+    text = command("policy", "explain", "run_command", "git", "push", "--mode", "auto", api=api)
+    data = command("policy", "explain", "run_command", "git push", "--output", "json", api=api)
+
+    assert (text.code, data.code) == (code, code)
+    assert api.queried == [
+        q.PolicyQuery(tool="run_command", input="git push", mode=PermissionMode.AUTO),
+        q.PolicyQuery(tool="run_command", input="git push"),
+    ]
+    assert text.out.startswith(f"{verdict}: ")
+    assert "why    the rule says so\n  rule   permission.deny: git push* (user /home/x.yaml:3)\n" in text.out
+    assert json.loads(data.out)["decision"]["rule"] == "permission.deny: git push*"
 
 
 @pytest.mark.parametrize(("arguments", "trusted"), [(("trust",), True), (("trust", "--withdraw"), False)])

@@ -15,9 +15,11 @@ from equitr_coder.cli.extras import completion_script
 
 HEAVY = {
     "asyncio",
+    "cryptography",
     "equitr_coder.app",
     "equitr_coder.domain.events",
     "httpx",
+    "keyring",
     "litellm",
     "prompt_toolkit",
     "pydantic",
@@ -76,6 +78,11 @@ def loaded(*arguments: str, home: Path) -> set[str]:
 @pytest.mark.parametrize("arguments", [("--version",), ("version",), ("--help",), ("chat", "--help"), ("chta",)])
 def test_help_version_and_typing_errors_load_nothing_heavy(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert loaded(*arguments, home=tmp_path) & HEAVY == set()
+
+
+def test_commands_that_use_no_stored_key_load_nothing_of_the_key_store(tmp_path: Path) -> None:
+    for arguments in (("runs",), ("keys", "list"), ("chat", "hello")):  # the last has no model, so it ends with 2
+        assert loaded(*arguments, home=tmp_path) & {"cryptography", "keyring"} == set()
 
 
 def test_version_does_not_even_load_the_command_line(tmp_path: Path) -> None:

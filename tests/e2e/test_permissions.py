@@ -75,6 +75,35 @@ def test_allow_runs_unasked_and_ask_always_asks(stage: OpenStage) -> None:
     assert len(user.server.requests) == 2
 
 
+def test_policy_explain_names_the_decision_the_rule_and_where_it_is_set(stage: OpenStage) -> None:
+    user = stage([], config={"permission": {"deny": ["git push*", "read(.env)"], "mode": "auto"}})
+
+    denied = user.run("policy", "explain", "run_command", "sh -c 'git push'")
+    asks = user.run("policy", "explain", "run_command", "curl x | sh", "--output", "json")
+    allowed = user.run("policy", "explain", "write_file", "src/a.py")
+    planned = user.run("policy", "explain", "run_command", "make", "--mode", "plan")
+
+    assert (denied.code, asks.code, allowed.code, planned.code) == (1, 5, 0, 1), denied.brief + asks.brief
+    assert "rule   permission.deny: git push* (user " in denied.out
+    assert "config.yaml:" in denied.out
+    assert asks.result["decision"]["verdict"] == "ask"
+    assert "permission.mode: plan (flag --mode)" in planned.out
+    assert not user.server.requests
+
+
+def test_in_auto_mode_a_command_runs_in_the_sandbox_unasked_and_what_reaches_beyond_asks(stage: OpenStage) -> None:
+    user = stage(
+        [calls("run_command", command=TOUCH), calls("run_command", command="git push"), says("Done.")],
+        config={"permission": {"mode": "auto"}},
+    )
+
+    ended = user.run("chat", "touch it")
+
+    assert ended.code == 5, ended.brief
+    assert "git push" in ended.text
+    assert is_touched(user)
+
+
 def test_read_only_commands_run_unasked(stage: OpenStage) -> None:
     commands = (
         "ls",

@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -158,6 +159,9 @@ def test_a_run_killed_at_any_event_ends_the_same(stage: OpenStage, kind: str, co
 
 WRAPPER = """#!/bin/sh
 case "$*" in
+*"update-ref --no-deref -z --stdin"*)
+    exec {python} {folder}/resident.py {git} "$@"
+    ;;
 *"{command}"*)
     printf . >> {folder}/count
     if [ "$(wc -c < {folder}/count)" -eq {count} ]; then
@@ -169,6 +173,37 @@ case "$*" in
 esac
 exec {git} "$@"
 """
+RESIDENT = """
+import os, signal, subprocess, sys
+from pathlib import Path
+
+def seen():
+    with Path({count_file!r}).open("a") as file:
+        file.write(".")
+    return Path({count_file!r}).stat().st_size == {count}
+
+def kill():
+    parent = os.getppid()
+    os.killpg(parent, signal.SIGKILL)
+    sys.exit()
+
+git = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+while request := os.read(0, 1 << 16):
+    is_it = {name!r} in request and seen()
+    if is_it and {moment!r} == "before":
+        kill()
+    git.stdin.write(request)
+    answer = b""
+    while not answer.endswith(b"commit: ok\\n"):
+        said = git.stdout.read(1 << 16)
+        if not said:
+            sys.exit(git.wait())
+        answer += said
+    if is_it:
+        kill()
+    os.write(1, answer)
+"""
+"""Stands before the git that stays to move refs, and does the same as the wrapper."""
 
 
 def wrap_git(user: Stage, folder: Path, *, command: str, count: int, moment: str) -> None:
@@ -176,7 +211,19 @@ def wrap_git(user: Stage, folder: Path, *, command: str, count: int, moment: str
     folder.mkdir()
     wrapper = folder / "git"
     wrapper.write_text(
-        WRAPPER.format(folder=folder, git=shutil.which("git"), command=command, count=count, moment=moment)
+        WRAPPER.format(
+            folder=folder,
+            git=shutil.which("git"),
+            command=command,
+            count=count,
+            moment=moment,
+            python=sys.executable,
+        )
+    )
+    (folder / "resident.py").write_text(
+        RESIDENT.format(
+            count_file=str(folder / "count"), count=count, moment=moment, name=command.rstrip().encode() + b"\0"
+        )
     )
     wrapper.chmod(0o755)
     user.put_first_on_path(folder)

@@ -35,7 +35,7 @@ _SAMPLE = (
     Point("append.tool_called", "after", 4),
     Point("repository.keep", "after", 1),
     Point("append.tool_returned", "before", 4),
-    Point("git.clean", "during", 1),
+    Point("git.read-tree", "during", 1),
     Point("git.read-tree", "during", 3),
     # a gate that is green for this tree and no other
     Point("repository.commit_tree", "after", 2),

@@ -213,6 +213,7 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
         e.BudgetReached(account="T1", usd=Decimal(5), limit=Decimal(5), detail="next call needs $1"),
         ["x budget of T1 reached, $5.0000 of $5.00: next call needs $1"],
     ),
+    e.BudgetRaised: (e.BudgetRaised(limit=Decimal("7.5")), ["  the budget is $7.50 now"]),
     e.RunPaused: (e.RunPaused(reason=StopReason.INTERRUPTED), []),
     e.RunFinished: (e.RunFinished(state=RunState.COMPLETED), []),
 }  # fmt: skip

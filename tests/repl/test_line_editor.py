@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from equitr_coder.domain import commands as c
+from equitr_coder.domain.redaction import without_shapes
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.repl.history import open_history
 from tests.repl.conftest import PlayedApi, attend, reply
@@ -70,6 +71,16 @@ def test_a_history_that_cannot_be_written_any_more_costs_the_history_alone(histo
     kept.append_string("fix the typo")
 
     assert kept.get_strings() == ["fix the typo"]
+
+
+def test_no_key_that_was_typed_is_kept(history: Path) -> None:
+    shaped = "ghp_" + "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAbCd"
+
+    open_history(history, lambda text: without_shapes(text.replace("my-key", "[key]"))).append_string(
+        f"my-key {shaped}"
+    )
+
+    assert history.read_text().splitlines()[-1] == "+[key] [key]"
 
 
 async def test_the_menu_of_files_takes_no_room_until_one_is_wanted() -> None:

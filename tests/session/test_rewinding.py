@@ -8,6 +8,7 @@ import yaml
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import events as e
 from equitr_coder.domain import queries as q
+from equitr_coder.domain.approvals import ApprovalAnswer
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.run_view import fold
@@ -17,7 +18,7 @@ from equitr_coder.presentation.history import history_lines
 from equitr_coder.testing.events import assert_well_formed
 from equitr_coder.testing.script import ScriptedReply, call, calls, says
 from equitr_coder.workflows.chat import SESSION
-from tests.session.chats import OpenUser, User, dying, ended, start, user_messages, writes
+from tests.session.chats import OpenUser, User, dying, ended, start, user_messages, wait_for_approval, writes
 
 
 async def says_next(api: RunApi, run: RunId, text: str) -> None:
@@ -317,3 +318,28 @@ async def test_an_ignored_file_of_an_earlier_turn_is_no_new_one_after_the_users_
         await api.submit(c.UndoChange(run=run))
 
     assert files(someone)[".env"] == "KEY=2\n"
+
+
+async def test_before_a_destructive_command_what_the_user_changed_meanwhile_is_kept(user: OpenUser) -> None:
+    someone = user(writes("b.txt", "b\n"), runs("rm -r mine.txt notes"), says("done"))
+    config = yaml.safe_load((someone.home / "config.yaml").read_text())
+    (someone.home / "config.yaml").write_text(yaml.safe_dump(config | {"permission": {"ask": ["rm *"]}}))
+    (someone.repo / "mine.txt").write_text("before\n")
+    (someone.repo / "notes").mkdir()
+    async with someone.door() as api:
+        run = await start(api)
+        asked = await wait_for_approval(api, run)
+        (someone.repo / "mine.txt").write_text("what I wrote meanwhile\n")
+        (someone.repo / "notes" / "new.txt").write_text("untracked\n")
+        before = files(someone)
+        await api.submit(c.ResolveApproval(run=run, approval=asked.approval.id, answer=ApprovalAnswer(allowed=True)))
+        log = await ended(api, run)
+        after = files(someone)
+        await api.submit(c.RewindChange(run=run, state=1))
+        log = await ended(api, run)
+
+    assert after == {"b.txt": "b\n"}
+    assert files(someone) == before
+    [checkpoint] = [event for event in log if isinstance(event, e.CheckpointTaken) and event.before]
+    assert checkpoint.before == "`rm` deletes"
+    assert_well_formed(log)

@@ -8,17 +8,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from equitr_coder.adapters.local.readiness import read_all, until
 
 _PATIENCE = 2.0
 """Seconds a cancelled child has to remove its lock files before it is killed."""
 _STUCK = 2.0
 """Seconds to wait for a killed child to be gone."""
-_CHUNK = 1 << 16
-_CHUNKS = 16
-"""Read at once; then the others have their turn."""
 
 
 async def run_child(
@@ -33,13 +32,14 @@ async def run_child(
         process = _start(arguments, cwd=cwd, env=env, stdin=given, stderr=errors, hold=hold)
         assert process.stdout is not None
         stack.callback(process.stdout.close)
+        stdout = bytearray()
         try:
-            stdout = await _read(process.stdout.fileno())
+            await read_all(process.stdout.fileno(), stdout.extend)
             await _exited(process)
         except BaseException:
             await _end(process)
             raise
-        return process.wait(), stdout, _content(errors)
+        return process.wait(), bytes(stdout), _content(errors)
 
 
 def _start(
@@ -89,26 +89,6 @@ def _content(descriptor: int) -> bytes:
     return os.pread(descriptor, size, 0) if size else b""
 
 
-async def _read(descriptor: int) -> bytes:
-    """All that comes until nobody holds the other end of the pipe any more."""
-    os.set_blocking(descriptor, False)
-    found = bytearray()
-
-    def is_whole() -> bool:
-        for _ in range(_CHUNKS):
-            try:
-                data = os.read(descriptor, _CHUNK)
-            except BlockingIOError:
-                return False
-            if not data:
-                return True
-            found.extend(data)
-        return False
-
-    await _until(descriptor, is_whole)
-    return bytes(found)
-
-
 async def _exited(process: "subprocess.Popen[bytes]") -> None:
     """It has closed its output, and is gone in a moment; not reaped, so that its id is nobody else's."""
     if not hasattr(os, "pidfd_open"):  # not Linux
@@ -116,30 +96,9 @@ async def _exited(process: "subprocess.Popen[bytes]") -> None:
         return
     descriptor = os.pidfd_open(process.pid)
     try:
-        await _until(descriptor, lambda: True)
+        await until(descriptor, lambda: True)
     finally:
         os.close(descriptor)
-
-
-async def _until(descriptor: int, is_done: Callable[[], bool]) -> None:
-    """Ask again whenever there is something to read."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def look() -> None:
-        if done.done():
-            return
-        try:
-            if is_done():
-                done.set_result(None)
-        except OSError as error:
-            done.set_exception(error)
-
-    loop.add_reader(descriptor, look)
-    try:
-        await done
-    finally:
-        loop.remove_reader(descriptor)
 
 
 async def _end(process: "subprocess.Popen[bytes]") -> None:

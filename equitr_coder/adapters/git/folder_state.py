@@ -19,6 +19,8 @@ LARGE = 1 << 20
 """Bytes of a file that is read."""
 _ALL = 8 << 20
 """Bytes of all files that are read for one state."""
+_KIND = 0o170000
+"""The bits of a mode that say what it is (inode(7))."""
 _TICK_NS = 50_000_000
 """Longer than any tick: what was changed within it may be changed again without a new time."""
 
@@ -70,9 +72,9 @@ def observe(root: Path, *, besides: str = "") -> FolderState | None:
                     about = entry.stat(follow_symlinks=False)
                     mode = about.st_mode
                     stamps[path] = (mode, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
-                    if stat.S_ISDIR(mode):
+                    if mode & _KIND == stat.S_IFDIR:
                         pending.append(f"{path}/")
-                    elif max(about.st_ctime_ns, about.st_mtime_ns) > since:
+                    elif about.st_ctime_ns > since or about.st_mtime_ns > since:
                         to_read += about.st_size
                         digest = _digest(root / path) if to_read <= _ALL else None
                         if digest is None:

@@ -1,13 +1,16 @@
 """The keys in the hands of this process, and how they are taken out of texts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from equitr_coder.adapters.keys.sealing import MASTER_KEY, NEW_MASTER_KEY
 from equitr_coder.domain.redaction import forms_of, is_guarded, without_assignments, without_shapes
-from equitr_coder.domain.value import Value
 
-_V = TypeVar("_V", bound=Value)
+if TYPE_CHECKING:
+    from equitr_coder.domain.value import Value  # its library is not loaded for two lines of error
+
+_V = TypeVar("_V", bound="Value")
+_LOGINS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK", MASTER_KEY, NEW_MASTER_KEY)
 
 
 class HeldKeys:
@@ -60,9 +63,10 @@ class HeldKeys:
         return without_assignments(self.shown(text))
 
 
-def hold_environment(held: HeldKeys, environ: Mapping[str, str], variables: Iterable[str]) -> None:
-    """Of the variables that hold keys, and what opens the key store."""
-    for name in (*variables, MASTER_KEY, NEW_MASTER_KEY):
+def hold_environment(held: HeldKeys, environ: Mapping[str, str], variables: Iterable[str] = ()) -> None:
+    """Of `variables`, of every other that is named like a provider's key, and what opens the key store."""
+    named = (name for name in environ if name.endswith("_API_KEY"))
+    for name in (*variables, *_LOGINS, *named):
         if value := environ.get(name, "").strip():
             held.hold(name, value)
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import IO
 
 from equitr_coder.adapters.local.capture import OUTPUT_CAP, Capture
+from equitr_coder.adapters.local.readiness import read_all, until
 from equitr_coder.ports import CommandResult
 
 GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL."""
-_CHUNK = 65_536
 _DRAIN = 1.0
 """Seconds to wait for the end of the output once the group is gone; only an escaped process can hold it open."""
 _STUCK = 2.0
@@ -115,15 +115,7 @@ def _start(
 
 async def _pump(pipe: IO[bytes] | None, sink: Sink) -> None:
     assert pipe is not None
-    reader = asyncio.StreamReader(limit=_CHUNK)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipe
-    )
-    try:
-        while data := await reader.read(_CHUNK):
-            sink(data)
-    finally:
-        transport.close()
+    await read_all(pipe.fileno(), sink)
 
 
 class _Leader:
@@ -142,18 +134,7 @@ class _Leader:
         if self._pidfd is None:  # not Linux
             await asyncio.to_thread(self._process.wait)
             return
-        loop = asyncio.get_running_loop()
-        gone: asyncio.Future[None] = loop.create_future()
-
-        def tell() -> None:
-            if not gone.done():
-                gone.set_result(None)
-
-        loop.add_reader(self._pidfd, tell)
-        try:
-            await gone
-        finally:
-            loop.remove_reader(self._pidfd)
+        await until(self._pidfd, lambda: True)
 
     async def end(self, pumps: Sequence[asyncio.Task[None]]) -> None:
         """Leave no process of the group. A second cancellation cuts the grace short, never the kill."""

@@ -301,12 +301,8 @@ def _hint(spec: ModelSpec, provider: Provider, prefix: str, rest: str) -> str:
     return ""
 
 
-KEY_VARIABLES = frozenset(variable for row in PROVIDERS.values() for variable in row.keys) | {
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_BEARER_TOKEN_BEDROCK",
-}
-"""Every variable that holds a key, or a part of a login, of some provider."""
+KEY_VARIABLES = frozenset(variable for row in PROVIDERS.values() for variable in row.keys)
+"""Every variable that holds the key of a provider."""
 
 
 def variables_of(name: str) -> tuple[str, ...]:

@@ -23,12 +23,17 @@ class Windows:
         self._prices = prices
         self._listed: dict[_Key, int | None] = {}
 
-    async def window(self, spec: ModelSpec) -> int | None:
+    def known(self, spec: ModelSpec) -> int | None:
+        """Without asking anybody."""
         if spec.context_window is not None:
             return spec.context_window
-        known = self._prices.info(spec.name)
-        if known is not None and known.context_window is not None:
-            return known.context_window
+        info = self._prices.info(spec.name)
+        return info.context_window if info is not None else None
+
+    async def window(self, spec: ModelSpec) -> int | None:
+        known = self.known(spec)
+        if known is not None:
+            return known
         key = (spec.name, spec.api_base)
         if key not in self._listed:
             self._listed[key] = await self._ask(spec)

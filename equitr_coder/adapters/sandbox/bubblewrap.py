@@ -95,11 +95,11 @@ class BubblewrapExecutor:
             _filter_option(self._filter) as (filtering, filters),
         ):
             async with way_out(Hosts() if clean else self._hosts, announcement.first) as gate:
-                options = [*options, *announcement.options, *filtering, *gate.options, "--chdir", str(seen.root)]
+                given = [*options, *announcement.options, *filtering, *gate.options, "--chdir", str(seen.root)]
                 environment = {**self._sight.environment(seen, clean=clean), **gate.variables, **place.variables}
                 result = await run_process(
                     [
-                        *bubblewrap(self._program, options),
+                        *bubblewrap(self._program, given),
                         *limited_shell(command, self._limits, counts_processes=self._counts_processes),
                     ],
                     cwd=Path("/"),

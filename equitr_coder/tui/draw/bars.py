@@ -35,7 +35,7 @@ def needs_row(desk: Desk, width: int) -> Row:
         return ()
     from equitr_coder.tui.draw.status import needs
 
-    return fit(needs(desk), width, padded=False)
+    return fit(needs(desk, width), width, padded=False)
 
 
 def prompt_titles(desk: Desk, width: int) -> tuple[str, str]:

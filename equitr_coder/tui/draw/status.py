@@ -8,7 +8,6 @@ from equitr_coder.domain.money import ZERO
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.presentation.figures import limit
 from equitr_coder.presentation.rows import Ink, Row, Span, row
-from equitr_coder.presentation.text import plural
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -52,14 +51,11 @@ def cents(amount: Decimal) -> str:
     return f"${amount:.2f}"
 
 
-def needs(desk: Desk) -> Row:
-    count = sum(len(run.view.approvals) + len(run.view.questions) for run in desk.runs.values() if run.is_live)
-    waiting = [run for run in desk.live if run.view.phase == "awaiting approval" and not run.view.questions]
-    count += len(waiting)
-    if not count:
-        return ()
-    words = "a plan waits for your review" if waiting and count == 1 else f"{plural(count, 'thing')} to answer"
-    return row(" ", Span(f"NEEDS YOU {count}", Ink.ASK, bold=True), f"  {words}", Span("   F8 answers", Ink.DIM))
+def needs(desk: Desk, width: int) -> Row:
+    from equitr_coder.tui.draw.needs import needs_row
+    from equitr_coder.tui.waiting import waiting_of
+
+    return needs_row([one.ask for one in waiting_of(desk)], width)
 
 
 def addressee(desk: Desk) -> str:

@@ -1,6 +1,6 @@
 """What was asked before, for the screen's prompt: the same file as the inline prompt's, with the same privacy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,9 +16,11 @@ class History:
         self._path = path
         self._at_most = at_most
         self._requests: list[str] | None = None
+        self._redact: Callable[[str], str] = str
 
-    def keep_in(self, path: Path | None) -> None:
-        """From now on in this file; what was said before is written to it."""
+    def keep_in(self, path: Path | None, redact: Callable[[str], str] = str) -> None:
+        """From now on in this file; what was said before is written to it. `redact` takes keys out of what is kept."""
+        self._redact = redact
         said = self.requests
         self._path, self._requests = path, None
         for text in said:
@@ -42,7 +44,7 @@ class History:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._path.touch(mode=0o600)
             with self._path.open("ab") as file:
-                file.write(written_request(text, datetime.now()).encode(errors="replace"))  # noqa: DTZ005 (as the inline prompt)
+                file.write(written_request(self._redact(text), datetime.now()).encode(errors="replace"))  # noqa: DTZ005 (as the inline prompt)
         except OSError:
             self._path = None  # a full disk costs the history, not the session
 

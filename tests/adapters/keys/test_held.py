@@ -4,7 +4,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equitr_coder.adapters.keys.held import HeldKeys
+from equitr_coder.adapters.keys.held import HeldKeys, hold_environment
+from equitr_coder.adapters.models.providers import KEY_VARIABLES
 from equitr_coder.domain.commands import StartRun
 from equitr_coder.domain.runs import RunKind
 
@@ -62,3 +63,20 @@ def test_marks_are_those_of_held_keys() -> None:
     held = holding(SHOP_KEY=KEY)
 
     assert held.marks("a [key SHOP_KEY] and a [key OTHER]") == ["[key SHOP_KEY]"]
+
+
+def test_the_environment_s_keys_are_held_by_their_names() -> None:
+    held = HeldKeys()
+    environ = {
+        "OPENAI_API_KEY": f" {KEY}\n",
+        "MINE": "my-own-k3y",
+        "PATH": "/usr/bin:/bin:/usr/local/bin",
+        "X_API_KEY": "",
+    }
+
+    hold_environment(held, environ, ["MINE"])
+
+    assert held.text(f"{KEY} my-own-k3y /usr/bin:/bin:/usr/local/bin") == (
+        "[key OPENAI_API_KEY] [key MINE] /usr/bin:/bin:/usr/local/bin"
+    )
+    assert all(name.endswith("_API_KEY") for name in KEY_VARIABLES)
