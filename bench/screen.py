@@ -332,12 +332,13 @@ def lanes(table: Table, _runs: int) -> None:
         script = planned(count, pace=1 / rate, tokens=rate * 45)
         with person(script, workers=count) as someone, someone.window() as window:
             _talk(window, "plan")
+            place = len(window.written)
             window.press("build the lanes\r")
-            window.until("approv", timeout=60)
+            window.until(f"lane {count}", after=place)
             window.settle()
             window.press("/run \r")
-            _until(lambda: len(someone.answered()) >= 1, window)
-            window.rest(8)
+            window.until(f"{count} of {count} workers", after=place)
+            window.rest(5)
             cpu, place, began = window.cpu, len(window.written), time.monotonic()
             window.rest(20)
             seconds = time.monotonic() - began

@@ -2,7 +2,8 @@
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -20,12 +21,13 @@ STREAMED = "The first words of a long answer. " * 6
 PASTE = "/quit now\n" + "".join(f"  row {number}\t of 42  \n" for number in range(2, 42)) + "the last row"
 
 
-def open_screen(user: Stage, **environ: str) -> Pane:
+@contextmanager
+def open_screen(user: Stage, **environ: str) -> Iterator[Pane]:
     """The screen of a chat, ready for a request."""
     given = {"LANG": "C.UTF-8"} | {name: value for name, value in user.environ.items() if name != "LC_ALL"} | environ
-    pane = Pane("interactive", cwd=user.repo, environ=given)
-    pane.sees("main, ")
-    return pane
+    with Pane("interactive", cwd=user.repo, environ=given) as pane:
+        pane.sees("main, ")
+        yield pane
 
 
 def said(user: Stage) -> list[str]:
