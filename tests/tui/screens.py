@@ -65,6 +65,8 @@ class RecordingApi:
                 return q.ConflictAnswer(ours=DIFF.replace("Duplicate", "Double"), theirs=DIFF, merged=DIFF)
             case q.RunsQuery():
                 return q.RunsAnswer(runs=())
+            case q.CheckoutQuery():
+                return q.CheckoutAnswer(root="/w", branch="main", is_repository=True, is_clean=True)
             case q.FilesQuery():
                 return q.FilesAnswer(files=())
             case _:
