@@ -81,7 +81,7 @@ DARK = Colours(
     background="#101418",
     panel="#161c22",
     line="#5c6b78",
-    selection="#24405a",
+    selection="#1a2d3f",
     inks=_inks(
         {
             Ink.TEXT: "#d8dee4",
@@ -101,7 +101,7 @@ LIGHT = Colours(
     background="#fbfaf7",
     panel="#f1efe9",
     line="#8a857a",
-    selection="#cfe3ee",
+    selection="#e0eef5",
     inks=_inks(
         {
             Ink.TEXT: "#1f262d",

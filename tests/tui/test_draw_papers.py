@@ -397,6 +397,7 @@ def test_help_filters_by_words_and_the_palette_by_letters() -> None:
     assert lines(help_rows(entries, "f4", 80)) == [" everywhere", "  F4  review"]
     assert "No key or command has 'zz'" in shown(help_rows(entries, "zz", 80))
     assert lines(palette_rows(entries, "apr", 60))[0].split() == ["approve", "a"]
+    assert lines(palette_rows(entries, "/rewind", 90))[0].split()[-2:] == ["/rewind", "[N]"]
     assert "Nothing is called 'qqq'" in shown(palette_rows(entries, "qqq", 60))
 
 

@@ -82,8 +82,10 @@ def _entry(entry: Entry, width: int, column: int) -> list[Row]:
 
 
 def found(entries: Sequence[Entry], typed: str) -> list[Entry]:
-    """For the palette: what the letters match, best first."""
-    return narrowed(typed, entries, lambda entry: entry.words)
+    """For the palette: what the letters match, best first; a key or command that is named itself before all others."""
+    named = typed.strip().casefold()
+    matched = narrowed(typed, entries, lambda entry: entry.words)
+    return sorted(matched, key=lambda entry: not named or not entry.shown.casefold().startswith(named))
 
 
 def palette_head(typed: str, width: int) -> Row:
