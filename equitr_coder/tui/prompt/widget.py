@@ -33,6 +33,7 @@ from equitr_coder.tui.prompt.wrapped import WrappedRow, Wrapping, row_of
 Complete = Callable[[str, str], Iterable[Offer]]
 """What may stand between the text before the cursor and the text after it."""
 
+_ACTIONS = {name: key.action for key in PROMPT_KEYS for name in key.keys}
 _SEARCH_KEYS = "Ctrl+R older, Enter takes it, Esc goes back"
 
 
@@ -228,8 +229,23 @@ class Prompt(Widget, can_focus=True):
             event.stop()
             event.prevent_default()
             self.type_in(event.character)
-        elif self._search is not None and event.key != "ctrl+c":
-            self._take_found()  # the key means what it means in the text that was found
+        else:
+            if self._search is not None and event.key != "ctrl+c":
+                self._take_found()  # the key means what it means in the text that was found
+            if self._act(event.key):
+                event.stop()
+                event.prevent_default()
+
+    def _act(self, key: str) -> bool:
+        """Do what the key means here, at once: Textual runs bindings only after letters that were typed behind them."""
+        action = _ACTIONS.get(key)
+        if action is None:
+            return False
+        try:
+            getattr(self, f"action_{action}")()
+        except SkipAction:
+            return False
+        return True
 
     def _on_paste(self, event: events.Paste) -> None:
         event.stop()

@@ -1,6 +1,7 @@
 """The prompt as a person uses it: keys in, messages out."""
 
 import pytest
+from textual import events
 
 from equitr_coder.tui.prompt.history import History
 from equitr_coder.tui.prompt.keys import PROMPT_KEYS
@@ -370,3 +371,13 @@ def test_no_key_is_one_that_terminals_use() -> None:
 
     assert not taken & set(bound)
     assert len(bound) == len(set(bound))
+
+
+async def test_keys_mean_what_they_mean_in_the_order_in_which_they_were_pressed(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        await desk.type("old")
+        for key, character in (("ctrl+u", "\x15"), ("n", "n"), ("e", "e"), ("w", "w"), ("enter", "\r")):
+            desk.app.post_message(events.Key(key, character))  # all at once, as a fast terminal sends them
+        await desk.pilot.pause()
+
+        assert desk.sent == ["new"]
