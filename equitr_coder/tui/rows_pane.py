@@ -116,7 +116,7 @@ class RowsPane(ScrollView, can_focus=True):
             return Strip.blank(width, base)
         strip = self._strip(self._rows[at], base).crop_extend(0, width, base)
         if self._has_cursor and at == self.cursor and self.has_focus:
-            strip = strip.apply_style(cursor_style(self._theme))
+            strip = _over(strip, cursor_style(self._theme))
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(at)) is not None:
             strip = self._selected(strip, *span)
@@ -149,7 +149,7 @@ class RowsPane(ScrollView, can_focus=True):
         stop = strip.cell_length if end == -1 else min(end, strip.cell_length)
         style = self.screen.get_component_rich_style("screen--selection")
         parts = strip.divide([start, stop, strip.cell_length])
-        return Strip.join([parts[0], parts[1].apply_style(style), *parts[2:]]) if len(parts) > 1 else strip
+        return Strip.join([parts[0], _over(parts[1], style), *parts[2:]]) if len(parts) > 1 else strip
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         return selection.extract(self.text), "\n"
@@ -244,6 +244,11 @@ class Bar(RowsPane, can_focus=False):
 
 def _at(rows: Sequence[Printable], y: int) -> Printable | None:
     return rows[y] if 0 <= y < len(rows) else None
+
+
+def _over(strip: Strip, style: Style) -> Strip:
+    """With `style` over what the pieces have of their own; `Strip.apply_style` lays it under that."""
+    return Strip(Segment.apply_style(strip, post_style=style), strip.cell_length)
 
 
 def _text(line: Printable) -> str:

@@ -3,6 +3,7 @@
 It stands on fixed rows and scrolls inside them. What it needs is handed to it; what happens is told in its messages.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
@@ -323,9 +324,13 @@ class Prompt(Widget, can_focus=True):
     def action_edit(self) -> None:
         if self._edit is None:
             raise SkipAction
+        self.call_later(self._edit_outside, self._edit)
+
+    async def _edit_outside(self, edit: Callable[[str], str | None]) -> None:
+        """The prompt waits for the editor; the loop does not, so that runs go on."""
         try:
             with self.app.suspend():
-                edited = self._edit(self.text)
+                edited = await asyncio.to_thread(edit, self.text)
         except UserError as error:
             self.post_message(self.Refused(str(error), error.hint))
         except SuspendNotSupported:
