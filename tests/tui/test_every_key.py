@@ -88,13 +88,19 @@ async def test_the_palette_does_what_is_chosen_where_it_was_opened() -> None:
     async with seated(PaperDoor(BUILT), runs=[followed(stamped(BUILT))]) as seat:
         seat.desk.open("review")
         await seat.settle()
-        await seat.pilot.press("ctrl+p", *"graph", "enter")
+        await seat.pilot.press("ctrl+p")
+        await seat.settle()
+        await seat.pilot.press(*"graph", "enter")
         await seat.settle()
         assert "critical path" in seat.shown()
-        await seat.pilot.press("ctrl+p", *"f5 money", "enter")
+        await seat.pilot.press("ctrl+p")
+        await seat.settle()
+        await seat.pilot.press(*"f5 money", "enter")
         await seat.settle()
         assert seat.app.screen.query_one("#money").display
-        await seat.pilot.press("ctrl+p", *"/rewind", "enter")
+        await seat.pilot.press("ctrl+p")
+        await seat.settle()
+        await seat.pilot.press(*"/rewind", "enter")
         await seat.settle()
         assert seat.app.screen.query_one("#prompt").text == "/rewind "  # type: ignore[attr-defined]
 
