@@ -205,7 +205,7 @@ def test_epic_status_shows_tasks_dependencies_and_sync_points(command: "Command"
 
 def test_epic_status_as_json_counts_from_the_task_states(command: "Command", logs: "Logs") -> None:
     log = logs.failing_epic()
-    api = logs.api(log, already=len(log))
+    api = logs.api(log, already=len(log), answers=[q.ModelsAnswer(configured=())])
 
     shown = json.loads(command("epic", "status", "epic-001", "--output", "json", api=api).out)
 

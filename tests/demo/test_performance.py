@@ -14,14 +14,14 @@ from tests.demo.conftest import Retold
 
 
 def without_sandbox(stage: Stage, folder: Path) -> Stage:
-    """The stage on a machine that has git, a shell and Python, and no bubblewrap."""
+    """The stage on a machine that has git, a shell and Python, where nothing confines a command."""
     folder.mkdir()
     for program in ("git", "sh", "env"):
         found = shutil.which(program)
         assert found is not None
         (folder / program).symlink_to(found)
     path = os.pathsep.join([str(Path(sys.executable).parent), str(folder)])
-    return replace(stage, environ=stage.environ | {"PATH": path})
+    return replace(stage, environ=stage.environ | {"PATH": path, "EQUITR_SANDBOX__MODE": "off"})
 
 
 async def test_without_a_sandbox_the_user_allows_the_commands_and_it_ends_as_well(
