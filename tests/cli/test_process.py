@@ -43,17 +43,6 @@ def run(*arguments: str, home: Path, **environ: str) -> subprocess.CompletedProc
     )
 
 
-def cpu_seconds(*arguments: str, home: Path) -> float:
-    """The least of five runs, user and system time."""
-    costs = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert run(*arguments, home=home).returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(costs)
-
-
 def loaded(*arguments: str, home: Path) -> set[str]:
     """Modules that the call has loaded when it ends."""
     script = (
@@ -87,11 +76,6 @@ def test_commands_that_use_no_stored_key_load_nothing_of_the_key_store(tmp_path:
 
 def test_version_does_not_even_load_the_command_line(tmp_path: Path) -> None:
     assert "click" not in loaded("--version", home=tmp_path)
-
-
-def test_version_and_help_start_at_once(tmp_path: Path) -> None:
-    assert cpu_seconds("--version", home=tmp_path) < 0.060
-    assert cpu_seconds("--help", home=tmp_path) < 0.150
 
 
 def test_version_and_help_leave_nothing_in_the_home(tmp_path: Path) -> None:
