@@ -106,7 +106,7 @@ def test_undo_takes_back_what_a_command_did_to_ignored_files(stage: OpenStage) -
     user.write({".gitignore": ".env\n*.db\nnode_modules/\n", ".env": "KEY=1\n", "old.db": "rows\n"})
     user.write({"node_modules/x.js": "x\n"})
 
-    with user.terminal("interactive") as terminal:
+    with user.terminal("--inline", "interactive") as terminal:
         terminal.answer("set it up anew")
         terminal.expect("Set up anew.")
         assert user.read(".env") == "KEY=2\n"
