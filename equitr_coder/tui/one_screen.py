@@ -151,15 +151,19 @@ class OneScreen(Screen[object], inherit_bindings=False):
             self.presenter.place.unfold()
 
     def action_step_back(self) -> None:
-        """Close a choice, else stop the agent that is talking here, else go back, else stop what works elsewhere; twice
-        within 2 s: go back in the files.
+        """Close a choice or what is open inside the place, else stop the agent that is talking here, else go back, else
+        stop what works elsewhere; twice within 2 s: go back in the files.
         """
         now = time.monotonic()
         is_again, self._back_at = now - self._back_at < _AGAIN, now
         for choice in self.query(Choice):
             choice.close()
             return
-        talks = self.presenter.place is not None and self.presenter.place.NAME == "talk"
+        place = self.presenter.place
+        if place is not None and place.back():
+            self.presenter.draw()
+            return
+        talks = place is not None and place.NAME == "talk"
         if not (talks and self._desk.is_busy) and self.presenter.back():
             return
         if self._desk.is_busy:

@@ -91,10 +91,7 @@ class Presenter:
         self._show(name)
 
     def back(self) -> bool:
-        """Close something in the open place, else go to the place before it; False when there is none."""
-        if self.place is not None and self.place.back():
-            self.draw()
-            return True
+        """Go to the place before the open one; False when there is none."""
         if not self._before:
             return False
         self._show(self._before.pop())

@@ -45,7 +45,7 @@ class Settings(TwoPanes):
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key(("slash",), "/", "filter", "filter", "settings", in_footer=True),
         Key(("u",), "u", "change for you", "change", "settings", in_footer=True),
-        Key(("x",), "x", "take out of your file", "reset", "settings"),
+        Key(("x",), "x", "back to default", "reset", "settings"),
         Key(("s",), "s", "use for this session", "use", "settings"),
         Key(("p",), "p", "test call", "probe", "settings", in_footer=True),
         Key(("left_square_bracket",), "[", "settings", "turn(0)", "settings"),
