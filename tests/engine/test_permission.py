@@ -307,18 +307,18 @@ def test_a_command_that_changes_out_of_the_workspace_is_refused(command: str) ->
     assert "outside the workspace" in decision.reason
 
 
-@pytest.mark.parametrize("command", ["cd src && cd .. && ls", "cd /work/tree/src && ls", "cat /work/tree/a.py"])
+@pytest.mark.parametrize("command", ["cd src && cd .. && ls", "cd /checkout/tree/src && ls", "cat /checkout/tree/a.py"])
 def test_paths_below_the_known_root_are_inside(command: str) -> None:
-    policy = SessionPolicy(roots=("/work/tree", "/home/me/project"))
+    policy = SessionPolicy(roots=("/checkout/tree", "/home/me/project"))
 
     assert policy.decide("run_command", Touches(command=command)).verdict is Verdict.ALLOW
 
 
 def test_a_root_is_not_a_prefix_of_letters() -> None:
-    policy = SessionPolicy(roots=("/work/tree",))
+    policy = SessionPolicy(roots=("/checkout/tree",))
 
-    assert policy.decide("run_command", Touches(command="cat /work/tree2/a")).verdict is Verdict.ASK
-    assert policy.decide("run_command", Touches(command="cd /work/tree2 && ls")).verdict is Verdict.DENY
+    assert policy.decide("run_command", Touches(command="cat /checkout/tree2/a")).verdict is Verdict.ASK
+    assert policy.decide("run_command", Touches(command="cd /checkout/tree2 && ls")).verdict is Verdict.DENY
 
 
 def test_words_about_cd_in_quotes_do_not_count_as_leaving() -> None:

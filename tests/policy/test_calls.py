@@ -21,7 +21,7 @@ def decide(row: dict[str, Any]) -> Decision:
     mode, _, without = row["mode"].partition(" without ")
     policy = SessionPolicy(
         rules=Rules(**{name: tuple(rules) for name, rules in row.get("rules", {}).items()}),
-        roots=("/work/tree",),
+        roots=("/checkout/tree",),
         mode=PermissionMode(mode),
         is_confined=not without,
     )
