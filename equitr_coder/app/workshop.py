@@ -20,6 +20,7 @@ from equitr_coder.adapters.prices import DataFilePrices
 from equitr_coder.adapters.sandbox.choice import choose_executor
 from equitr_coder.adapters.sandbox.limits import Limits as CommandLimits
 from equitr_coder.adapters.sandbox.redacted import RedactedExecutor
+from equitr_coder.adapters.sandbox.standby import Standbys
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.app.overrides import Overrides
 from equitr_coder.app.spawner import TOOL_NAMES, Spawner
@@ -75,6 +76,7 @@ class Workshop:
         self.store = store
         self.repository = repository
         self._executor: Executor | None = None
+        self._standbys = Standbys()
         self._profiles: Mapping[str, Profile] | None = None
         self._team: Team | None = None
         self.clock: Clock = SystemClock()
@@ -111,6 +113,7 @@ class Workshop:
         return self.loaded.settings
 
     async def close(self) -> None:
+        self._standbys.close()
         await self.router.close()
 
     def models(self) -> tuple[ModelSpec, ...]:
@@ -239,6 +242,7 @@ class Workshop:
                 environ=self._overrides.environ,
                 network=self.settings.sandbox.network,
                 limits=_limits_of(self.settings.sandbox.limits),
+                standbys=self._standbys,
             )
             self._executor = self._overrides.wrap_executor(RedactedExecutor(chosen, self.held))
         return self._executor

@@ -13,6 +13,7 @@ from equitr_coder.adapters.sandbox.landlocked import LandlockExecutor
 from equitr_coder.adapters.sandbox.limits import Limits
 from equitr_coder.adapters.sandbox.seccomp import is_known_machine
 from equitr_coder.adapters.sandbox.sight import TMP
+from equitr_coder.adapters.sandbox.standby import Standbys
 from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import CommandResult, Executor
@@ -28,9 +29,11 @@ async def choose_executor(
     environ: Mapping[str, str],
     network: Sequence[str] = (),
     limits: Limits | None = None,
+    standbys: Standbys | None = None,
 ) -> Executor:
     """`mode` is `auto`, `bubblewrap`, `landlock` or `off`; `home` is EQUITR_HOME; `readable` are further host paths to
-    show inside; `network` are hosts that commands may reach, in bubblewrap alone.
+    show inside; `network` are hosts that commands may reach, in bubblewrap alone; `standbys`, closed by the caller, let
+    commands start sooner there.
     """
     if mode == "off":
         return UnconfinedExecutor(reason="sandbox.mode is off", environ=environ, limits=limits)
@@ -46,6 +49,7 @@ async def choose_executor(
                 environ=environ,
                 network=network,
                 limits=limits,
+                standbys=standbys,
             )
         reasons.append(found)
     if mode != "bubblewrap":
