@@ -6,7 +6,7 @@ from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, assert_never
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
 from equitr_coder.domain.artifacts import Artifact
@@ -496,7 +496,23 @@ class Confinement:
         """Whether commands may run unasked. Landlock cannot take a part out of a folder that may be written: in the
         user's own checkout (`in_place`) its `.git` could be changed.
         """
-        return self.kind == "bubblewrap" or (self.kind == "landlock" and not in_place)
+        return not self.lack(in_place=in_place)
+
+    def lack(self, *, in_place: bool) -> str:
+        """Why commands ask there, in words; empty when they need not."""
+        match self.kind:
+            case "bubblewrap":
+                return ""
+            case "landlock":
+                return "Landlock cannot keep .git in your own checkout from change" if in_place else ""
+            case "none":
+                return "there is no sandbox"
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def partly(self, *, in_place: bool) -> str:
+        """The same for a sandbox that is there and does not hold everything."""
+        return self.lack(in_place=in_place) if self.is_confined else ""
 
 
 @frozen
@@ -1314,3 +1330,5 @@ class RunKit:
     terms: RunTerms
     workbench: Callable[[Place], Mapping[str, Tool]]
     """The tools that write files and run commands, for a folder; nobody's permission is asked there."""
+    unconfined: str = ""
+    """Why what this run starts unasked is not confined, where a person must agree to that first; else empty."""

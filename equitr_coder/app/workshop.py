@@ -318,7 +318,20 @@ class Workshop:
             code_maps=self.code_maps(),
             terms=self._terms(view),
             workbench=spawner.workbench,
+            unconfined=self._unconfined(executor, view),
         )
+
+    def _unconfined(self, executor: Executor, view: RunView) -> str:
+        """Why what this run starts unasked has no sandbox; empty where it has one, starts nothing, or the user turned
+        it off themselves. A project cannot say that for them.
+        """
+        confinement = executor.confinement
+        is_idle = view.options.plan_only or (view.kind is RunKind.CHAT and not self.settings.checks.after_edit)
+        if confinement.is_confined or is_idle:
+            return ""
+        source = next((entry.source for entry in self.loaded.entries if entry.key == "sandbox.mode"), "")
+        is_own_choice = self.settings.sandbox.mode == "off" and not source.startswith("project ")
+        return "" if is_own_choice else confinement.reason
 
     def _is_limited(self, options: RunOptions) -> bool:
         """Whether some limit holds for calls of every kind of run that these options can be for."""
