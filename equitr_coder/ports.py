@@ -484,9 +484,11 @@ class CommandResult:
 class Confinement:
     """How commands run here, for `doctor`, receipts and approvals."""
 
-    kind: Literal["bubblewrap", "landlock", "none"]
+    kind: Literal["bubblewrap", "landlock", "seatbelt", "none"]
     reason: str
     """Why there is no sandbox, or its version."""
+    is_accepted: bool = True
+    """False for walls that nobody has tried and the user did not ask for by name: they stand, and are not relied on."""
 
     @property
     def is_confined(self) -> bool:
@@ -505,6 +507,8 @@ class Confinement:
                 return ""
             case "landlock":
                 return "Landlock cannot keep .git in your own checkout from change" if in_place else ""
+            case "seatbelt":
+                return "" if self.is_accepted else "the sandbox for macOS was never tried on a Mac"
             case "none":
                 return "there is no sandbox"
             case _ as unreachable:

@@ -326,12 +326,13 @@ class Workshop:
         it off themselves. A project cannot say that for them.
         """
         confinement = executor.confinement
+        lack = confinement.lack(in_place=False)
         is_idle = view.options.plan_only or (view.kind is RunKind.CHAT and not self.settings.checks.after_edit)
-        if confinement.is_confined or is_idle:
+        if not lack or is_idle:
             return ""
         source = next((entry.source for entry in self.loaded.entries if entry.key == "sandbox.mode"), "")
         is_own_choice = self.settings.sandbox.mode == "off" and not source.startswith("project ")
-        return "" if is_own_choice else confinement.reason
+        return "" if is_own_choice else f"{lack}: {confinement.reason}"
 
     def _is_limited(self, options: RunOptions) -> bool:
         """Whether some limit holds for calls of every kind of run that these options can be for."""

@@ -30,7 +30,7 @@ async def agree_to_unconfined(view: RunView, approvals: Approvals, *, why: str) 
     if not view.options.can_ask:  # --yes says nothing here either: it reaches no further than a sandbox
         raise RunStopped(
             StopReason.APPROVAL_NEEDED,
-            "There is no sandbox here: checks, set-up and commands after an edit would run with your rights.",
+            "No sandbox to rely on: checks, set-up and commands after an edit would run with your rights.",
             hint=_HINT,
         )
     answer = await approvals.ask(
@@ -40,7 +40,7 @@ async def agree_to_unconfined(view: RunView, approvals: Approvals, *, why: str) 
             agent=AgentName("equitrcoder"),
             tool=TOOL,
             what=_WHAT,
-            why=f"there is no sandbox ({why}), and they run code that an agent wrote",
+            why=f"{why}; and they run code that an agent wrote",
             confined=False,
             inside=False,
         )
