@@ -1,12 +1,14 @@
-"""Measures what a command pays for its sandbox: `true` in each kind, against `true` without one; prints a table.
+"""Measures what a command pays for its sandbox: `true` through the executor in each kind, against `true` through the
+one without a sandbox, in turns; prints a table.
 
-`python bench/sandbox.py [--runs 200]`. In milliseconds. The last column is the processor time of this process alone:
-the rest is the kernel's, most of it for making and taking down namespaces. On a machine that does other work the
-first columns say little; the last one still does.
+`python bench/sandbox.py [--runs 200] [--pause 0.1]`. In milliseconds. `ready` is bubblewrap as a session uses it: after
+each command the sandbox of the next is made, while the model is asked; `--pause` stands for that answer. `ours` is the
+processor time of this process alone, the pause included. `chrt -r 1` before it keeps other work of the machine out.
 """
 
 import argparse
 import asyncio
+import contextlib
 import os
 import statistics
 import subprocess
@@ -15,9 +17,10 @@ import time
 from pathlib import Path
 
 from equitr_coder.adapters.sandbox.choice import choose_executor
+from equitr_coder.adapters.sandbox.standby import Standbys
 from equitr_coder.ports import Executor, Place
 
-KINDS = {"none": "off", "bubblewrap": "bubblewrap", "landlock": "landlock"}
+MODES = {"none": "off", "bubblewrap": "bubblewrap", "ready": "bubblewrap", "landlock": "landlock"}
 
 
 def worktree(home: Path) -> Place:
@@ -33,37 +36,52 @@ def worktree(home: Path) -> Place:
     return Place(root=tree, stands_for=checkout, git_dir=checkout / ".git")
 
 
-async def measure(executor: Executor, place: Place, runs: int) -> tuple[list[float], float]:
-    """Milliseconds of each command, and the processor time of this process for one."""
+async def one(executor: Executor, place: Place) -> float:
+    """Milliseconds of a command."""
+    started = time.perf_counter()
     await executor.run("true", place, timeout=30)
-    times: list[float] = []
-    ours = time.process_time()
-    for _ in range(runs):
-        started = time.perf_counter()
-        await executor.run("true", place, timeout=30)
-        times.append((time.perf_counter() - started) * 1000)
-    return times, (time.process_time() - ours) * 1000 / runs
+    return (time.perf_counter() - started) * 1000
 
 
-async def main(runs: int) -> None:
+async def main(runs: int, pause: float) -> None:
     print(f"{'sandbox':<12}{'median':>9}{'min':>9}{'p95':>9}{'overhead':>10}{'ours':>8}   {runs} commands each")
-    plain = 0.0
-    with tempfile.TemporaryDirectory() as folder:
+    standbys = Standbys()
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(standbys):
         home = Path(folder)
         place = worktree(home)
         environ = {"PATH": os.environ["PATH"], "HOME": str(home)}
-        for kind, mode in KINDS.items():
-            executor = await choose_executor(mode=mode, home=home / ".equitr", readable=[], environ=environ)
-            if executor.confinement.kind != kind:
-                print(f"{kind:<12} not here: {executor.confinement.reason}")
-                continue
-            times, ours = await measure(executor, place, runs)
-            median, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
-            plain = plain if kind != "none" else median
-            print(f"{kind:<12}{median:>9.1f}{min(times):>9.1f}{p95:>9.1f}{median - plain:>10.1f}{ours:>8.1f}")
+        executors: dict[str, Executor] = {}
+        for name, mode in MODES.items():
+            executor = await choose_executor(
+                mode=mode,
+                home=home / ".equitr",
+                readable=[],
+                environ=environ,
+                standbys=standbys if name == "ready" else None,
+            )
+            if executor.confinement.kind == ("bubblewrap" if name == "ready" else name):
+                executors[name] = executor
+                await one(executor, place)
+            else:
+                print(f"{name:<12} not here: {executor.confinement.reason}")
+        times: dict[str, list[float]] = {name: [] for name in executors}
+        ours = dict.fromkeys(executors, 0.0)
+        for _ in range(runs):
+            for name, executor in executors.items():
+                await asyncio.sleep(pause)
+                before = time.process_time()
+                times[name].append(await one(executor, place))
+                await asyncio.sleep(0)  # what was left for later is done
+                ours[name] += (time.process_time() - before) * 1000 / runs
+        plain = statistics.median(times["none"])
+        for name, taken in times.items():
+            median, p95 = statistics.median(taken), statistics.quantiles(taken, n=20)[-1]
+            print(f"{name:<12}{median:>9.1f}{min(taken):>9.1f}{p95:>9.1f}{median - plain:>10.1f}{ours[name]:>8.1f}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
-    asyncio.run(main(parser.parse_args().runs))
+    parser.add_argument("--pause", type=float, default=0.1)
+    given = parser.parse_args()
+    asyncio.run(main(given.runs, given.pause))

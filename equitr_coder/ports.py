@@ -6,7 +6,7 @@ from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, assert_never
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
 from equitr_coder.domain.artifacts import Artifact
@@ -484,9 +484,11 @@ class CommandResult:
 class Confinement:
     """How commands run here, for `doctor`, receipts and approvals."""
 
-    kind: Literal["bubblewrap", "landlock", "none"]
+    kind: Literal["bubblewrap", "landlock", "seatbelt", "none"]
     reason: str
     """Why there is no sandbox, or its version."""
+    is_accepted: bool = True
+    """False for walls that nobody has tried and the user did not ask for by name: they stand, and are not relied on."""
 
     @property
     def is_confined(self) -> bool:
@@ -496,7 +498,25 @@ class Confinement:
         """Whether commands may run unasked. Landlock cannot take a part out of a folder that may be written: in the
         user's own checkout (`in_place`) its `.git` could be changed.
         """
-        return self.kind == "bubblewrap" or (self.kind == "landlock" and not in_place)
+        return not self.lack(in_place=in_place)
+
+    def lack(self, *, in_place: bool) -> str:
+        """Why commands ask there, in words; empty when they need not."""
+        match self.kind:
+            case "bubblewrap":
+                return ""
+            case "landlock":
+                return "Landlock cannot keep .git in your own checkout from change" if in_place else ""
+            case "seatbelt":
+                return "" if self.is_accepted else "the sandbox for macOS was never tried on a Mac"
+            case "none":
+                return "there is no sandbox"
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def partly(self, *, in_place: bool) -> str:
+        """The same for a sandbox that is there and does not hold everything."""
+        return self.lack(in_place=in_place) if self.is_confined else ""
 
 
 @frozen
@@ -1314,3 +1334,5 @@ class RunKit:
     terms: RunTerms
     workbench: Callable[[Place], Mapping[str, Tool]]
     """The tools that write files and run commands, for a folder; nobody's permission is asked there."""
+    unconfined: str = ""
+    """Why what this run starts unasked is not confined, where a person must agree to that first; else empty."""

@@ -1,9 +1,11 @@
 """Opens the one door to a workspace: settings read, store open, parts put together; closes them again."""
 
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
+from io import TextIOWrapper
 from pathlib import Path
 from weakref import WeakSet
 
@@ -128,6 +130,11 @@ class LazyFileHandler(logging.Handler):
         from logging.handlers import RotatingFileHandler
 
         class Silent(RotatingFileHandler):
+            def _open(self) -> TextIOWrapper:
+                # Its owner's alone: a traceback may hold a line of the user's.
+                descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                return os.fdopen(descriptor, "a", encoding=self.encoding)
+
             def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
                 pass
 

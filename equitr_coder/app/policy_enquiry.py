@@ -24,6 +24,7 @@ async def policy_answer(shop: Workshop, query: PolicyQuery) -> PolicyAnswer:
         rules=Rules(allow=permission.allow, ask=permission.ask, deny=permission.deny),
         roots=(str(shop.checkout),),
         is_confined=executor.confinement.holds(in_place=True),
+        lack=executor.confinement.lack(in_place=True),
         mode=mode,
     )
     decision = policy.decide(query.tool, _touches(query.tool, query.input))

@@ -102,6 +102,10 @@ _REACHABLE = (
     "can be written."
 )
 _UNCONFINED = "There is no sandbox on this machine, so every command asks the user first. Use few."
+_PARTLY = (
+    "Commands run in a sandbox (no network, no keys, only the working folder and /tmp can be written) that cannot keep "
+    ".git from change, so every command asks the user first. Use few."
+)
 
 _EDITING: Mapping[EditFormat, str] = {
     "edit_file": "Change files with edit_file rather than apply_patch.",
@@ -193,6 +197,7 @@ class Spawner:
                 task=order.task,
                 confined=self._executor.confinement.holds(in_place=order.in_place),
                 may_rerun=not order.in_place,
+                partly=self._executor.confinement.partly(in_place=order.in_place),
             ),
             tools=tools,
             policy=self._policy(order),
@@ -266,7 +271,7 @@ class Spawner:
     def _platform(self, order: AgentOrder) -> str:
         confinement, hosts = self._executor.confinement, self._settings.sandbox.network
         if not confinement.holds(in_place=order.in_place):
-            return _UNCONFINED
+            return _PARTLY if confinement.is_confined else _UNCONFINED
         if hosts and confinement.kind == "bubblewrap":
             return _REACHABLE.format(hosts=", ".join(hosts))
         return _CONFINED
@@ -293,6 +298,7 @@ class Spawner:
             documents=order.protected,
             held=order.held,
             is_confined=self._executor.confinement.holds(in_place=order.in_place),
+            lack=self._executor.confinement.lack(in_place=order.in_place),
             mode=permission.mode,
         )
 

@@ -20,6 +20,7 @@ from equitr_coder.adapters.prices import DataFilePrices
 from equitr_coder.adapters.sandbox.choice import choose_executor
 from equitr_coder.adapters.sandbox.limits import Limits as CommandLimits
 from equitr_coder.adapters.sandbox.redacted import RedactedExecutor
+from equitr_coder.adapters.sandbox.standby import Standbys
 from equitr_coder.adapters.tokens import ByteTokenCounter
 from equitr_coder.app.overrides import Overrides
 from equitr_coder.app.spawner import TOOL_NAMES, Spawner
@@ -75,6 +76,7 @@ class Workshop:
         self.store = store
         self.repository = repository
         self._executor: Executor | None = None
+        self._standbys = Standbys()
         self._profiles: Mapping[str, Profile] | None = None
         self._team: Team | None = None
         self.clock: Clock = SystemClock()
@@ -111,6 +113,7 @@ class Workshop:
         return self.loaded.settings
 
     async def close(self) -> None:
+        self._standbys.close()
         await self.router.close()
 
     def models(self) -> tuple[ModelSpec, ...]:
@@ -239,6 +242,7 @@ class Workshop:
                 environ=self._overrides.environ,
                 network=self.settings.sandbox.network,
                 limits=_limits_of(self.settings.sandbox.limits),
+                standbys=self._standbys,
             )
             self._executor = self._overrides.wrap_executor(RedactedExecutor(chosen, self.held))
         return self._executor
@@ -314,7 +318,21 @@ class Workshop:
             code_maps=self.code_maps(),
             terms=self._terms(view),
             workbench=spawner.workbench,
+            unconfined=self._unconfined(executor, view),
         )
+
+    def _unconfined(self, executor: Executor, view: RunView) -> str:
+        """Why what this run starts unasked has no sandbox; empty where it has one, starts nothing, or the user turned
+        it off themselves. A project cannot say that for them.
+        """
+        confinement = executor.confinement
+        lack = confinement.lack(in_place=False)
+        is_idle = view.options.plan_only or (view.kind is RunKind.CHAT and not self.settings.checks.after_edit)
+        if not lack or is_idle:
+            return ""
+        source = next((entry.source for entry in self.loaded.entries if entry.key == "sandbox.mode"), "")
+        is_own_choice = self.settings.sandbox.mode == "off" and not source.startswith("project ")
+        return "" if is_own_choice else f"{lack}: {confinement.reason}"
 
     def _is_limited(self, options: RunOptions) -> bool:
         """Whether some limit holds for calls of every kind of run that these options can be for."""

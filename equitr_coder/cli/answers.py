@@ -83,7 +83,7 @@ def approval_lines(approval: Approval) -> list[Line]:
     who = f"{approval.agent}, {approval.task}" if approval.task else approval.agent
     where = "inside the sandbox" if approval.inside else "beyond sandbox or footprint, where --yes never answers"
     if not approval.confined:
-        where = "WITHOUT a sandbox, with your rights"
+        where = approval.partly or "WITHOUT a sandbox, with your rights"
     head = f"{who} wants to use {approval.tool}:"
     if approval.tool == "merge":
         head, where = f"{who}: a merge is proposed:", "on the branch of the run; its checks are green"

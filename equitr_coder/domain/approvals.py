@@ -74,6 +74,8 @@ class Approval(Value):
     why: str
     confined: bool = True
     """Whether it would run inside the sandbox."""
+    partly: str = ""
+    """What the sandbox that is there does not hold, in words: it would run inside that, not `confined`."""
     inside: bool = True
     """Whether it stays inside sandbox and footprint, where `--yes` may answer."""
     paths: tuple[str, ...] = ()

@@ -51,6 +51,8 @@ class Desk:
     """Whether commands run in the sandbox."""
     may_rerun: bool
     """Whether a call that a crash interrupted may run again: its effects stay in a worktree that was reset."""
+    partly: str = ""
+    """What a sandbox that is there, and is not enough, does not hold."""
 
 
 class Dispatcher:
@@ -184,6 +186,7 @@ class Dispatcher:
             what=what,
             why=decision.reason,
             confined=self._desk.confined or touches.command is None,
+            partly=self._desk.partly if touches.command is not None else "",
             inside=touches.command is not None and self._desk.confined,
             paths=touches.writes,
             is_about_proof=decision.is_about_proof,

@@ -79,6 +79,8 @@ class SessionPolicy:
     """Files that prove the task, each with what they are to it: writing one asks a person, whoever else may say yes."""
     is_confined: bool = True
     """Whether commands run in a sandbox; without one every command asks."""
+    lack: str = "there is no sandbox"
+    """Why they ask, when they are not confined."""
     mode: PermissionMode = PermissionMode.ASK
 
     def decide(self, tool: str, touches: Touches) -> Decision:
@@ -182,9 +184,7 @@ class SessionPolicy:
                 verdict=Verdict.ALLOW, reason="allowed by permission.allow", rule=f"permission.allow: {rule}"
             )
         if not self.is_confined:
-            return Decision(
-                verdict=Verdict.ASK, reason="there is no sandbox, so every command asks", rule="guard: no sandbox"
-            )
+            return Decision(verdict=Verdict.ASK, reason=f"{self.lack}, so every command asks", rule="guard: no sandbox")
         if self._is_approved(command):
             return Decision(verdict=Verdict.ALLOW, reason="an approved check", rule="the approved plan")
         return _ALLOWED if reads_only else self._by_mode(line)

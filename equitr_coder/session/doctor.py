@@ -76,6 +76,10 @@ class Doctor:
                 return Finding(name="sandbox", state="ok", detail=f"bubblewrap: {confinement.reason}")
             case "landlock":
                 detail = f"landlock, so commands in the checkout itself ask: {confinement.reason}"
+            case "seatbelt":
+                asks = "" if confinement.is_accepted else ", so every command asks"
+                fix = "`sandbox.mode: seatbelt` in your own configuration relies on it"
+                return Finding(name="sandbox", state="warn", detail=f"seatbelt, unverified{asks}", fix=fix)
             case "none":
                 detail = f"none, so every command asks: {confinement.reason}"
             case _ as unreachable:

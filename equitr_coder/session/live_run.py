@@ -27,6 +27,7 @@ from equitr_coder.engine.guards import ATTEMPT_STOPS
 from equitr_coder.ports import RunKit
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.hub import Hub
+from equitr_coder.session.unconfined import agree_to_unconfined
 
 if TYPE_CHECKING:
     from equitr_coder.workflows.epic import Decision, EpicRun
@@ -162,6 +163,8 @@ class LiveRun:
         return state.is_final or state is RunState.PAUSED
 
     async def _work(self, message: str | None) -> None:
+        if self.kit.unconfined:
+            await agree_to_unconfined(self.hub.view, self.approvals, why=self.kit.unconfined)
         # Each kind of run loads its own parts: a chat needs no planning and no merging, and starts sooner without.
         if self.hub.view.kind is RunKind.CHAT:
             from equitr_coder.workflows.chat import ChatRun

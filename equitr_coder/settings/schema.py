@@ -272,7 +272,7 @@ class SandboxLimits(Value):
 
 
 class SandboxSettings(Value):
-    mode: Literal["auto", "bubblewrap", "landlock", "off"] = "auto"
+    mode: Literal["auto", "bubblewrap", "landlock", "seatbelt", "off"] = "auto"
     read: HostPaths = ()
     """Paths of the host that commands may read besides the usual ones."""
     network: HostNames = ()

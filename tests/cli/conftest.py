@@ -451,7 +451,7 @@ def question(text: str, number: int, options: tuple[str, ...] = ()) -> e.Questio
     )
 
 
-def approval(what: str = "rm -rf build", *, confined: bool = True) -> e.ApprovalRequested:
+def approval(what: str = "rm -rf build", *, confined: bool = True, partly: str = "") -> e.ApprovalRequested:
     return e.ApprovalRequested(
         approval=Approval(
             id=RequestId("a1"),
@@ -462,6 +462,7 @@ def approval(what: str = "rm -rf build", *, confined: bool = True) -> e.Approval
             what=what,
             why="it deletes files",
             confined=confined,
+            partly=partly,
         )
     )
 

@@ -17,6 +17,7 @@ from equitr_coder.domain.approvals import ApprovalAnswer, Scope
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.runs import RunKind, RunState
+from equitr_coder.ports import Confinement
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Command, Logs, Step, Until
@@ -126,6 +127,24 @@ def test_permission_shows_the_exact_command_and_enter_is_no_answer(command: "Com
     assert "WITHOUT a sandbox" in person.seen
     assert isinstance(api.submitted[-1], c.ResolveApproval)
     assert api.submitted[-1].answer == ApprovalAnswer(allowed=False, note="use make clean")
+
+
+def test_a_sandbox_that_does_not_hold_everything_is_not_called_none(command: "Command", logs: "Logs") -> None:
+    lack = Confinement("landlock", "version 6").partly(in_place=True)
+    steps: list[Step] = [
+        logs.started(yes=True),
+        logs.approved(),
+        logs.changed("T2", TaskState.WORKING),
+        logs.approval("ls", confined=False, partly=lack),
+        logs.until(answered),
+        FINISHED,
+    ]
+
+    with logs.person([("allow> ", "no\n")]) as person:
+        command("chat", "-M", "--yes", "x", api=logs.api(steps, multi_agent=True), streams=person.streams)
+
+    assert "  where  Landlock cannot keep .git in your own checkout from change\n" in person.seen
+    assert "WITHOUT a sandbox" not in person.seen
 
 
 def test_quitting_at_a_permission_stops_the_run(command: "Command", logs: "Logs") -> None:

@@ -1,10 +1,13 @@
 """Keys through the real command: stored, listed, tested, rotated, removed; and never to be found anywhere."""
 
 import base64
+import contextlib
 import json
 import secrets
 import shutil
+import sqlite3
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -173,7 +176,9 @@ def test_a_rotated_master_key_opens_the_store_and_the_old_one_does_not(stage: Op
 
 
 def everything(user: Stage, into: Path) -> dict[str, bytes]:
-    """Every byte that is left: the home and a copy of it, the checkout, and every object of its git, unpacked."""
+    """Every byte that is left: the home and a copy of it, the checkout, and every object of its git and every value of
+    the store, unpacked.
+    """
     backup = shutil.copytree(user.home, into / "backup")
     found = {
         str(path): path.read_bytes()
@@ -192,6 +197,21 @@ def everything(user: Stage, into: Path) -> dict[str, bytes]:
             check=True,
         )
         found[f"git object {name}"] = ran.stdout
+    return {**found, **packed_values(user.equitr_home / "equitr.db")}
+
+
+def packed_values(database: Path) -> dict[str, bytes]:
+    """Long ones are compressed there: the bytes of the file would hide anything."""
+    found: dict[str, bytes] = {}
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        tables = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
+        for table in tables:
+            for row in connection.execute(f"select * from {table}"):
+                for value in row:
+                    if isinstance(value, bytes):
+                        with contextlib.suppress(zlib.error):
+                            found[f"{table} {len(found)}"] = zlib.decompress(value)
+    assert found
     return found
 
 
@@ -210,6 +230,8 @@ def test_a_key_is_nowhere_after_a_run_in_which_everybody_said_it(
     coded = base64.b64encode(f"id:{OLD}".encode()).decode()
     # As a command the key is in pieces that the shell joins: nobody could have known it from what was sent.
     prints = f"printf %s '{OLD[:9]}''{OLD[9:]}'; printf %s 'aWQ6{coded[4:14]}''{coded[14:]}'"
+    # Once more in the middle of what is too long to be shown and is kept apart.
+    prints = f"{prints}; seq 20000; {prints}; seq 20000"
     echoing = ScriptedError(status=500, message=f"cannot take {OLD} ({coded}), nor {SHAPED}")
     turns = rule(
         says(f"You said {OLD}.", call("run_command", command=prints), writes("a.txt", "one\n")),

@@ -92,6 +92,10 @@ def test_under_landlock_commands_in_the_checkout_ask(stage: OpenStage) -> None:
     ended = user.run("chat", "set it")
 
     assert ended.code == 5, ended.brief
+    assert "Landlock cannot keep .git in your own checkout from change, so every command asks" in " ".join(
+        ended.text.split()
+    )
+    assert "no sandbox" not in f"{ended.text} {user.server.requests[0].body}".lower()
     assert "evil" not in (user.repo / ".git" / "config").read_text()
 
 

@@ -1,5 +1,6 @@
 """Plays one attempt on a machine: what it printed, and what it did outside. Imports nothing of pytest."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -61,13 +62,14 @@ class Outcome:
         return wrong
 
 
-async def play(attempt: Attempt, machine: Machine, make_executor: MakeExecutor) -> Outcome:
+async def play(attempt: Attempt, machine: Machine, make_executor: MakeExecutor, *, is_ready: bool = False) -> Outcome:
+    """With `is_ready` its command is the second one there, for which a sandbox may wait."""
     root = machine.arrange(attempt)
     said, is_refused, was_ended = b"", False, False
     try:
         match attempt.tool:
             case "run_command":
-                result = await _run(attempt, root, machine, make_executor)
+                result = await _run(attempt, root, machine, make_executor, is_ready=is_ready)
                 said, was_ended = result.output, result.timed_out or result.exit_code != 0 or result.truncated
                 said += _left_in(root, attempt)
             case "host_git":
@@ -116,9 +118,14 @@ def play_bare(attempt: Attempt, machine: Machine) -> list[str]:
     return harm
 
 
-async def _run(attempt: Attempt, root: Path, machine: Machine, make_executor: MakeExecutor) -> CommandResult:
+async def _run(
+    attempt: Attempt, root: Path, machine: Machine, make_executor: MakeExecutor, *, is_ready: bool
+) -> CommandResult:
     executor = make_executor(machine, Limits(**attempt.setup.get("limits", {})))
     place = Place(root=root, stands_for=machine.checkout, git_dir=machine.checkout / ".git")
+    if is_ready:
+        await executor.run("true", place, timeout=SECONDS)
+        await asyncio.sleep(0)  # now the next one is made
     return await executor.run(machine(attempt.input), place, timeout=attempt.setup.get("timeout", SECONDS))
 
 

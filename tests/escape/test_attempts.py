@@ -1,6 +1,7 @@
 """Every attempt of `attempts.yaml`, for real: inside the sandbox it must hold, and outside it must do its harm."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from equitr_coder.adapters.sandbox.bubblewrap import BubblewrapExecutor
 from equitr_coder.adapters.sandbox.choice import choose_executor
 from equitr_coder.adapters.sandbox.limits import Limits
 from equitr_coder.ports import Executor
+from tests.adapters.sandbox.test_standby import Counted
 from tests.escape.conftest import PATH
 from tests.escape.machine import Attempt, Machine, read_attempts
 from tests.escape.play import play, play_bare
@@ -52,12 +54,34 @@ async def test_it_is_held(attempt: Attempt, scratch: Machine, bubblewrap: str) -
     assert outcome.faults(attempt) == [], outcome.said
 
 
+COMMANDS = [one for one in ATTEMPTS if one.tool == "run_command"]
+# Each third in the default run; `make test-escape` runs them all.
+READY = [pytest.param(one, marks=[pytest.mark.slow] if at % 3 else []) for at, one in enumerate(COMMANDS)]
+
+
+@pytest.mark.parametrize("attempt", READY, ids=[one.id for one in COMMANDS])
+async def test_it_is_held_by_a_sandbox_that_was_made_before(
+    attempt: Attempt, scratch: Machine, bubblewrap: str
+) -> None:
+    with contextlib.closing(Counted()) as standbys:
+
+        def make_executor(machine: Machine, limits: Limits) -> Executor:
+            return BubblewrapExecutor(
+                program=bubblewrap, version="tested", home=machine.equitr_home, readable=[], environ=machine.environ,
+                limits=limits, standbys=standbys,
+            )  # fmt: skip
+
+        outcome = await play(attempt, scratch, make_executor, is_ready=True)
+
+    assert outcome.faults(attempt) == [], outcome.said
+    assert standbys.taken in ([False, True], [])  # [] where no sandbox could be set up
+
+
 HARMFUL = [
     one
     for one in ATTEMPTS
     if one.bare == "escapes" and ("needs" not in one.setup or shutil.which(one.setup["needs"], path=PATH))
 ]
-# Each third in the default run; `make test-escape` runs them all.
 SAMPLED = [pytest.param(one, marks=[pytest.mark.slow] if at % 3 else []) for at, one in enumerate(HARMFUL)]
 
 

@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from equitr_coder.domain import events as e
+from equitr_coder.domain.approvals import Approval
+from equitr_coder.domain.ids import AgentName, RequestId, SessionId
 from equitr_coder.presentation.dashboard import Dashboard
 from equitr_coder.presentation.purse import Purse, Standing
 from equitr_coder.presentation.rows import Row, text_of, width_of
@@ -23,6 +26,16 @@ from equitr_coder.tui.draw.run_tasks import graph_blocks, task_blocks
 from equitr_coder.tui.draw.wrap import exact, words
 from tests.tui.run_story import Story, at_work, begun, clashing
 
+UNCONFINED = Approval(
+    id=RequestId("unconfined:0"),
+    session=SessionId("run"),
+    agent=AgentName("equitrcoder"),
+    tool="run_unconfined",
+    what="checks, the set-up of worktrees and commands after an edit of this run, without asking for each",
+    why="there is no sandbox",
+    confined=False,
+    inside=False,
+)
 WIDTHS = (40, 44, 59, 60, 80, 100, 120, 140, 200)
 PARTS: dict[str, Callable[[Dashboard, int], list[Row]]] = {
     "header": header_rows,
@@ -160,6 +173,18 @@ def test_the_answers_are_always_in_sight(command: str, why: str, width: int, hei
     assert {width_of(line) for line in rows} == {width}
     for number in range(1, len(ANSWERS) + 1):
         assert any(line.lstrip(" >").startswith(f"{number}  ") for line in shown)
+
+
+def test_the_question_of_a_run_that_nothing_confines_belongs_to_no_agent() -> None:
+    story = Story().begin().tell(e.ApprovalRequested(approval=UNCONFINED))
+    card = card_of(UNCONFINED, story.view, story.board())
+
+    shown = "\n".join(texts(permission_rows(card, 100, 30, scroll=0, was_seen=False)))
+
+    assert "equitrcoder" in shown
+    assert "WITHOUT a sandbox, with your rights" in shown
+    assert "checks, the set-up of worktrees" in shown
+    assert "run_unconfined" in "\n".join(texts([needs_row(story.board().inbox, 100)]))
 
 
 @given(text=TEXTS, width=st.integers(min_value=8, max_value=80))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from equitr_coder.adapters.keys.sealing import MASTER_KEY, NEW_MASTER_KEY
-from equitr_coder.domain.redaction import forms_of, is_guarded, without_assignments, without_shapes
+from equitr_coder.domain.redaction import forms_of, is_guarded, without_shapes
 
 if TYPE_CHECKING:
     from equitr_coder.domain.value import Value  # its library is not loaded for two lines of error
@@ -57,10 +57,6 @@ class HeldKeys:
     def shown(self, text: str) -> str:
         """For people: held keys, and whatever has the shape of one."""
         return without_shapes(self.text(text))
-
-    def logged(self, text: str) -> str:
-        """For logs and tracebacks: also what is assigned to a name like a key's and looks random."""
-        return without_assignments(self.shown(text))
 
 
 def hold_environment(held: HeldKeys, environ: Mapping[str, str], variables: Iterable[str] = ()) -> None:

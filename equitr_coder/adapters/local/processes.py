@@ -54,8 +54,8 @@ async def run_process(
     """Run `argv` without a terminal or input. Stderr joins stdout unless `on_errors` takes it.
 
     With `inner` the process only waits for another that leads a session and a pid namespace (bubblewrap): signals then
-    go to that one. `start_in` may start it in a thread that is restricted. Never raises for what the process does; one
-    that cannot be started has exit code 126.
+    go to that one. `start_in` may start it in a thread that is restricted, or answer with one that waits already.
+    Never raises for what the process does; one that cannot be started has exit code 126.
     """
     started = time.monotonic()
     capture = Capture(cap)
@@ -67,7 +67,9 @@ async def run_process(
 
     try:
         # Not in a thread: bubblewrap dies with the *thread* that started it.
-        process = start_in(lambda: _start(argv, cwd=cwd, env=env, pass_fds=pass_fds, joins_stderr=on_errors is None))
+        process = start_in(
+            lambda: start_process(argv, cwd=cwd, env=env, pass_fds=pass_fds, joins_stderr=on_errors is None)
+        )
     except (OSError, ValueError) as error:
         return CommandResult(exit_code=_CANNOT_START, output=f"cannot start {argv[0]}: {error}\n".encode())
     leader = _Leader(process, inner)
@@ -98,19 +100,39 @@ async def run_process(
     )
 
 
-def _start(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], pass_fds: Sequence[int], joins_stderr: bool
+def start_process(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    pass_fds: Sequence[int],
+    joins_stderr: bool = True,
+    has_input: bool = False,
 ) -> subprocess.Popen[bytes]:
+    """First of a session of its own.
+
+    Raises:
+        OSError, ValueError: it cannot be started.
+    """
     return subprocess.Popen(
         argv,
         cwd=cwd,
         env=env,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if joins_stderr else subprocess.PIPE,
         start_new_session=True,
         pass_fds=pass_fds,
     )
+
+
+def end_process(process: subprocess.Popen[bytes], inner: InnerPid | None) -> None:
+    """Kill it with all that it started, at once, and see it gone."""
+    leader = _Leader(process, inner)
+    try:
+        leader.kill()
+    finally:
+        leader.close()
 
 
 async def _pump(pipe: IO[bytes] | None, sink: Sink) -> None:
@@ -147,7 +169,7 @@ class _Leader:
             elif self._inner is None:
                 await self._end_leftovers(pumps)
         finally:
-            self._kill()
+            self.kill()
 
     async def _end_leftovers(self, pumps: Sequence[asyncio.Task[None]]) -> None:
         """The leader is gone; what it left in the background may still hold the output open."""
@@ -166,7 +188,7 @@ class _Leader:
         if group is not None:
             _send(group, number)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
         """Kill, reap and see it gone: a matter of milliseconds. The limits are for a process stuck in the kernel."""
         if self._inner is not None:
             self._kill_namespace(self._inner())

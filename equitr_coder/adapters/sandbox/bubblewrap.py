@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from equitr_coder.adapters.local.processes import run_process
+from equitr_coder.adapters.local.processes import run_process, start_process
 from equitr_coder.adapters.sandbox.environment import environment_digest
 from equitr_coder.adapters.sandbox.gate import way_out
 from equitr_coder.adapters.sandbox.hosts import Hosts
 from equitr_coder.adapters.sandbox.interpreters import PRINT_EXECUTABLE, interpreter_facts
-from equitr_coder.adapters.sandbox.limits import Limits, counts_processes_per_sandbox, limited_shell
+from equitr_coder.adapters.sandbox.limits import Limits, counts_processes_per_sandbox, limited_shell, waiting_shell
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
-from equitr_coder.adapters.sandbox.mounts import Mount
+from equitr_coder.adapters.sandbox.mounts import Arrangement, Mount
 from equitr_coder.adapters.sandbox.seccomp import filter_program, is_known_machine
 from equitr_coder.adapters.sandbox.sight import TMP, Sight, real
+from equitr_coder.adapters.sandbox.standby import Standby, Standbys, Waiting, Wanted
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import CommandResult, Confinement, Place
 
 _ISOLATION = (
@@ -56,8 +58,10 @@ class BubblewrapExecutor:
         environ: Mapping[str, str],
         limits: Limits | None = None,
         network: Sequence[str] = (),
+        standbys: Standbys | None = None,
     ) -> None:
-        """`network` are the hosts that commands, but not checks, may reach."""
+        """`network` are the hosts that commands, but not checks, may reach. Without `standbys` none is made ready."""
+        self._standbys = standbys
         self._hosts = Hosts(tuple(network))
         self._program = program
         self._has_sizes = _sizes(version)
@@ -90,26 +94,46 @@ class BubblewrapExecutor:
         await self._sight.look()
         seen = real(place)
         arrangement = self._sight.arrangement(place, seen)
-        environment = self._sight.environment(seen, clean=clean)
-        with (
-            self._points.folders(arrangement.points),
-            _options(arrangement.mounts, home=environment["HOME"] if self._has_sizes else None) as (options, fds),
-            _Announcement() as announcement,
-            _filter_option(self._filter) as (filtering, filters),
-        ):
-            async with way_out(Hosts() if clean else self._hosts, announcement.first) as gate:
-                given = [*options, *announcement.options, *filtering, *gate.options, "--chdir", str(seen.root)]
+        environment = {**self._sight.environment(seen, clean=clean), **place.variables}
+        hosts = Hosts() if clean else self._hosts
+        # A check's tree is used once, and the way out is made for one command.
+        if clean or self._standbys is None or hosts.entries:
+            return await self._run_anew(
+                command, seen.root, arrangement, environment, hosts=hosts, timeout=timeout, on_output=on_output
+            )
+        wanted = Wanted(seen.root, _identity(seen.root), arrangement, environment)
+        waiting = await self._standbys.take(wanted, command)
+        try:
+            if waiting is None:
+                return await self._run_anew(
+                    command, seen.root, arrangement, environment, hosts=hosts, timeout=timeout, on_output=on_output
+                )
+            return await _run_waiting(waiting, timeout=timeout, on_output=on_output)
+        finally:
+            self._have_ready(self._standbys, wanted, place)
+
+    async def _run_anew(
+        self,
+        command: str,
+        root: Path,
+        arrangement: Arrangement,
+        environment: Mapping[str, str],
+        *,
+        hosts: Hosts,
+        timeout: float,
+        on_output: Callable[[bytes], None] | None,
+    ) -> CommandResult:
+        with self._set_up(arrangement, environment) as made:
+            async with way_out(hosts, made.announcement.first) as gate:
+                shell = limited_shell(command, self._limits, counts_processes=self._counts_processes)
                 result = await run_process(
-                    [
-                        *bubblewrap(self._program, given),
-                        *limited_shell(command, self._limits, counts_processes=self._counts_processes),
-                    ],
+                    [*bubblewrap(self._program, [*made.options, *gate.options, "--chdir", str(root)]), *shell],
                     cwd=Path("/"),
-                    env={**environment, **gate.variables, **place.variables},
+                    env={**environment, **gate.variables},
                     timeout=timeout,
                     on_output=on_output,
-                    pass_fds=[*fds, *filters, *gate.fds, announcement.fd],
-                    inner=announcement.pid,
+                    pass_fds=[*made.fds, *gate.fds],
+                    inner=made.announcement.pid,
                 )
         if result.exit_code == 1 and result.output.startswith(b"bwrap: "):
             raise UserError(
@@ -117,6 +141,40 @@ class BubblewrapExecutor:
                 hint="See `equitrcoder doctor`; with sandbox.mode set to off each command asks instead.",
             )
         return result
+
+    @contextlib.contextmanager
+    def _set_up(self, arrangement: Arrangement, environment: Mapping[str, str]) -> Iterator["_Made"]:
+        with (
+            self._points.folders(arrangement.points),
+            _options(arrangement.mounts, home=environment["HOME"] if self._has_sizes else None) as (options, fds),
+            _Announcement() as announcement,
+            _filter_option(self._filter) as (filtering, filters),
+        ):
+            yield _Made((*options, *announcement.options, *filtering), (*fds, *filters, announcement.fd), announcement)
+
+    def _have_ready(self, standbys: Standbys, wanted: Wanted, place: Place) -> None:
+        """A sandbox for the next command, made after the caller has gone on."""
+        if wanted.arrangement.points and place.stands_for is None:
+            return  # what is mounted on would be seen in the user's checkout meanwhile
+
+        def start() -> Waiting:
+            held = contextlib.ExitStack()
+            try:
+                made = held.enter_context(self._set_up(wanted.arrangement, wanted.environment))
+                shell = waiting_shell(self._limits, counts_processes=self._counts_processes)
+                process = start_process(
+                    [*bubblewrap(self._program, [*made.options, "--chdir", str(wanted.root)]), *shell],
+                    cwd=Path("/"),
+                    env=wanted.environment,
+                    pass_fds=made.fds,
+                    has_input=True,
+                )
+            except BaseException:
+                held.close()
+                raise
+            return Waiting(process, made.announcement.pid, held)
+
+        asyncio.get_running_loop().call_soon(standbys.prepare, wanted, start)
 
     async def interpreter(self, place: Place) -> str:
         await self._sight.look()
@@ -138,6 +196,35 @@ class BubblewrapExecutor:
 
     def _facts(self, place: Place) -> tuple[str, ...]:
         return interpreter_facts(place.root, self._sight.environment(real(place), clean=True))
+
+
+async def _run_waiting(standby: Standby, *, timeout: float, on_output: Callable[[bytes], None] | None) -> CommandResult:
+    try:
+        return await run_process(
+            (),
+            cwd=Path("/"),
+            env={},
+            timeout=timeout,
+            on_output=on_output,
+            inner=standby.inner,
+            start_in=lambda _: standby.process,
+        )
+    finally:
+        standby.let_go()
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return (found.st_dev, found.st_ino)
+
+
+@frozen
+class _Made:
+    """What bubblewrap is started with for one command."""
+
+    options: tuple[str, ...]
+    fds: tuple[int, ...]
+    announcement: "_Announcement"
 
 
 class _Announcement:

@@ -3,6 +3,7 @@
 import asyncio
 import platform
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from equitr_coder.adapters.sandbox.bubblewrap import BubblewrapExecutor, bubblew
 from equitr_coder.adapters.sandbox.landlock import OLDEST, landlock_version
 from equitr_coder.adapters.sandbox.landlocked import LandlockExecutor
 from equitr_coder.adapters.sandbox.limits import Limits
+from equitr_coder.adapters.sandbox.seatbelt import PROGRAM as SEATBELT
+from equitr_coder.adapters.sandbox.seatbelt import SeatbeltExecutor
+from equitr_coder.adapters.sandbox.seatbelt_profile import Sights, seatbelt_profile
 from equitr_coder.adapters.sandbox.seccomp import is_known_machine
 from equitr_coder.adapters.sandbox.sight import TMP
+from equitr_coder.adapters.sandbox.standby import Standbys
 from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import CommandResult, Executor
@@ -28,12 +33,29 @@ async def choose_executor(
     environ: Mapping[str, str],
     network: Sequence[str] = (),
     limits: Limits | None = None,
+    standbys: Standbys | None = None,
+    system: str = sys.platform,
 ) -> Executor:
-    """`mode` is `auto`, `bubblewrap`, `landlock` or `off`; `home` is EQUITR_HOME; `readable` are further host paths to
-    show inside; `network` are hosts that commands may reach, in bubblewrap alone.
+    """`mode` is `auto`, `bubblewrap`, `landlock`, `seatbelt` or `off`; `home` is EQUITR_HOME.
+
+    `readable` are further host paths to show inside; `network` are hosts that commands may reach, not under Landlock;
+    `standbys`, closed by the caller, let commands start sooner in bubblewrap.
     """
     if mode == "off":
         return UnconfinedExecutor(reason="sandbox.mode is off", environ=environ, limits=limits)
+    if system == "darwin" or mode == "seatbelt":
+        found_there = await _seatbelt(environ, mode, system)
+        if isinstance(found_there, _Found):
+            return SeatbeltExecutor(
+                program=found_there.program,
+                home=home,
+                readable=readable,
+                environ=environ,
+                is_accepted=mode == "seatbelt",
+                network=network,
+                limits=limits,
+            )
+        return UnconfinedExecutor(reason=found_there, environ=environ, limits=limits)
     reasons: list[str] = []
     if mode != "landlock":
         found = await _bubblewrap(environ)
@@ -46,6 +68,7 @@ async def choose_executor(
                 environ=environ,
                 network=network,
                 limits=limits,
+                standbys=standbys,
             )
         reasons.append(found)
     if mode != "bubblewrap":
@@ -75,6 +98,22 @@ async def _bubblewrap(environ: Mapping[str, str]) -> _Found | str:
     if probe.result().exit_code != 0:
         return _why_not(probe.result())
     return _Found(program, version.result().output.decode(errors="replace").strip() or "bubblewrap")
+
+
+async def _seatbelt(environ: Mapping[str, str], mode: str, system: str) -> _Found | str:
+    """The program, tried once; else why not, in words."""
+    if system != "darwin":
+        return "Seatbelt is the sandbox of macOS, and this is not"
+    if mode not in ("auto", "seatbelt"):
+        return f"{mode} is a sandbox of Linux, and this is macOS"
+    program = shutil.which(SEATBELT, path=environ.get("PATH"))
+    if program is None:
+        return f"`{SEATBELT}` is not on PATH"
+    probe = await _run(program, "-p", seatbelt_profile(Sights((), (), (), (), ())), "/usr/bin/true")
+    if probe.exit_code != 0:
+        said = probe.output.decode(errors="replace").strip().splitlines()
+        return f"{SEATBELT} cannot run here: {said[-1] if said else f'it ended with {probe.exit_code}'}"
+    return _Found(program, "unverified")
 
 
 def why_no_landlock() -> str:

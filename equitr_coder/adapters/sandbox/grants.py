@@ -14,13 +14,25 @@ from equitr_coder.adapters.sandbox.landlock import Access, Grant
 from equitr_coder.adapters.sandbox.mounts import is_inside
 from equitr_coder.adapters.sandbox.sight import Sight, real
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import Place
 
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
-def grants_for(place: Place, sight: Sight, *, private: Path) -> list[Grant]:
-    """`private` is the command's own folder for HOME and TMPDIR.
+@frozen
+class Seen:
+    """What a command may see below hidden folders, where nothing can be mounted."""
+
+    root: str
+    paths: tuple[str, ...]
+    """Without links; may lie below what is not hidden at all."""
+    secrets: tuple[str, ...]
+    """Not even there."""
+
+
+def seen_by(place: Place, sight: Sight) -> Seen:
+    """As the place stands now.
 
     Raises:
         UserError: the place cannot be confined.
@@ -42,12 +54,22 @@ def grants_for(place: Place, sight: Sight, *, private: Path) -> list[Grant]:
         *(str(target) for target in place.links.values()),
         *(str(folder) for folder in git_folders(seen)),
     ]
-    found = [*_system((*sight.hidden, "/dev", *secrets))]
-    for path in dict.fromkeys(os.path.realpath(path) for path in shown):
+    return Seen(root, tuple(dict.fromkeys(os.path.realpath(path) for path in shown)), tuple(secrets))
+
+
+def grants_for(place: Place, sight: Sight, *, private: Path) -> list[Grant]:
+    """`private` is the command's own folder for HOME and TMPDIR.
+
+    Raises:
+        UserError: the place cannot be confined.
+    """
+    seen = seen_by(place, sight)
+    found = [*_system((*sight.hidden, "/dev", *seen.secrets))]
+    for path in seen.paths:
         if any(is_inside(path, folder) for folder in sight.hidden):
             found += granted(path, "read", besides=[*(h for h in sight.hidden if h != path and is_inside(h, path)),
-                                                    *secrets])  # fmt: skip
-    found += [Grant(path, "write") for path in (*_DEVICES, root, str(private))]
+                                                    *seen.secrets])  # fmt: skip
+    found += [Grant(path, "write") for path in (*_DEVICES, seen.root, str(private))]
     return found
 
 

@@ -33,6 +33,8 @@ class LandlockExecutor(UnconfinedExecutor):
     without a sandbox.
     """
 
+    _under = "under Landlock"
+
     def __init__(
         self,
         *,

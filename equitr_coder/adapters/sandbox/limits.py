@@ -1,6 +1,7 @@
 """Limits that a shell sets on itself before it becomes the command."""
 
 import os
+import shlex
 from collections.abc import Sequence
 
 from equitr_coder.domain.frozen import frozen
@@ -23,6 +24,24 @@ class Limits:
 
 def limited_shell(command: str, limits: Limits, *, counts_processes: bool, beside: int = 0) -> Sequence[str]:
     """`sh -c command` under the limits. `beside` are processes that the kernel counts together with the command's."""
+    steps = _steps(limits, counts_processes=counts_processes, beside=beside)
+    return ("/bin/sh", "-c", "; ".join([*steps, 'exec /bin/sh -c "$1"']), "sh", command)
+
+
+def waiting_shell(limits: Limits, *, counts_processes: bool) -> Sequence[str]:
+    """The same shell before it knows its command: it prints an empty line once it is there, and then does what comes by
+    its standard input (`told_to_run`), or ends with that.
+    """
+    steps = _steps(limits, counts_processes=counts_processes)
+    return ("/bin/sh", "-c", "; ".join([*steps, "echo", ". /dev/stdin"]))
+
+
+def told_to_run(command: str) -> bytes:
+    """What a waiting shell must be given, whole and in one piece, to become `sh -c command` without input."""
+    return os.fsencode(f"exec </dev/null\nexec /bin/sh -c {shlex.quote(command)}\n")
+
+
+def _steps(limits: Limits, *, counts_processes: bool, beside: int = 0) -> list[str]:
     steps = ["ulimit -c 0", "echo 500 2>/dev/null >/proc/self/oom_score_adj"]
     if limits.processes is not None and counts_processes:
         # bash says -u, dash says -p.
@@ -34,8 +53,7 @@ def limited_shell(command: str, limits: Limits, *, counts_processes: bool, besid
         steps.append(f"ulimit -f {limits.file_kb * 2}")  # dash and bash's POSIX mode count in blocks of 512 bytes
     if limits.cpu_seconds is not None:
         steps.append(f"ulimit -t {limits.cpu_seconds}")
-    steps.append('exec /bin/sh -c "$1"')
-    return ("/bin/sh", "-c", "; ".join(steps), "sh", command)
+    return steps
 
 
 def counts_processes_per_sandbox() -> bool:

@@ -28,6 +28,8 @@ _WAYS_NAMED = 3
 class UnconfinedExecutor:
     """A `ports.Executor` for a machine without bubblewrap, or for who turned it off."""
 
+    _under = "without a sandbox"
+
     def __init__(self, *, reason: str, environ: Mapping[str, str], limits: Limits | None = None) -> None:
         self._confinement = Confinement("none", reason)
         self._environ = environ
@@ -82,8 +84,7 @@ class UnconfinedExecutor:
             return ""
         more = f", and {len(ways) - _WAYS_NAMED} more" if len(ways) > _WAYS_NAMED else ""
         return (
-            f"without a sandbox, code under test could come from {place.stands_for}: "
-            f"{'; '.join(ways[:_WAYS_NAMED])}{more}"
+            f"{self._under}, code under test could come from {place.stands_for}: {'; '.join(ways[:_WAYS_NAMED])}{more}"
         )
 
     @contextlib.contextmanager

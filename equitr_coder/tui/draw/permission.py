@@ -170,7 +170,7 @@ def _words(card: Card, answer: Answer) -> str:
 def _like(approval: Approval) -> str:
     """What a wider yes covers besides the tool: as the desk compares them."""
     if not approval.confined:
-        return " (WITHOUT a sandbox)"
+        return " (sandbox that does not hold all)" if approval.partly else " (WITHOUT a sandbox)"
     return " (inside the sandbox)" if approval.inside else " (beyond the sandbox)"
 
 
@@ -182,7 +182,7 @@ def _where(approval: Approval, view: RunView) -> str:
     if task is not None and not task.worktree:
         place = f"the worktree of {task.id} (not your checkout)"
     if not approval.confined:
-        return f"{place}   WITHOUT a sandbox, with your rights"
+        return f"{place}   {approval.partly or 'WITHOUT a sandbox, with your rights'}"
     return f"{place}   {'inside the sandbox' if approval.inside else 'beyond sandbox or footprint'}"
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from equitr_coder.adapters.sandbox.bubblewrap import BubblewrapExecutor
 from equitr_coder.adapters.sandbox.choice import choose_executor
+from equitr_coder.adapters.sandbox.standby import Standbys
 from equitr_coder.ports import CommandResult, Place
 
 BASE_BIN = str(Path(sys.base_prefix) / "bin")
@@ -63,11 +64,20 @@ class Machine:
         self.worktree.parent.mkdir(parents=True, exist_ok=True)
         git("worktree", "add", "-q", "--detach", str(self.worktree), cwd=self.checkout)
 
-    async def executor(self) -> BubblewrapExecutor:
-        chosen = await choose_executor(mode="auto", home=self.equitr_home, readable=self.readable, environ=self.environ)
+    async def executor(self, standbys: Standbys | None = None) -> BubblewrapExecutor:
+        chosen = await choose_executor(
+            mode="auto", home=self.equitr_home, readable=self.readable, environ=self.environ, standbys=standbys
+        )
         if not isinstance(chosen, BubblewrapExecutor):
             pytest.skip(chosen.confinement.reason)
         return chosen
+
+    async def ready_executor(self, standbys: Standbys) -> BubblewrapExecutor:
+        """A sandbox waits for the first command in the worktree."""
+        executor = await self.executor(standbys)
+        await executor.run("true", self.place, timeout=30)
+        await asyncio.sleep(0)  # now it is made
+        return executor
 
     async def run(self, command: str, place: Place | None = None, *, clean: bool = False) -> CommandResult:
         return await (await self.executor()).run(command, place or self.place, timeout=30, clean=clean)

@@ -1,10 +1,11 @@
 """However a command ends, nothing of it goes on."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,26 @@ import pytest
 from equitr_coder.adapters.sandbox.bubblewrap import BubblewrapExecutor
 from equitr_coder.adapters.sandbox.choice import choose_executor
 from equitr_coder.adapters.sandbox.landlock import OLDEST, landlock_version
+from equitr_coder.adapters.sandbox.standby import Standbys
 from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
 from equitr_coder.domain.errors import UserError
 from equitr_coder.ports import Executor, Place
 from tests.adapters.sandbox.conftest import Machine, gone, processes_with
 
 
-@pytest.fixture(params=["confined", "landlock", "unconfined"])
-async def executor(request: pytest.FixtureRequest, demo: Machine) -> Executor:
-    if request.param == "confined":
-        return await demo.executor()
-    if request.param == "landlock":
-        return await choose_executor(mode="landlock", home=demo.equitr_home, readable=[], environ=demo.environ)
-    return UnconfinedExecutor(reason="test", environ=demo.environ)
+@pytest.fixture(params=["confined", "ready", "landlock", "unconfined"])
+async def executor(request: pytest.FixtureRequest, demo: Machine) -> AsyncIterator[Executor]:
+    """`ready`: confined as well, the sandbox having been made before its command."""
+    with contextlib.closing(Standbys()) as standbys:
+        match request.param:
+            case "confined":
+                yield await demo.executor()
+            case "ready":
+                yield await demo.ready_executor(standbys)
+            case "landlock":
+                yield await choose_executor(mode="landlock", home=demo.equitr_home, readable=[], environ=demo.environ)
+            case _:
+                yield UnconfinedExecutor(reason="test", environ=demo.environ)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from equitr_coder.adapters.sandbox.landlock import OLDEST, landlock_version
+from equitr_coder.adapters.sandbox.landlocked import LandlockExecutor
 from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
 from equitr_coder.ports import Place
 from tests.adapters.sandbox.conftest import Machine, git, put
@@ -125,6 +127,14 @@ async def test_without_a_sandbox_the_trap_is_there_and_is_named(machine: Machine
     assert result.exit_code == 0, "the check tests the wrong code"
     assert str(machine.checkout) in why
     assert str(site) in why
+
+
+@pytest.mark.skipif(landlock_version() < OLDEST, reason="this kernel has no Landlock that is new enough")
+async def test_landlock_does_not_say_that_there_is_no_sandbox(machine: Machine, site: Path) -> None:
+    install_with_pth(machine, site)
+    executor = LandlockExecutor(home=machine.equitr_home, readable=[], environ=machine.environ)
+
+    assert executor.leads_back(machine.place).startswith("under Landlock, code under test could come from")
 
 
 async def test_an_ordinary_install_does_not_lead_back(machine: Machine, site: Path) -> None:
