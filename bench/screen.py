@@ -1,6 +1,6 @@
 """Measures the screen in a real pseudo terminal of 120x36 against the scripted server in a process of its own.
 
-`python bench/screen.py [--runs 5] [--only launch,echo,answer,lanes,events]` prints each figure beside its goal.
+`python bench/screen.py [--runs 5] [--only launch,echo,...]` prints each figure beside its goal.
 Leave the machine alone meanwhile, or give it real-time priority (`chrt -r 1`). Figures stand in bench/README.md.
 """
 
@@ -327,6 +327,27 @@ def answer(table: Table, _runs: int) -> None:
         table.row("  key to echo meanwhile, median", statistics.median(took), "ms", 40, f"max {max(took):.1f}")
 
 
+def interrupt(table: Table, runs: int) -> None:
+    """From Esc until the server sees that its answer is not wanted any more, and until the screen says so."""
+    closed, told = [], []
+    replies = [says(prose("it", 4000), pace=0.01, sizes=TOKEN) for _ in range(runs)]
+    with person([rule(*replies, model="*")]) as someone, someone.window() as window:
+        _talk(window, "chat")
+        for turn in range(runs):
+            place = len(window.written)
+            window.press("go\r")
+            window.until("at row 9", after=place)
+            pressed = time.monotonic()
+            window.press("\x1b")
+            place = len(window.written)
+            told.append(window.until("$", after=place) - pressed)
+            _until(lambda turn=turn: len(someone.answered()) > turn, window)  # type: ignore[misc]
+            closed.append(someone.answered()[-1]["ended"] - pressed)
+            window.settle()
+    table.row("Esc to closed request, longest", max(closed) * 1000, "ms", 300, f"n {len(closed)}")
+    table.row("Esc to the screen, longest", max(told) * 1000, "ms")
+
+
 def lanes(table: Table, _runs: int) -> None:
     for count, rate, goals in ((4, 100, (6.0, 1.0)), (8, 25, (None, None))):
         script = planned(count, pace=1 / rate, tokens=rate * 45)
@@ -401,7 +422,7 @@ def _until(holds: Callable[[], bool], window: Window, timeout: float = 600.0) ->
         window.rest(0.2)
 
 
-MEASURES = {"launch": launch, "echo": echo, "answer": answer, "lanes": lanes, "events": events}
+MEASURES = {"launch": launch, "echo": echo, "answer": answer, "interrupt": interrupt, "lanes": lanes, "events": events}
 
 
 def main() -> None:

@@ -122,6 +122,14 @@ class Presenter:
             pane.focus()
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the open place has the focus, if it wants it."""
+        place = self.place
+        if place is None or self._screen.has_class("-tiny"):
+            return True
+        return not self._is_new and place.is_settled
+
+    @property
     def under(self) -> Place | None:
         """The place that the open one was opened over: what help and the palette are about."""
         found = self._screen.query(f"#{self._before[-1]}") if self._before else None

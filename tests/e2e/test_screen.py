@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,39 @@ def before(texts: list[str], *wanted: str) -> bool:
     return -1 not in places and places == sorted(places)
 
 
+IMPORTS = """import os, sys
+
+told = open(os.environ["IMPORTS"], "a", buffering=1)
+sys.addaudithook(lambda event, words: told.write(f"{words[0]}\\n") if event == "import" else None)
+"""
+
+
+def test_what_is_sent_before_the_engine_is_there_is_sent_once(stage: OpenStage, tmp_path: Path) -> None:
+    user = stage([always(says("Here I am."), model="weak")])
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(IMPORTS)
+    told = tmp_path / "imports"
+    told.touch()
+    watched = {"LANG": "C.UTF-8", "PYTHONPATH": str(tmp_path / "hook"), "IMPORTS": str(told)}
+
+    with Pane("interactive", cwd=user.repo, environ=user.environ | watched) as pane:
+        pane.types("hello")  # before the first frame
+        pane.presses("Enter")
+        first = pane.sees("╭─")
+        loaded = set(told.read_text().split())
+        assert "connecting..." in first
+        pane.types("w")
+        pane.prompts("w")
+        pane.sees("you  hello", "Here I am.")
+        pane.prompts("w")
+
+    assert said(user) == ["hello"]
+    assert len(user.server.requests) == 1
+    assert "textual" in loaded
+    assert loaded & {"litellm", "equitr_coder.app"} == set()
+    assert "litellm" not in told.read_text().split()
+
+
 def test_esc_stops_the_request_and_ctrl_c_never_leaves_by_surprise(stage: OpenStage) -> None:
     user = stage(
         [
@@ -77,6 +111,7 @@ def test_esc_stops_the_request_and_ctrl_c_never_leaves_by_surprise(stage: OpenSt
         code = int(re.findall(r"left with (\d+)", pane.sees("left with"))[0])
 
         assert code in (0, 130)
+        assert "resume with: equitrcoder resume" in pane.shown
         assert pane.ask("#{alternate_on}#{mouse_any_flag}#{cursor_flag}") == "001"
     assert len(user.server.requests) == 2
 

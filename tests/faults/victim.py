@@ -197,12 +197,20 @@ class Victim:
         self, command: Sequence[str], point: Point | None, *, signals: Sequence[int] = (signal.SIGKILL,)
     ) -> tuple[Ended, dict[str, int]]:
         """The command, to whose process these signals happen at the point; and what it passed, if it lived to tell."""
-        told = self.folder / "counts.json"
+        told = self._told
         told.unlink(missing_ok=True)
-        kill = [point.kind, point.when, point.number] if point is not None else None
-        spec = json.dumps({"kill": kill, "counts": str(told), "signals": [int(number) for number in signals]})
-        ended = self._ended([sys.executable, str(_DRIVER), spec, *command], 120)
+        ended = self._ended([*self.driven(point, signals=signals), *command], 120)
         return ended, json.loads(told.read_text()) if told.exists() else {}
+
+    def driven(self, point: Point | None, *, signals: Sequence[int] = (signal.SIGKILL,)) -> list[str]:
+        """The program to whose process these signals happen at the point, without its arguments."""
+        kill = [point.kind, point.when, point.number] if point is not None else None
+        spec = json.dumps({"kill": kill, "counts": str(self._told), "signals": [int(number) for number in signals]})
+        return [sys.executable, str(_DRIVER), spec]
+
+    @property
+    def _told(self) -> Path:
+        return self.folder / "counts.json"
 
     def _ended(self, command: Sequence[str], timeout: float) -> Ended:
         ran = subprocess.run(
