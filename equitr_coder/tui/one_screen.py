@@ -70,6 +70,9 @@ class OneScreen(Screen[object], inherit_bindings=False):
     def on_resize(self) -> None:
         self.presenter.resized()
 
+    def on_descendant_focus(self) -> None:
+        self.presenter.focus_moved()
+
     @property
     def _app(self) -> ScreenApp:
         return cast("ScreenApp", self.app)

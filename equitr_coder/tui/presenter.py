@@ -9,7 +9,7 @@ from textual.css.query import NoMatches
 
 from equitr_coder.presentation.rows import Ink, Row, Span, row
 from equitr_coder.tui.draw.bars import header_rows, needs_row, notice_rows, prompt_titles
-from equitr_coder.tui.keys import GLOBAL_KEYS, SEND, footer_text
+from equitr_coder.tui.keys import GLOBAL_KEYS, SEND, TAB, footer_text
 from equitr_coder.tui.layout import (
     BODY,
     EMPTY,
@@ -164,6 +164,10 @@ class Presenter:
                 self._focus_first(self.place)
         self._drawn = self._state
 
+    def focus_moved(self) -> None:
+        """Other keys act now."""
+        self._draw_soon()
+
     def redraw_all(self) -> None:
         """After a change of theme: what panes have kept is drawn anew."""
         for pane in self._screen.query(RowsPane):
@@ -224,8 +228,11 @@ class Presenter:
             self._hides_at = self._ticks + int(_NOTICE_SECONDS / _TICK)
 
     def _footer(self, width: int) -> Row:
-        own = self.place.KEYS if self.place is not None else ()
-        keys = [SEND, *(key for key in (*own, *GLOBAL_KEYS) if key.in_footer)]
+        own = [key for key in self.place.KEYS if key.in_footer] if self.place is not None else []
+        first = []
+        if self._screen.focused in (self._screen.prompt, None):
+            first = [SEND, TAB] if any(key.is_letter for key in own) else [SEND]  # letters are for a pane
+        keys = [*first, *own, *(key for key in GLOBAL_KEYS if key.in_footer)]
         return row(Span(footer_text(keys, width, at_most=_SOME if width < 100 else None), Ink.DIM))
 
     def hide_notice(self) -> None:

@@ -5,6 +5,7 @@ import pytest
 from equitr_coder.tui.keys import GLOBAL_KEYS, SEND
 from equitr_coder.tui.place import Place
 from equitr_coder.tui.presenter import PLACES
+from equitr_coder.tui.prompt import Prompt
 from tests.tui.paper_door import PaperDoor
 from tests.tui.paper_samples import BUILT, PLANNED, stamped
 from tests.tui.stage import SIZES, Seat, followed, seated
@@ -38,3 +39,23 @@ async def test_the_prompt_stands_on_the_same_rows_and_the_footer_is_whole_in_eve
             assert footer, name
 
     assert len(stood) == 1, stood
+
+
+async def test_growing_back_restores_what_was_typed_chosen_scrolled_and_focused() -> None:
+    async with seated(PaperDoor(BUILT), runs=[followed(stamped(BUILT))]) as seat:
+        await seat.pilot.press(*"abc")
+        seat.desk.open("review")
+        await seat.settle()
+        await seat.pilot.press("tab", "down", "down", "tab", "down")
+        await seat.settle()
+        before, focused = seat.shown(), seat.app.focused
+        assert focused is not seat.app.screen.query_one(Prompt)
+        for size in ((30, 8), (120, 9), (39, 24)):
+            await seat.pilot.resize_terminal(*size)
+            await seat.settle()
+            assert "is too small" in " ".join(seat.shown().split())
+        await seat.pilot.resize_terminal(120, 36)
+        await seat.settle()
+
+        assert seat.shown() == before
+        assert seat.app.focused is focused
