@@ -62,9 +62,7 @@ def test_what_is_sent_before_the_engine_is_there_is_sent_once(stage: OpenStage, 
     with Pane("interactive", cwd=user.repo, environ=user.environ | watched) as pane:
         pane.types("hello")  # before the first frame
         pane.presses("Enter")
-        first = pane.sees("╭─")
-        loaded = set(told.read_text().split())
-        assert "connecting..." in first
+        pane.sees("╭─", "connecting...")
         pane.types("w")
         pane.prompts("w")
         pane.sees("you  hello", "Here I am.")
@@ -72,16 +70,17 @@ def test_what_is_sent_before_the_engine_is_there_is_sent_once(stage: OpenStage, 
 
     assert said(user) == ["hello"]
     assert len(user.server.requests) == 1
-    assert "textual" in loaded
-    assert loaded & {"litellm", "equitr_coder.app"} == set()
-    assert "litellm" not in told.read_text().split()
+    loaded = told.read_text().split()
+    assert loaded.index("textual.app") < loaded.index("equitr_coder.app")
+    assert "litellm" not in loaded
 
 
 def test_esc_stops_the_request_and_ctrl_c_never_leaves_by_surprise(stage: OpenStage) -> None:
     user = stage(
         [
-            rule(ScriptedReply(text=STREAMED, cut_after=12, hang=True), last="think for ever", model="weak"),
+            # First, because with tools as text both messages are sent as one: nothing was answered in between.
             always(says("Here I am."), last="are you there", model="weak"),
+            rule(ScriptedReply(text=STREAMED, cut_after=12, hang=True), last="think for ever", model="weak"),
         ]
     )
 
@@ -111,7 +110,6 @@ def test_esc_stops_the_request_and_ctrl_c_never_leaves_by_surprise(stage: OpenSt
         code = int(re.findall(r"left with (\d+)", pane.sees("left with"))[0])
 
         assert code in (0, 130)
-        assert "resume with: equitrcoder resume" in pane.shown
         assert pane.ask("#{alternate_on}#{mouse_any_flag}#{cursor_flag}") == "001"
     assert len(user.server.requests) == 2
 
