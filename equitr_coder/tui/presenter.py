@@ -152,6 +152,7 @@ class Presenter:
         if not screen.is_mounted or screen.has_class("-tiny"):
             return
         if self.place is None and self._desk.is_connected:
+            self.hide_notice()  # that something waits for the engine is true no more
             self._show("home")
             return
         self._draw_bars()
