@@ -1,6 +1,6 @@
 """Measures the screen in a real pseudo terminal of 120x36 against the scripted server in a process of its own.
 
-`python bench/screen.py [--runs 5] [--only launch,echo,answer,lanes,events]` prints each figure beside its goal.
+`python bench/screen.py [--runs 5] [--only launch,echo,...]` prints each figure beside its goal.
 Leave the machine alone meanwhile, or give it real-time priority (`chrt -r 1`). Figures stand in bench/README.md.
 """
 
@@ -51,6 +51,7 @@ Lanes.
 - 3.1 plain text
 """
 DESIGN = "# Design\n\n## 1. Architecture\nFiles.\n\n## 2. Parts\nPlain files.\n\n## 3. Deployment\nNone.\n"
+_LINES = 5000
 _CODES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -163,7 +164,8 @@ class Person:
                 "api_base": url,
                 "models": {"supervisor": "stub/strong", "worker": "stub/weak"},
                 "prices": {name: {"input": 1, "output": 1} for name in ("stub/strong", "stub/weak")},
-                "budget": 100,
+                "budget": 1000,
+                "context_window": 10_000_000,
             },
             "orchestrator": {"max_iterations": 5000, "max_workers": workers},
         }
@@ -172,12 +174,17 @@ class Person:
         self.repo.mkdir()
         self._git("init", "-q", "-b", "main")
         (self.repo / "README.md").write_text("# Bench\n" * 20)
+        (self.repo / "rows.txt").write_text("".join(f"row {number} is in order\n" for number in range(1, _LINES + 1)))
         self._git("add", "-A")
         self._git("-c", "user.name=b", "-c", "user.email=b@localhost", "commit", "-qm", "start")
 
     def answered(self) -> list[dict[str, Any]]:
         """The requests that have ended, as the server logged them."""
         return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def asked(self) -> int:
+        """How many requests have ended."""
+        return self._log.read_text().count("\n")
 
     @contextmanager
     def window(self, *arguments: str) -> Iterator[Window]:
@@ -327,6 +334,27 @@ def answer(table: Table, _runs: int) -> None:
         table.row("  key to echo meanwhile, median", statistics.median(took), "ms", 40, f"max {max(took):.1f}")
 
 
+def interrupt(table: Table, runs: int) -> None:
+    """From Esc until the server sees that its answer is not wanted any more, and until the screen says so."""
+    closed, told = [], []
+    replies = [says(prose("it", 4000), pace=0.01, sizes=TOKEN) for _ in range(runs)]
+    with person([rule(*replies, model="*")]) as someone, someone.window() as window:
+        _talk(window, "chat")
+        for turn in range(runs):
+            place = len(window.written)
+            window.press("go\r")
+            window.until("at row 9", after=place)
+            pressed = time.monotonic()
+            window.press("\x1b")
+            place = len(window.written)
+            told.append(window.until("$", after=place) - pressed)
+            _until(lambda turn=turn: len(someone.answered()) > turn, window)  # type: ignore[misc]
+            closed.append(someone.answered()[-1]["ended"] - pressed)
+            window.settle()
+    table.row("Esc to closed request, longest", max(closed) * 1000, "ms", 300, f"n {len(closed)}")
+    table.row("Esc to the screen, longest", max(told) * 1000, "ms")
+
+
 def lanes(table: Table, _runs: int) -> None:
     for count, rate, goals in ((4, 100, (6.0, 1.0)), (8, 25, (None, None))):
         script = planned(count, pace=1 / rate, tokens=rate * 45)
@@ -354,24 +382,30 @@ def lanes(table: Table, _runs: int) -> None:
 
 def events(table: Table, _runs: int) -> None:
     """10,000 events of one conversation: memory after the first fifth and after all."""
-    turns = 1300
+    turns = 160
     reads: list[ScriptedReply] = [
-        says(f"Row {number}.", call("read_file", path="README.md", limit=number % 20 + 1)) for number in range(turns)
+        says(f"Turn {turn}.", *(call("read_file", path="rows.txt", offset=row + 1, limit=1) for row in rows))
+        for turn, rows in enumerate(batched(range(_LINES), _LINES // turns))
     ]
     with person([rule(*reads, says(END), model="*")]) as someone, someone.window() as window:
         _talk(window, "chat")
+        at_rest = window.memory
         window.press("read on\r")
-        _until(lambda: len(someone.answered()) >= turns // 5, window)
+        _until(lambda: someone.asked() >= turns // 5, window)
         early = window.memory
-        window.until(END, timeout=600)
+        window.until(END, timeout=1200)
         window.settle()
         late = window.memory
         took = window.echo(LETTERS[:20])
-        store = next(someone.home.rglob("*.db"), None) or next(someone.home.rglob("*.sqlite*"), None)
-        count = _count(store) if store is not None else 0
-        table.row("memory after 1/5 of the events", early, "MB", None, f"{count} events in all")
-        table.row("memory after all of them grew by", late - early, "MB", 40, f"to {late:.0f} MB")
+        [store] = (someone.home / ".equitr").glob("*.db")
+        table.row("memory (PSS) before", at_rest, "MB")
+        table.row("  after 1/5 of the events", early, "MB", None, f"{_count(store)} events in all")
+        table.row("  after all of them grew by", late - early, "MB", 40, f"to {late:.0f} MB")
         table.row("  key to echo then, median", statistics.median(took), "ms", 20, f"max {max(took):.1f}")
+
+
+def batched(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (numbers[at : at + size] for at in range(0, len(numbers), size))
 
 
 def _count(store: Path) -> int:
@@ -401,7 +435,7 @@ def _until(holds: Callable[[], bool], window: Window, timeout: float = 600.0) ->
         window.rest(0.2)
 
 
-MEASURES = {"launch": launch, "echo": echo, "answer": answer, "lanes": lanes, "events": events}
+MEASURES = {"launch": launch, "echo": echo, "answer": answer, "interrupt": interrupt, "lanes": lanes, "events": events}
 
 
 def main() -> None:

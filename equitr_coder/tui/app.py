@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual import events
 from textual.app import App
 
 from equitr_coder.tui.glyphs import is_ascii_only
+from equitr_coder.tui.keys_in_turn import KeysInTurn
 from equitr_coder.tui.layout import CSS
 from equitr_coder.tui.one_screen import OneScreen
 from equitr_coder.tui.theme import DEFAULT, NO_COLOUR, THEMES
@@ -34,9 +36,19 @@ class ScreenApp(App[int], inherit_bindings=False):
         self.theme = self.ink_theme
         self.crash: Exception | None = None
         desk.fail = self._handle_exception
+        self._keys = KeysInTurn(self, super().on_event, self._is_settled)
 
     def get_default_screen(self) -> Screen[object]:
         return OneScreen(self.desk)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._keys.take(event)
+        else:
+            await super().on_event(event)
+
+    def _is_settled(self) -> bool:
+        return not isinstance(self.screen, OneScreen) or self.screen.is_settled
 
     def set_theme(self, name: str) -> None:
         self.ink_theme = name

@@ -40,6 +40,8 @@ class AskLine(Container):
         super().__init__()
         self._label, self._text, self._back_to = label, text, back_to
         self.purpose = purpose
+        self.is_ready = False
+        """Whether it takes keys."""
 
     def compose(self) -> ComposeResult:
         yield Label(self._label, markup=False)
@@ -47,6 +49,7 @@ class AskLine(Container):
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
+        self.is_ready = True
 
     def on_input_changed(self, message: Input.Changed) -> None:
         message.stop()

@@ -34,6 +34,8 @@ class Choice(Vertical):
         super().__init__()
         self._question = question
         self._options = options
+        self.is_ready = False
+        """Whether it takes keys."""
 
     def compose(self) -> ComposeResult:
         yield Bar()
@@ -45,6 +47,7 @@ class Choice(Vertical):
         pane.show([row(f"   {number}  {text}") for number, (text, _) in enumerate(self._options, 1)])
         pane.styles.height = len(self._options)
         pane.focus()
+        self.is_ready = True
 
     def on_rows_pane_chosen(self, message: RowsPane.Chosen) -> None:
         message.stop()

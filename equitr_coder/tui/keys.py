@@ -33,12 +33,13 @@ _NAMED = ("left_square_bracket", "right_square_bracket", "slash", "space")
 """Textual's names of keys that type a character."""
 
 
+TAB = Key(("tab",), "Tab", "next pane", "focus_next_pane")
 GLOBAL_KEYS = (
     Key(("escape",), "Esc", "back, or interrupt", "step_back"),
     Key(("ctrl+c",), "Ctrl+C", "interrupt, clear, leave", "stop", goes_first=True),
     Key(("ctrl+d",), "Ctrl+D", "leave", "leave", goes_first=True),
     Key(("shift+tab",), "Shift+Tab", "mode", "next_mode", in_footer=True, goes_first=True),
-    Key(("tab",), "Tab", "next pane", "focus_next_pane"),
+    TAB,
     Key(("shift+f6",), "Shift+F6", "previous pane", "focus_previous_pane", goes_first=True),
     Key(("f1",), "F1", "help", "open('help')", in_footer=True, goes_first=True),
     Key(("f2",), "F2", "documents", "documents", goes_first=True),

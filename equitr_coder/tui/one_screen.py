@@ -12,6 +12,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import Screen
 
+from equitr_coder.tui.ask_line import AskLine
 from equitr_coder.tui.choice import Choice
 from equitr_coder.tui.keys import GLOBAL_KEYS, bindings
 from equitr_coder.tui.layout import BODY, EMPTY, FOOTER, HEADER, NEEDS, NOTICE, PROMPT, TOO_SMALL
@@ -69,6 +70,9 @@ class OneScreen(Screen[object], inherit_bindings=False):
     def on_resize(self) -> None:
         self.presenter.resized()
 
+    def on_descendant_focus(self) -> None:
+        self.presenter.focus_moved()
+
     @property
     def _app(self) -> ScreenApp:
         return cast("ScreenApp", self.app)
@@ -82,6 +86,12 @@ class OneScreen(Screen[object], inherit_bindings=False):
         return self.query_one(f"#{PROMPT}", Prompt)
 
     # ------------------------------------------------------------ what is typed
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is typed next is for what has the focus now: nothing is being opened that will take it."""
+        asking = (*self.query(Choice), *self.query(AskLine))
+        return self.presenter.is_settled and all(one.is_ready for one in asking)
 
     def on_prompt_submitted(self, message: Prompt.Submitted) -> None:
         message.stop()

@@ -95,6 +95,7 @@ async def _hold_door(engine: Engine, desk: Desk, app: ScreenApp) -> None:
                         await engine.unlock(api)
                 if await _is_configured(api):
                     await _connect(api, engine.mode, desk)
+                    await asyncio.to_thread(_load_lexers)
                     await desk.leaving.wait()
                     return
                 with app.suspend():
@@ -107,6 +108,12 @@ async def _hold_door(engine: Engine, desk: Desk, app: ScreenApp) -> None:
         app.exit(_INTERNAL)
         if not isinstance(error, Exception):
             raise
+
+
+def _load_lexers() -> None:
+    from equitr_coder.tui.draw.markdown import load_lexers
+
+    load_lexers()
 
 
 async def _is_configured(api: RunApi) -> bool:

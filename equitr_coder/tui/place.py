@@ -55,6 +55,11 @@ class Place(Container):
         """What has the focus when the place is opened; None: the prompt."""
         return None
 
+    @property
+    def is_settled(self) -> bool:
+        """False while it is about to move the focus."""
+        return True
+
     def reopened(self) -> None:
         """It is about to be seen again: what it asked the door for may be old."""
 

@@ -9,7 +9,7 @@ from textual.css.query import NoMatches
 
 from equitr_coder.presentation.rows import Ink, Row, Span, row
 from equitr_coder.tui.draw.bars import header_rows, needs_row, notice_rows, prompt_titles
-from equitr_coder.tui.keys import GLOBAL_KEYS, SEND, footer_text
+from equitr_coder.tui.keys import GLOBAL_KEYS, SEND, TAB, footer_text
 from equitr_coder.tui.layout import (
     BODY,
     EMPTY,
@@ -122,6 +122,14 @@ class Presenter:
             pane.focus()
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the open place has the focus, if it wants it."""
+        place = self.place
+        if place is None or self._screen.has_class("-tiny"):
+            return True
+        return not self._is_new and place.is_settled
+
+    @property
     def under(self) -> Place | None:
         """The place that the open one was opened over: what help and the palette are about."""
         found = self._screen.query(f"#{self._before[-1]}") if self._before else None
@@ -144,6 +152,7 @@ class Presenter:
         if not screen.is_mounted or screen.has_class("-tiny"):
             return
         if self.place is None and self._desk.is_connected:
+            self.hide_notice()  # that something waits for the engine is true no more
             self._show("home")
             return
         self._draw_bars()
@@ -155,6 +164,10 @@ class Presenter:
             if self._is_new:
                 self._focus_first(self.place)
         self._drawn = self._state
+
+    def focus_moved(self) -> None:
+        """Other keys act now."""
+        self._draw_soon()
 
     def redraw_all(self) -> None:
         """After a change of theme: what panes have kept is drawn anew."""
@@ -216,8 +229,11 @@ class Presenter:
             self._hides_at = self._ticks + int(_NOTICE_SECONDS / _TICK)
 
     def _footer(self, width: int) -> Row:
-        own = self.place.KEYS if self.place is not None else ()
-        keys = [SEND, *(key for key in (*own, *GLOBAL_KEYS) if key.in_footer)]
+        own = [key for key in self.place.KEYS if key.in_footer] if self.place is not None else []
+        first = []
+        if self._screen.focused in (self._screen.prompt, None):
+            first = [SEND, TAB] if any(key.is_letter for key in own) else [SEND]  # letters are for a pane
+        keys = [*first, *own, *(key for key in GLOBAL_KEYS if key.in_footer)]
         return row(Span(footer_text(keys, width, at_most=_SOME if width < 100 else None), Ink.DIM))
 
     def hide_notice(self) -> None:

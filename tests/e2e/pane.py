@@ -1,24 +1,34 @@
 """The real program full screen in a real terminal (tmux). Waits are for what stands on the pane, never for time."""
 
 import re
+import shlex
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 _WAIT = 60.0
 _SIZE = (160, 30)
+_PROGRAM = (sys.executable, "-m", "equitr_coder")
 
 
 class Pane:
-    def __init__(self, *arguments: str, cwd: Path, environ: Mapping[str, str], size: tuple[int, int] = _SIZE) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        environ: Mapping[str, str],
+        size: tuple[int, int] = _SIZE,
+        program: Sequence[str] = _PROGRAM,
+    ) -> None:
         """Runs the program with these arguments; after it the pane tells the exit code and waits."""
         self._base = ["tmux", "-L", f"equitr-{uuid.uuid4().hex[:12]}", "-f", "/dev/null"]
-        self._command, self._cwd, self._environ = arguments, cwd, environ
+        self._cwd, self._environ = cwd, environ
+        self._program = shlex.join([*program, *arguments])
         columns, rows = size
         self._tmux("new-session", "-d", "-x", str(columns), "-y", str(rows), "-c", str(cwd), "cat")
         self._tmux("set-option", "-g", "remain-on-exit", "on")
@@ -26,9 +36,9 @@ class Pane:
 
     def start(self) -> None:
         """Run it, again if it has run before."""
-        given = " ".join(f"{name}='{value}'" for name, value in self._environ.items())
-        program = f"env -i TERM=$TERM {given} '{sys.executable}' -m equitr_coder {' '.join(self._command)}"
-        self._tmux("respawn-pane", "-k", "-c", str(self._cwd), f"{program}; echo left with $?; cat")
+        given = shlex.join(f"{name}={value}" for name, value in self._environ.items())
+        command = f"env -i TERM=$TERM {given} {self._program}"
+        self._tmux("respawn-pane", "-k", "-c", str(self._cwd), f"{command}; echo left with $?; cat")
 
     def types(self, text: str) -> None:
         self._tmux("send-keys", "-l", text)

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,37 @@ def before(texts: list[str], *wanted: str) -> bool:
     joined = "\n".join(texts)
     places = [joined.find(each) for each in wanted]
     return -1 not in places and places == sorted(places)
+
+
+IMPORTS = """import os, sys
+
+told = open(os.environ["IMPORTS"], "a", buffering=1)
+sys.addaudithook(lambda event, words: told.write(f"{words[0]}\\n") if event == "import" else None)
+"""
+
+
+def test_what_is_sent_before_the_engine_is_there_is_sent_once(stage: OpenStage, tmp_path: Path) -> None:
+    user = stage([always(says("Here I am."), model="weak")])
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(IMPORTS)
+    told = tmp_path / "imports"
+    told.touch()
+    watched = {"LANG": "C.UTF-8", "PYTHONPATH": str(tmp_path / "hook"), "IMPORTS": str(told)}
+
+    with Pane("interactive", cwd=user.repo, environ=user.environ | watched) as pane:
+        pane.sees("╭─", "connecting...")
+        pane.types("hello")
+        pane.presses("Enter")
+        pane.types("w")
+        pane.prompts("w")
+        pane.sees("you  hello", "Here I am.")
+        pane.prompts("w")
+
+    assert said(user) == ["hello"]
+    assert len(user.server.requests) == 1
+    loaded = told.read_text().split()
+    assert loaded.index("textual.app") < loaded.index("pydantic"), "the engine comes behind the screen"
+    assert not [name for name in loaded if name.startswith("litellm")]
 
 
 def test_esc_stops_the_request_and_ctrl_c_never_leaves_by_surprise(stage: OpenStage) -> None:

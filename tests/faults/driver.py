@@ -22,13 +22,15 @@ from equitr_coder.adapters.git import child, process
 from equitr_coder.adapters.git.files import FileOps
 from equitr_coder.adapters.git.resident import Answer, Resident
 from equitr_coder.cli.doors import Doors
-from equitr_coder.domain.events import Event
+from equitr_coder.domain.events import Event, TaskChanged
 from equitr_coder.domain.models import Delta, ModelRequest, Reply
+from equitr_coder.domain.run_view import HELD
 from equitr_coder.ports import EventStore, Executor, ModelClient, Repository, RunApi
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.faults.points import EXECUTOR, FILES, GIT_QUESTIONS, REPOSITORY, STORE
 
+STOPPED = "stopped by you"
 _RESIDENTS = {b"start\0": "git.update-ref", b"/": "git.hash-object"}
 """What begins so, asked of a git that stays, writes; the others only answer."""
 
@@ -81,11 +83,18 @@ class Tapped:
         return tapped
 
 
+def _named(events: Sequence[Event]) -> str:
+    """After the last of them; a person's word on a task has a name of its own."""
+    words = {HELD: "task_held", STOPPED: "task_stopped"}
+    told = (words.get(event.detail) for event in events if isinstance(event, TaskChanged))
+    return next((name for name in told if name is not None), events[-1].type)
+
+
 class TappedStore(Tapped):
     """An append is named after what it stores, so that a point can be chosen by what it means."""
 
     async def append(self, *batches: Sequence[Event]) -> None:
-        passed = [(kind, self._points.enter(kind)) for kind in (f"append.{events[-1].type}" for events in batches)]
+        passed = [(kind, self._points.enter(kind)) for kind in (f"append.{_named(events)}" for events in batches)]
         await cast("EventStore", self._real).append(*batches)
         for kind, number in passed:
             self._points.leave(kind, number)

@@ -241,3 +241,16 @@ def clashing(path: str) -> list[Rule]:
 
 
 BOTH = "words: T1-built T2-built\n"
+
+
+def at_work() -> list[Rule]:
+    """Two workers that have written their files and hang in the next call; asked again, they hand in."""
+    hangs = ScriptedReply(text="I look at it again. " * 3, cut_after=3, hang=True)
+    rules = [_plan(_task("T1"), _task("T2"))]
+    for name in ("T1", "T2"):
+        writes = says("", _writes(name, f"{name}-built"))
+        rules += [
+            _works(name, writes, hangs).model_copy(update={"times": 2}),
+            _works(name, writes, says("", _hands_in(name))),
+        ]
+    return rules

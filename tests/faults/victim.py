@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,13 +189,24 @@ class Victim:
         self, command: Sequence[str], point: Point | None, *, signals: Sequence[int] = (signal.SIGKILL,)
     ) -> tuple[Ended, dict[str, int]]:
         """The command, to whose process these signals happen at the point; and what it passed, if it lived to tell."""
-        told = self.folder / "counts.json"
+        told = self._told
         told.unlink(missing_ok=True)
-        kill = [point.kind, point.when, point.number] if point is not None else None
-        spec = json.dumps({"kill": kill, "counts": str(told), "signals": [int(number) for number in signals]})
+        spec = self._spec(point, signals)
         process = warm.start([spec, *command], cwd=self.repo, environ=self.environ, script=_DRIVER)
         ended = self._ended(process, 120)
         return ended, json.loads(told.read_text()) if told.exists() else {}
+
+    def driven(self, point: Point) -> list[str]:
+        """The program that dies at the point, without its arguments: for a terminal."""
+        return [sys.executable, str(_DRIVER), self._spec(point, (signal.SIGKILL,))]
+
+    def _spec(self, point: Point | None, signals: Sequence[int]) -> str:
+        kill = [point.kind, point.when, point.number] if point is not None else None
+        return json.dumps({"kill": kill, "counts": str(self._told), "signals": [int(number) for number in signals]})
+
+    @property
+    def _told(self) -> Path:
+        return self.folder / "counts.json"
 
     def _ended(self, process: "subprocess.Popen[str]", timeout: float) -> Ended:
         with process:

@@ -14,7 +14,7 @@ from rich.theme import Theme
 from textual.strip import Strip
 
 from equitr_coder.presentation.rows import Ink
-from equitr_coder.tui.theme import THEMES
+from equitr_coder.tui.theme import DEFAULT, THEMES
 
 _INDENT = "  "
 
@@ -65,6 +65,14 @@ def markdown_strips(text: str, *, width: int, theme: str) -> list[Strip]:
     while strips and not strips[0].text.strip():
         strips.pop(0)
     return strips
+
+
+def load_lexers() -> None:
+    """Draw code in the usual languages, and in an unknown one, for nobody: the first of each loads its lexer, which
+    would hold up what is typed for as long as 70 ms. May run in a thread.
+    """
+    for language in ("python", "bash", "json", "yaml", "javascript", "no-such-language"):
+        markdown_strips(f"# code\n\n- in `it`\n\n```{language}\nx = 1\n```\n", width=80, theme=DEFAULT)
 
 
 def _plain_ends(line: list[Segment]) -> list[Segment]:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from equitr_coder.presentation.dashboard import Dashboard, ModelMoney, SyncRow, open_conflicts
 from equitr_coder.presentation.figures import coins, countdown, duration
-from equitr_coder.presentation.rows import Ink, Row, Span, apart, beside, fit, row
+from equitr_coder.presentation.rows import Ink, Row, Span, apart, beside, fit, row, width_of
 from equitr_coder.presentation.text import plural, shorten
 from equitr_coder.tui.draw.blocks import Block, title
 
@@ -54,15 +54,24 @@ def conflict_blocks(board: Dashboard, width: int) -> list[Block]:
 
 
 def money_row(board: Dashboard, width: int) -> Row:
-    """` MONEY  supervisor big-planner $0.93 (41k in 63% cached, 3.1k out) · workers ...`."""
-    parts: list[str | Span] = [" ", title("MONEY"), "  "]
-    for number, one in enumerate(board.money):
-        usd = "unknown" if one.is_unpriced else coins(one.usd)
-        parts.append(f"{' · ' if number else ''}{one.role} {one.model} {usd} ({_tokens(one)})")
+    """` MONEY  supervisor big-planner $0.93 (41k in 63% cached, 3.1k out) · workers ...`. Tokens where they fit."""
+    head: list[str | Span] = [" ", title("MONEY"), "  "]
     if not board.money:
         supervisor = f"supervisor {board.header.supervisor_model or 'none'}"
-        parts.append(Span(f"{supervisor} · workers {board.header.worker_model or 'none'}: nothing spent yet", Ink.DIM))
-    return fit(row(*parts), width)
+        words = f"{supervisor} · workers {board.header.worker_model or 'none'}: nothing spent yet"
+        return fit(row(*head, Span(words, Ink.DIM)), width)
+    lines = (row(*head, _spent(board, told)) for told in range(len(board.money), -1, -1))
+    return fit(next((line for line in lines if width_of(line) <= width), row(*head, _spent(board, 0))), width)
+
+
+def _spent(board: Dashboard, told: int) -> str:
+    """By model; the tokens of the first `told` of them."""
+    parts = []
+    for number, one in enumerate(board.money):
+        usd = "unknown" if one.is_unpriced else coins(one.usd)
+        tokens = f" ({_tokens(one)})" if number < told else ""
+        parts.append(f"{one.role} {one.model} {usd}{tokens}")
+    return " · ".join(parts)
 
 
 def money_rows(board: Dashboard, width: int) -> list[Row]:

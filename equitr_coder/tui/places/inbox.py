@@ -72,7 +72,7 @@ class Inbox(Place):
         self._now: Waiting | None = None
         """What is being asked."""
         self._sides: dict[tuple[RunId, RequestId], ConflictAnswer | None] = {}
-        self._takes_focus = False
+        self._takes_focus = self._is_focusing = False
 
     def compose(self) -> ComposeResult:
         yield Bar(id="inbox-list")
@@ -98,7 +98,7 @@ class Inbox(Place):
         for name in ("#inbox-permission", "#inbox-question", "#inbox-conflict", "#inbox-words"):
             self.query_one(name).display = name == f"#{shown.id}"
         if self._takes_focus or (self._is_focused_within and not shown.has_focus and not self.query(AskLine)):
-            self._takes_focus = False
+            self._takes_focus, self._is_focusing = False, True
             self.call_after_refresh(self._focus, shown)
 
     @property
@@ -106,8 +106,12 @@ class Inbox(Place):
         focused = self.app.focused
         return focused is not None and self in focused.ancestors
 
-    @staticmethod
-    def _focus(shown: Widget) -> None:
+    @property
+    def is_settled(self) -> bool:
+        return not (self._takes_focus or self._is_focusing)
+
+    def _focus(self, shown: Widget) -> None:
+        self._is_focusing = False
         if isinstance(shown, ConflictPane):
             shown.query_one("#conflict-side").focus()
         else:

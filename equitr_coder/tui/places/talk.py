@@ -35,6 +35,7 @@ class Talk(Place):
 
     shows_documents = False
     """F2: the documents alone."""
+    _is_turning = False
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -86,9 +87,15 @@ class Talk(Place):
             return
         self.shows_documents = not self.shows_documents
         self._lay_out()
+        self._is_turning = True
         self.call_after_refresh(self._drawn_anew)
 
+    @property
+    def is_settled(self) -> bool:
+        return not self._is_turning
+
     def _drawn_anew(self) -> None:
+        self._is_turning = False
         self.show()
         if self.shows_documents:
             self.documents.pane.focus()
