@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equitr_coder.domain import queries as q
-from equitr_coder.domain.audit import AuditFault, AuditRow, VerifiedChain, audit_rows, chosen
+from equitr_coder.domain.audit import AuditFault, AuditReading, AuditRow, VerifiedChain, chosen
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import RunId
 from equitr_coder.ports import EventStore, RunRow
@@ -30,15 +30,16 @@ class AuditLog:
         rows: list[AuditRow] = []
         unreadable: list[RunId] = []
         for run in await self._runs(query.run, everywhere=query.everywhere):
+            reading = AuditReading()
             try:
-                log = await self._store.read(run)
+                async for page in self._store.pages(run):
+                    reading.take(page)
             except UserError:
                 if query.run is not None:
                     raise
                 unreadable.append(run)
                 continue
-            found = audit_rows(log)
-            rows += chosen(found, agent=query.agent, tool=query.tool, task=query.task, since=query.since)
+            rows += chosen(reading.rows, agent=query.agent, tool=query.tool, task=query.task, since=query.since)
         return q.AuditAnswer(rows=tuple(rows), unreadable=tuple(unreadable))
 
     async def _verify(self, query: q.AuditVerifyQuery) -> q.AuditVerifyAnswer:
