@@ -60,7 +60,7 @@ class AuditFault(Value):
 
     run: str
     seq: int | None = None
-    kind: Literal["changed", "dropped", "truncated", "added", "blob_changed", "blob_missing", "index", "pin"]
+    kind: Literal["changed", "dropped", "truncated", "added", "blob_changed", "blob_missing", "index", "pin", "summary"]
     what: str
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar, assert_never
+from typing import Self, assert_never
 
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import queries as q
@@ -33,10 +33,10 @@ from equitr_coder.domain.models import Tier
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
 from equitr_coder.domain.strengths import Candidate
-from equitr_coder.domain.value import Value
 from equitr_coder.planning.size import starts_with_plan
 from equitr_coder.ports import Clock, EventStore, Redactor, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
+from equitr_coder.session import kept as kept_text
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.audit import AuditLog
 from equitr_coder.session.hub import Hub
@@ -49,9 +49,6 @@ from equitr_coder.workflows.rewinding import Rewinding
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
-_SUMMARY = "RunSummary/1"
-_MONEY = "RunMoney/1"
-_Kept = TypeVar("_Kept", bound=Value)
 _EPIC_REF = re.compile(r"/equitr/epic-(\d+)(?:/|$)")
 _AS_CONFIGURED = c.StartRun(kind=RunKind.EPIC, request="")
 _PLANNED = c.StartRun(kind=RunKind.EPIC, request="", plan=PlanMode.ALWAYS)
@@ -489,13 +486,13 @@ class LocalRunApi:
 
     async def _listed(self, query: q.RunsQuery) -> q.RunsAnswer:
         """Every log is folded once; how a run stands is kept until its log grows."""
-        known = await self._store.summaries(_SUMMARY)
+        known = await self._store.summaries(kept_text.SUMMARY)
         rows: list[q.RunSummary] = []
         unreadable: list[RunId] = []
         fresh: dict[RunId, tuple[int, str]] = {}
         for row in await self._store.runs(None if query.everywhere else str(self._checkout)):
             alive = self._store.is_owned(row.run)
-            kept = _kept(q.RunSummary, known.get(row.run)) if row.run not in self._live else None
+            kept = kept_text.summary_from(known.get(row.run)) if row.run not in self._live else None
             if kept is not None:
                 rows.append(kept.model_copy(update={"alive": alive}))
                 continue
@@ -507,8 +504,8 @@ class LocalRunApi:
             summary = answers.run_summary(view, alive=alive)
             if summary is not None:
                 rows.append(summary)
-                fresh[row.run] = (view.seq, summary.model_dump_json())
-        await self._store.keep_summaries(_SUMMARY, fresh)
+                fresh[row.run] = (view.seq, kept_text.text_of(summary))
+        await self._store.keep_summaries(kept_text.SUMMARY, fresh)
         wanted = [one for one in rows if not (query.unfinished_only and one.state.is_final)]
         return q.RunsAnswer(runs=tuple(wanted), unreadable=tuple(unreadable))
 
@@ -627,12 +624,12 @@ class LocalRunApi:
 
     async def _cost_of_all(self) -> q.CostAnswer:
         """As `_listed`: what was read of a log is kept until it grows."""
-        known = await self._store.summaries(_MONEY)
+        known = await self._store.summaries(kept_text.MONEY)
         runs: list[q.RunMoney] = []
         unreadable: list[RunId] = []
         fresh: dict[RunId, tuple[int, str]] = {}
         for row in await self._store.runs(str(self._checkout)):
-            kept = _kept(q.RunMoney, known.get(row.run)) if row.run not in self._live else None
+            kept = kept_text.money_from(known.get(row.run)) if row.run not in self._live else None
             if kept is not None:
                 runs.append(kept)
                 continue
@@ -643,8 +640,8 @@ class LocalRunApi:
                 continue
             if view.seq:
                 runs.append(money := answers.run_money(view))
-                fresh[row.run] = (view.seq, money.model_dump_json(exclude_defaults=True))
-        await self._store.keep_summaries(_MONEY, fresh)
+                fresh[row.run] = (view.seq, kept_text.text_of(money))
+        await self._store.keep_summaries(kept_text.MONEY, fresh)
         return answers.cost_answer(runs, is_one_run=False, unreadable=unreadable)
 
     async def _metrics(self, name: str | None) -> q.MetricsAnswer:
@@ -692,14 +689,6 @@ class LocalRunApi:
                     raise UserError(f"{name} has no log any more", hint=f"equitrcoder audit verify {row.run} tells why")
                 return found
         raise UserError(f"there is no run or epic {name} in this workspace", hint="equitrcoder runs lists them")
-
-
-def _kept(kind: type[_Kept], text: str | None) -> _Kept | None:
-    """None when there is none, or one that cannot be read any more."""
-    try:
-        return kind.model_validate_json(text) if text is not None else None
-    except ValueError:
-        return None
 
 
 def _failed_again(view: RunView) -> list[Event]:

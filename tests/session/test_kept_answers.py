@@ -85,16 +85,45 @@ async def test_what_was_kept_and_cannot_be_read_is_made_again(user: OpenUser) ->
     async with someone.door() as api:
         made = await api.query(q.CostQuery())
     with closing(sqlite3.connect(someone.home / "equitr.db", isolation_level=None)) as connection:
-        assert connection.execute("UPDATE summaries SET body = '{' WHERE kind = 'RunMoney/1'").rowcount == 2
+        assert connection.execute("UPDATE kept SET body = '{' WHERE kind = 'RunMoney/1'").rowcount == 2
 
     async with someone.door() as api:
         assert await api.query(q.CostQuery()) == made
 
 
-async def test_resume_without_a_name_reads_the_one_log_that_it_goes_on_with(user: OpenUser) -> None:
-    someone = user(says("Hello."), calls("run_command", command="touch made"), says("Made."))
+async def test_verify_holds_what_was_kept_against_the_log_and_makes_it_again(user: OpenUser) -> None:
+    someone = user(says("Hello."), says("Hello again."))
+    runs = await two_chats(someone)
     async with someone.door() as api:
-        await ended(api, await start(api))
+        made = [await api.query(query) for query in (q.CostQuery(), q.RunsQuery())]
+        whole = await api.query(q.AuditVerifyQuery())
+    with closing(sqlite3.connect(someone.home / "equitr.db", isolation_level=None)) as connection:
+        for name, value in (("RunMoney/1", "usd"), ("RunSummary/1", "title")):
+            changed = connection.execute(
+                "UPDATE kept SET body = replace(body, ?, ?) WHERE kind = ? AND run = ?",
+                (f'"{value}":"', f'"{value}":"9', name, runs[0]),
+            )
+            assert changed.rowcount == 1
+
+    async with someone.door() as api:
+        found, again = await api.query(q.AuditVerifyQuery()), await api.query(q.AuditVerifyQuery())
+        mended = [await api.query(query) for query in (q.CostQuery(), q.RunsQuery())]
+
+    assert isinstance(whole, q.AuditVerifyAnswer)
+    assert isinstance(found, q.AuditVerifyAnswer)
+    assert isinstance(again, q.AuditVerifyAnswer)
+    assert (whole.is_whole, found.is_whole, again.is_whole) == (True, False, True)
+    assert [(fault.run, fault.kind) for chain in found.chains for fault in chain.faults] == [
+        (runs[0], "summary"),
+        (runs[0], "summary"),
+    ]
+    assert mended == made
+
+
+async def test_resume_without_a_name_reads_the_one_log_that_it_goes_on_with(user: OpenUser) -> None:
+    someone = user(calls("run_command", command="touch made"), says("Made."))
+    async with someone.door() as api:
+        await ended(api, await start(api, can_ask=False, yes=True))
         waiting = await start(api, can_ask=False)
         await ended(api, waiting)
         await api.query(q.RunsQuery())

@@ -107,18 +107,25 @@ class SqliteStore:
 
     async def summaries(self, kind: str) -> Mapping[RunId, str]:
         query = (
-            "SELECT summaries.run, body FROM summaries JOIN heads ON heads.run = summaries.run "
-            "AND heads.count = summaries.count WHERE kind = ?"
+            "SELECT kept.run, body FROM kept JOIN heads ON heads.run = kept.run AND heads.count = kept.count "
+            "WHERE kind = ?"
         )
-        rows: list[Any] = await self._do(lambda c: c.execute(query, (kind,)).fetchall(), absent=[])
+
+        def select(connection: sqlite3.Connection) -> list[Any]:
+            try:
+                return connection.execute(query, (kind,)).fetchall()
+            except sqlite3.Error:  # a cache that is not there, or damaged, is empty
+                return []
+
+        rows: list[Any] = await self._do(select, absent=[])
         return {RunId(run): body for run, body in rows}
 
     async def keep_summaries(self, kind: str, summaries: Mapping[RunId, tuple[int, str]]) -> None:
-        rows = [(run, records, kind, body) for run, (records, body) in summaries.items()]
+        rows = [(run, kind, records, body) for run, (records, body) in summaries.items()]
 
         def write(connection: sqlite3.Connection) -> None:
             with suppress(sqlite3.Error), _transaction(connection):
-                connection.executemany("INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?)", rows)
+                connection.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)", rows)
 
         if rows:
             await self._do(write)
@@ -233,6 +240,7 @@ class SqliteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             schema.migrate(connection, self._path)
+            schema.open_cache(connection)
         except sqlite3.Error as error:
             raise self._explain(error) from error
         return connection
