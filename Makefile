@@ -40,8 +40,8 @@ unit: $(VENV)/.done-dev
 		test -s .failed-tests && test "$$(sort -u .failed-tests | wc -l)" -le 8 && echo "Once more, alone:" && cat .failed-tests && \
 		sort -u .failed-tests | tr '\n' '\0' | xargs -0 $(BIN)/pytest -n 0; }
 
-test-all: $(VENV)/.done-dev ## All tests, the slow ones included
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+test-all: $(VENV)/.done-dev ## All tests, the slow ones included, every command started anew
+	EQUITR_TEST_START=cold $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 test-faults: $(VENV)/.done-dev ## Every kill point of the fault suite, and the races between processes
 	$(BIN)/pytest -n $(WORKERS) tests/faults tests/e2e/test_two_processes.py

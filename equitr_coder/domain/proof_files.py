@@ -7,7 +7,7 @@ can read the tree asks again with them.
 import json
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import field, replace
@@ -93,6 +93,7 @@ _OTHER_STEERING = {
 }
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 _BROUGHT = frozenset({"node_modules", "site-packages", ".venv", "venv"})
+_BRINGING = frozenset({"python", "javascript"})
 _FILE_IN_SCRIPT = re.compile(
     r"""(?:^|[\s"'=(])((?:\./)?[\w@.][\w@./+-]*\.(?:sh|bash|py|js|mjs|cjs|ts|mk|rb|pl|php))\b"""
 )
@@ -118,10 +119,11 @@ class Steering:
 
     def steers(self, path: str) -> bool:
         """Whether a file at `path`, were it there, would change what the runner does."""
-        folder, name = dirname(path), basename(path)
-        if folder in self.folders and any(fnmatchcase(name, pattern) for pattern in self._names):
+        # Asked of every file of a tree: splitting once and refusing early is most of what it costs.
+        folder, _, name = path.rpartition("/")
+        if folder in self.folders and self._is_named(name) is not None:
             return True
-        return self._is_brought(path) or self._is_shadow(path) or self._is_package_mark(path)
+        return self._is_brought(path) or self._is_shadow(path, name) or self._is_package_mark(path, name)
 
     def plain_paths(self) -> tuple[str, ...]:
         """The commonest of them, for whoever has to name them beforehand."""
@@ -149,28 +151,35 @@ class Steering:
             names += ("GNUmakefile", "makefile")
         return names + tuple(name for runner in sorted(self.runners) for name in _OTHER_STEERING.get(runner, ()))
 
-    def _is_brought(self, path: str) -> bool:
-        return bool(self.languages & {"python", "javascript"}) and _is_brought(path)
+    @cached_property
+    def _is_named(self) -> Callable[[str], re.Match[str] | None]:
+        """Matches a name against all of `_names` at once."""
+        return re.compile("|".join(translate(pattern) for pattern in self._names) or r"(?!)").match
 
-    def _is_shadow(self, path: str) -> bool:
+    def _is_brought(self, path: str) -> bool:
+        return not self.languages.isdisjoint(_BRINGING) and _is_brought(path)
+
+    def _is_shadow(self, path: str, name: str) -> bool:
         if "python" not in self.languages or not path.endswith((".py", ".so", ".pyc")):
+            return False
+        if name != "__init__.py" and name.partition(".")[0] not in _RUNNER_MODULES:
             return False
         if path.count("/") > self._deepest + 1:
             return False
         for folder in self.entries:
             inside = path.removeprefix(f"{folder}/") if folder else path
             steps = inside.split("/")
-            name = steps[0].split(".")[0]
+            module = steps[0].split(".")[0]
             if (
                 (not folder or inside != path)
-                and name in _RUNNER_MODULES
+                and module in _RUNNER_MODULES
                 and (len(steps) == 1 or steps[1:] == ["__init__.py"])
             ):
                 return True
         return False
 
-    def _is_package_mark(self, path: str) -> bool:
-        is_mark = "python" in self.languages and basename(path) == "__init__.py"
+    def _is_package_mark(self, path: str, name: str) -> bool:
+        is_mark = name == "__init__.py" and "python" in self.languages
         return is_mark and any(path.startswith(f"{root}/") for root in self.roots)
 
 

@@ -7,6 +7,7 @@ without any signal is small; `--plan always` overrides.
 """
 
 import re
+from functools import cached_property
 from typing import Literal
 
 from equitr_coder.domain.epic import Task
@@ -21,52 +22,56 @@ _HEAD_WORDS = 8
 
 @frozen
 class Signal:
-    pattern: re.Pattern[str]
+    words: str
+    """A regular expression for whole words; compiled when a request is judged, which most starts never do."""
     weight: int
     meaning: str
 
+    def stands_in(self, text: str) -> bool:
+        return self._pattern.search(text) is not None
 
-def _signal(pattern: str, weight: int, meaning: str) -> Signal:
-    return Signal(re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE), weight, meaning)
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<!\w)(?:{self.words})(?!\w)", re.IGNORECASE)
 
 
 LARGE_SIGNALS = (
-    _signal(r"build|create|design|develop|implement|architect|make|plan|set up", 1, "asks for something new"),
-    _signal(r"architectures?|micro-?services?|distributed systems?", 3, "architecture"),
-    _signal(r"rest(?:ful)?(?: web)? apis?|graphql|grpc|web api|openapi|api design|json api", 2, "an API"),
-    _signal(r"platforms?|e-?commerce|marketplace|saas|multi-tenant", 2, "a platform"),
-    _signal(
+    Signal(r"build|create|design|develop|implement|architect|make|plan|set up", 1, "asks for something new"),
+    Signal(r"architectures?|micro-?services?|distributed systems?", 3, "architecture"),
+    Signal(r"rest(?:ful)?(?: web)? apis?|graphql|grpc|web api|openapi|api design|json api", 2, "an API"),
+    Signal(r"platforms?|e-?commerce|marketplace|saas|multi-tenant", 2, "a platform"),
+    Signal(
         r"authentication|authori[sz]ation|oauth2?|single sign-on|sso|login system|user accounts", 2, "user accounts"
     ),
-    _signal(r"(?:database|db|data) (?:schemas?|models?)|schemas?", 1, "a data model"),
-    _signal(r"scalable|high[- ]availability|high[- ]traffic|production[- ]ready|real[- ]time", 1, "scale"),
-    _signal(r"full[- ]?stack|end[- ]to[- ]end|from scratch|complete|whole|entire|all services", 1, "a whole"),
-    _signal(
+    Signal(r"(?:database|db|data) (?:schemas?|models?)|schemas?", 1, "a data model"),
+    Signal(r"scalable|high[- ]availability|high[- ]traffic|production[- ]ready|real[- ]time", 1, "scale"),
+    Signal(r"full[- ]?stack|end[- ]to[- ]end|from scratch|complete|whole|entire|all services", 1, "a whole"),
+    Signal(
         r"(?:the )?(?:whole|entire|complete|full) (?:codebase|code base|project|app|application|system|repo(?:sitory)?)"
         r"|codebase|across (?:all|the)",
         2,
         "everything at once",
     ),
-    _signal(r"app|application|web ?site|web ?app|dashboard|game|clone|compiler|framework", 2, "an application"),
-    _signal(
+    Signal(r"app|application|web ?site|web ?app|dashboard|game|clone|compiler|framework", 2, "an application"),
+    Signal(
         r"system|server|backend|front-?end|cli|library|service|bot|pipeline|engine|cach(?:e|ing) layer", 1, "a part"
     ),
-    _signal(r"migrat(?:e|es|ion|ions)|rewrite|redesign|overhaul|port", 2, "a migration"),
-    _signal(r"refactor|restructure|moderni[sz]e", 1, "restructuring"),
-    _signal(r"security (?:review|audit)|performance (?:review|audit)", 3, "a review of the whole"),
-    _signal(r"kubernetes|helm|terraform|ci/cd|docker-compose|deployment", 1, "deployment"),
-    _signal(r"rate limiting|payments?|inventory|orders|notifications?|search|roles?|role-based", 1, "a business part"),
+    Signal(r"migrat(?:e|es|ion|ions)|rewrite|redesign|overhaul|port", 2, "a migration"),
+    Signal(r"refactor|restructure|moderni[sz]e", 1, "restructuring"),
+    Signal(r"security (?:review|audit)|performance (?:review|audit)", 3, "a review of the whole"),
+    Signal(r"kubernetes|helm|terraform|ci/cd|docker-compose|deployment", 1, "deployment"),
+    Signal(r"rate limiting|payments?|inventory|orders|notifications?|search|roles?|role-based", 1, "a business part"),
 )
 SMALL_SIGNALS = (
-    _signal(r"typos?|spelling|whitespace|indentation|formatting", -4, "a slip of the pen"),
-    _signal(r"rename|bump|reword|reorder|remove unused|delete", -3, "a mechanical change"),
-    _signal(r"docstrings?|comments?|readme|changelog|docs?|documentation|licen[cs]e", -3, "words only"),
-    _signal(r"fix|bug|crash|error in|traceback|failing test|correct", -3, "a repair"),
-    _signal(r"what|why|how|where|which|who|when|explain|show|list|describe|tell|is|are|does|do|can", -4, "a question"),
-    _signal(
+    Signal(r"typos?|spelling|whitespace|indentation|formatting", -4, "a slip of the pen"),
+    Signal(r"rename|bump|reword|reorder|remove unused|delete", -3, "a mechanical change"),
+    Signal(r"docstrings?|comments?|readme|changelog|docs?|documentation|licen[cs]e", -3, "words only"),
+    Signal(r"fix|bug|crash|error in|traceback|failing test|correct", -3, "a repair"),
+    Signal(r"what|why|how|where|which|who|when|explain|show|list|describe|tell|is|are|does|do|can", -4, "a question"),
+    Signal(
         r"function|method|variable|constant|line|import|button|label|message|field|column|option|flag", -2, "one spot"
     ),
-    _signal(r"small|simple|tiny|quick|minor|just|only|one", -1, "said to be small"),
+    Signal(r"small|simple|tiny|quick|minor|just|only|one", -1, "said to be small"),
 )
 _FILE = re.compile(
     r"(?<![\w/])[\w./-]*\w\.(?:py|js|jsx|ts|tsx|go|rs|java|c|h|cpp|rb|php|sh|md|txt|toml|ya?ml|json|css|html)\b"
@@ -107,8 +112,8 @@ def weigh(request: str) -> tuple[int, tuple[str, ...]]:
     if points >= _MANY_POINTS:
         return LARGE_FROM, (f"{points} points",)
     head = " ".join(words[:_HEAD_WORDS])
-    found = [(signal.weight, signal.meaning) for signal in LARGE_SIGNALS if signal.pattern.search(request)]
-    found += [(signal.weight, signal.meaning) for signal in SMALL_SIGNALS if signal.pattern.search(head)]
+    found = [(signal.weight, signal.meaning) for signal in LARGE_SIGNALS if signal.stands_in(request)]
+    found += [(signal.weight, signal.meaning) for signal in SMALL_SIGNALS if signal.stands_in(head)]
     if _LISTED.search(request):
         found.append((1, "an enumeration"))
     if _FILE.search(request):

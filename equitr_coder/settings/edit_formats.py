@@ -1,6 +1,7 @@
 """Which way of changing files a model is recommended: the user's word, else what `config/edit_formats.yaml` says."""
 
 from fnmatch import fnmatchcase
+from functools import cache
 
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import EditFormat, ModelSpec
@@ -32,8 +33,9 @@ class EditFormats(Value):
         return next((entry.format for entry in self.formats if entry.is_for(spec.name)), "edit_file")
 
 
+@cache
 def edit_formats() -> EditFormats:
-    """The list that ships."""
+    """The list that ships; it does not change while the program runs."""
     path = config_dir() / "edit_formats.yaml"
     text = read_optional(path)
     if text is None:

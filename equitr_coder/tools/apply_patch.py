@@ -17,7 +17,7 @@ from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
 from equitr_coder.tools.after_edit import AfterEdit, Consequences, reads_now
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 from equitr_coder.tools.edits.apply import Edited, apply_hunks, apply_in_turn, failure
 from equitr_coder.tools.edits.change import EditError
 from equitr_coder.tools.edits.file_change import AddFile, DeleteFile, FileChange, UpdateFile
@@ -54,7 +54,7 @@ class _Done:
 
 
 class ApplyPatch:
-    spec = tool_spec("apply_patch", ApplyPatchArguments)
+    spec = LazySpec("apply_patch", ApplyPatchArguments)
 
     def __init__(self, workspace: Workspace, after: AfterEdit | None = None) -> None:
         self._workspace = workspace

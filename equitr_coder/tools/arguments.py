@@ -7,6 +7,7 @@ otherwise: an unknown name is an error, because ignoring it would lose what was 
 import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -57,6 +58,20 @@ def as_list(value: Any) -> Any:
 Texts = Annotated[tuple[str, ...], BeforeValidator(as_list)]
 
 A = TypeVar("A", bound=Arguments)
+
+
+class LazySpec:
+    """The `spec` of a tool class, made when it is first asked for: most starts of the program offer no tool."""
+
+    def __init__(self, name: str, model: type[Arguments]) -> None:
+        self._name, self._model = name, model
+
+    def __get__(self, tool: object, owner: type) -> ToolSpec:
+        return self._made
+
+    @cached_property
+    def _made(self) -> ToolSpec:
+        return tool_spec(self._name, self._model)
 
 
 def tool_spec(name: str, model: type[Arguments]) -> ToolSpec:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import Advisor, ToolContext, ToolResult, Workspace
-from equitr_coder.tools.arguments import Arguments, Texts, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, Texts, parse_arguments
 
 
 class AskSupervisorArguments(Arguments):
@@ -16,7 +16,7 @@ class AskSupervisorArguments(Arguments):
 
 
 class AskSupervisor:
-    spec = tool_spec("ask_supervisor", AskSupervisorArguments)
+    spec = LazySpec("ask_supervisor", AskSupervisorArguments)
 
     def __init__(self, advisor: Advisor, workspace: Workspace) -> None:
         self._advisor = advisor

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import Questions, ToolContext, ToolResult
-from equitr_coder.tools.arguments import Arguments, Texts, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, Texts, parse_arguments
 
 
 class AskUserArguments(Arguments):
@@ -16,7 +16,7 @@ class AskUserArguments(Arguments):
 
 
 class AskUser:
-    spec = tool_spec("ask_user", AskUserArguments)
+    spec = LazySpec("ask_user", AskUserArguments)
 
     def __init__(self, questions: Questions) -> None:
         self._questions = questions

@@ -10,7 +10,7 @@ from equitr_coder.domain.edits import UNCHANGED
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
 from equitr_coder.tools.after_edit import AfterEdit, Consequences, reads_now
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 from equitr_coder.tools.edits.apply import Edited, failure, replace_text
 from equitr_coder.tools.edits.change import EditError
 from equitr_coder.tools.excerpt import changed_lines
@@ -28,7 +28,7 @@ class EditFileArguments(Arguments):
 
 
 class EditFile:
-    spec = tool_spec("edit_file", EditFileArguments)
+    spec = LazySpec("edit_file", EditFileArguments)
 
     def __init__(self, workspace: Workspace, after: AfterEdit | None = None) -> None:
         self._workspace = workspace

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.ports import Overseer, ToolContext, ToolResult
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 
 LOW_CONFIDENCE = 0.5
 """Below it the supervisor looks at the work before it is handed in."""
@@ -29,7 +29,7 @@ class HandInArguments(Arguments):
 
 
 class HandIn:
-    spec = tool_spec("hand_in", HandInArguments)
+    spec = LazySpec("hand_in", HandInArguments)
 
     def __init__(self, advisor: Overseer | None = None) -> None:
         """`advisor` gives a second opinion on work that its worker is unsure of."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import ToolContext, ToolResult, Workspace
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 
 _SHOWN = 300
 _COUNTED = 20_000
@@ -21,7 +21,7 @@ class ListFilesArguments(Arguments):
 
 
 class ListFiles:
-    spec = tool_spec("list_files", ListFilesArguments)
+    spec = LazySpec("list_files", ListFilesArguments)
 
     def __init__(self, workspace: Workspace, *, linked: Sequence[str] = ()) -> None:
         """`linked` are paths that stand for what is elsewhere: readable, but left out here."""

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import Artifacts, ToolContext, ToolResult
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 
 
 def _as_text(value: Any) -> Any:
@@ -24,7 +24,7 @@ class PublishArtifactArguments(Arguments):
 
 
 class PublishArtifact:
-    spec = tool_spec("publish_artifact", PublishArtifactArguments)
+    spec = LazySpec("publish_artifact", PublishArtifactArguments)
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts

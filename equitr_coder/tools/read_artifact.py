@@ -7,7 +7,7 @@ from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import Artifacts, ToolContext, ToolResult
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 
 _WHOLE = 128_000
 """Bytes that reach the model uncut; what is longer would leave a small model no room to work in."""
@@ -18,7 +18,7 @@ class ReadArtifactArguments(Arguments):
 
 
 class ReadArtifact:
-    spec = tool_spec("read_artifact", ReadArtifactArguments)
+    spec = LazySpec("read_artifact", ReadArtifactArguments)
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts

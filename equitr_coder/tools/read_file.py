@@ -8,7 +8,7 @@ from pydantic import Field
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.ports import Outputs, ToolContext, ToolResult, Workspace
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 from equitr_coder.tools.excerpt import lines_of, numbered
 
 _LINES = 800
@@ -23,7 +23,7 @@ class ReadFileArguments(Arguments):
 
 
 class ReadFile:
-    spec = tool_spec("read_file", ReadFileArguments)
+    spec = LazySpec("read_file", ReadFileArguments)
 
     def __init__(self, workspace: Workspace, outputs: Outputs) -> None:
         self._workspace = workspace

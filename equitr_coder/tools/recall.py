@@ -8,7 +8,7 @@ from pydantic import Field
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.tools import output_id
 from equitr_coder.ports import Excerpt, Memory, ToolContext, ToolResult
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 
 _ALL_HERE = "Nothing was left out so far: all of this conversation stands above."
 _NOTHING = "Nothing that was left out holds these words. Try other words or a name that stood in it."
@@ -19,7 +19,7 @@ class RecallArguments(Arguments):
 
 
 class Recall:
-    spec = tool_spec("recall", RecallArguments)
+    spec = LazySpec("recall", RecallArguments)
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

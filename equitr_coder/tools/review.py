@@ -10,7 +10,7 @@ from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.ports import ToolContext, ToolResult
-from equitr_coder.tools.arguments import Arguments, Texts, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, Texts, parse_arguments
 
 
 class ReviewVerdict(StrEnum):
@@ -32,7 +32,7 @@ class ReviewArguments(Arguments):
 
 
 class Review:
-    spec = tool_spec("review", ReviewArguments)
+    spec = LazySpec("review", ReviewArguments)
 
     def parse(self, arguments: Mapping[str, Any]) -> ReviewArguments:
         return parse_arguments("review", ReviewArguments, arguments)

@@ -10,7 +10,7 @@ from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.tools import output_id
 from equitr_coder.ports import CommandResult, Executor, Outputs, Place, ToolContext, ToolResult
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 from equitr_coder.tools.excerpt import lines_of
 
 _TIMEOUT = 120.0
@@ -28,7 +28,7 @@ class RunCommandArguments(Arguments):
 
 
 class RunCommand:
-    spec = tool_spec("run_command", RunCommandArguments)
+    spec = LazySpec("run_command", RunCommandArguments)
 
     def __init__(self, executor: Executor, place: Place, outputs: Outputs) -> None:
         self._executor = executor

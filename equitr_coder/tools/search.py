@@ -8,7 +8,7 @@ from pydantic import Field
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import SearchResult, ToolContext, ToolResult, Workspace
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 from equitr_coder.tools.list_files import left_out
 
 _HITS = 100
@@ -28,7 +28,7 @@ class SearchArguments(Arguments):
 
 
 class Search:
-    spec = tool_spec("search", SearchArguments)
+    spec = LazySpec("search", SearchArguments)
 
     def __init__(self, workspace: Workspace, *, linked: Sequence[str] = ()) -> None:
         """`linked` are paths that stand for what is elsewhere: readable, but left out here."""

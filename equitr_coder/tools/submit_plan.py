@@ -11,7 +11,7 @@ from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.tools import ToolEnd
 from equitr_coder.ports import Drafts, ToolContext, ToolResult
-from equitr_coder.tools.arguments import Arguments, Texts, as_list, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, Texts, as_list, parse_arguments
 
 
 class TaskArguments(Arguments):
@@ -114,7 +114,7 @@ class SubmitPlanArguments(Arguments):
 
 
 class SubmitPlan:
-    spec = tool_spec("submit_plan", SubmitPlanArguments)
+    spec = LazySpec("submit_plan", SubmitPlanArguments)
 
     def __init__(self, drafts: Drafts) -> None:
         self._drafts = drafts

@@ -8,7 +8,7 @@ from pydantic import Field
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.domain.errors import ToolFailure
 from equitr_coder.ports import ToolContext, ToolResult
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 
 
 class TickTodoArguments(Arguments):
@@ -16,7 +16,7 @@ class TickTodoArguments(Arguments):
 
 
 class TickTodo:
-    spec = tool_spec("tick_todo", TickTodoArguments)
+    spec = LazySpec("tick_todo", TickTodoArguments)
 
     def __init__(self, todos: Mapping[int, str]) -> None:
         """`todos` are the task's own, by their number in `docs/todos.md`."""

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import Drafts, ToolContext, ToolResult
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 
 
 class DocumentName(StrEnum):
@@ -32,7 +32,7 @@ class WriteDocumentArguments(Arguments):
 
 
 class WriteDocument:
-    spec = tool_spec("write_document", WriteDocumentArguments)
+    spec = LazySpec("write_document", WriteDocumentArguments)
 
     def __init__(self, drafts: Drafts) -> None:
         self._drafts = drafts

@@ -8,7 +8,7 @@ from pydantic import Field
 from equitr_coder.domain.approvals import Touches
 from equitr_coder.ports import FileText, ToolContext, ToolResult, Workspace
 from equitr_coder.tools.after_edit import AfterEdit, Consequences, reads_now
-from equitr_coder.tools.arguments import Arguments, parse_arguments, tool_spec
+from equitr_coder.tools.arguments import Arguments, LazySpec, parse_arguments
 from equitr_coder.tools.excerpt import lines_of
 from equitr_coder.tools.known_file import read_known, with_plain_ends
 from equitr_coder.tools.syntax import syntax_note
@@ -20,7 +20,7 @@ class WriteFileArguments(Arguments):
 
 
 class WriteFile:
-    spec = tool_spec("write_file", WriteFileArguments)
+    spec = LazySpec("write_file", WriteFileArguments)
 
     def __init__(self, workspace: Workspace, after: AfterEdit | None = None) -> None:
         self._workspace = workspace

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ import yaml
 from equitr_coder.testing.backend import Recorded
 from equitr_coder.testing.script import Rule, Script, ScriptedReply, as_script
 from equitr_coder.testing.server import ServerInThread, serve_in_thread
+from tests import warm
 from tests.e2e.terminal import Terminal
 
 PRICES = {
@@ -102,16 +102,7 @@ class Stage:
     def start(
         self, *arguments: str, cwd: Path | None = None, stdin: Any = subprocess.DEVNULL
     ) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "equitr_coder", *arguments],
-            cwd=cwd or self.repo,
-            env=self.environ,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        return warm.start(arguments, cwd=cwd or self.repo, environ=self.environ, stdin=stdin)
 
     def run(self, *arguments: str, stdin: str | None = None, cwd: Path | None = None, timeout: float = 60) -> Ended:
         process = self.start(*arguments, cwd=cwd, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL)

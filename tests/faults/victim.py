@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from equitr_coder.domain.runs import RunState
 from equitr_coder.testing.backend import Recorded
 from equitr_coder.testing.script import Rule
 from equitr_coder.testing.server import ServerInThread
+from tests import warm
 from tests.faults.points import Point
 
 _DRIVER = Path(__file__).with_name("driver.py")
@@ -135,20 +135,11 @@ class Victim:
 
     def run(self, *arguments: str, timeout: float = 120) -> Ended:
         """The command as installed."""
-        return self._ended([sys.executable, "-m", "equitr_coder", *arguments], timeout)
+        return self._ended(self.start(*arguments), timeout)
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """The same, left running."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "equitr_coder", *arguments],
-            cwd=self.repo,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        return warm.start(arguments, cwd=self.repo, environ=self.environ)
 
     def next_command(self) -> tuple[str, ...] | None:
         """What the person types now; None when everything is done."""
@@ -201,21 +192,18 @@ class Victim:
         told.unlink(missing_ok=True)
         kill = [point.kind, point.when, point.number] if point is not None else None
         spec = json.dumps({"kill": kill, "counts": str(told), "signals": [int(number) for number in signals]})
-        ended = self._ended([sys.executable, str(_DRIVER), spec, *command], 120)
+        process = warm.start([spec, *command], cwd=self.repo, environ=self.environ, script=_DRIVER)
+        ended = self._ended(process, 120)
         return ended, json.loads(told.read_text()) if told.exists() else {}
 
-    def _ended(self, command: Sequence[str], timeout: float) -> Ended:
-        ran = subprocess.run(
-            command,
-            cwd=self.repo,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Ended(ran.returncode, ran.stdout, ran.stderr)
+    def _ended(self, process: "subprocess.Popen[str]", timeout: float) -> Ended:
+        with process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            except BaseException:
+                process.kill()
+                raise
+        return Ended(process.returncode, out, err)
 
     # ---------------------------------------------------------------- what is left of it
 
