@@ -325,6 +325,14 @@ class EventStore(Protocol):
         """
         ...
 
+    def pages(self, run: RunId) -> AsyncIterator[Sequence[Event]]:
+        """All of them in order, a few hundred at a time, so that no log is in memory as a whole.
+
+        Raises:
+            UserError: as `read`, when the damaged page is reached.
+        """
+        ...
+
     async def runs(self, workspace: str | None = None) -> Sequence[RunRow]:
         """Newest first."""
         ...
@@ -920,7 +928,7 @@ class Approvals(Protocol):
         """Wait for a person, or for a grant that already covers it.
 
         Raises:
-            RunStopped: nobody is there to answer (`approval_needed`).
+            RunStopped: nobody is there to answer, and it is about no task (`approval_needed`).
         """
         ...
 
@@ -1306,6 +1314,10 @@ class RunTerms:
     """The worker profiles that tasks can be given to."""
     workflow_limit: Decimal | None = None
     """US dollars for a run of this kind, beside its own budget."""
+    setup: str | None = None
+    """What prepares a worktree."""
+    after_edit: tuple[tuple[str, str], ...] = ()
+    """Glob of an edited file, and the command that then runs."""
 
 
 @frozen

@@ -374,6 +374,8 @@ class Workshop:
             worktree_pool=self.settings.orchestrator.worktree_pool,
             workers=self.workers(),
             workflow_limit=self._limits(view).workflow,
+            setup=worktree_setup(self.loaded.project).setup,
+            after_edit=tuple((each.glob, each.command) for each in checks.after_edit),
         )
 
     def model_for(self, tier: Tier, view: RunView) -> ModelSpec:

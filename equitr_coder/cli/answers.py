@@ -90,6 +90,8 @@ def approval_lines(approval: Approval) -> list[Line]:
     lines = [Line(head, Tone.STRONG), Line("")]
     lines += [Line(f"    {line}") for line in visible(approval.what).split("\n")]
     lines += [Line(""), Line(f"  why    {prose(approval.why)}"), Line(f"  where  {where}")]
+    if approval.expires is not None:
+        lines.append(Line(f"  until  {approval.expires:%Y-%m-%d %H:%M} UTC, then it is refused"))
     if approval.tool == "merge":
         return [
             *lines,

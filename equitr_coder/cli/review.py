@@ -157,7 +157,7 @@ def edit_text(text: str) -> str | None:
 
 def _plan_lines(view: RunView, width: int | None) -> list[Line]:
     assert view.plan is not None
-    return plan_lines(view.plan, gaps=view.gaps, forecast=with_what_is_left(view), width=width)
+    return plan_lines(view.plan, gaps=view.gaps, forecast=with_what_is_left(view), standing=view.standing, width=width)
 
 
 def _waits(view: RunView) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from equitr_coder.cli.doors import Invocation
 from equitr_coder.cli.options import connect, output_option
 from equitr_coder.cli.program import CommonCommand
+
+if TYPE_CHECKING:
+    from equitr_coder.ports import RunApi
 
 
 @click.command(cls=CommonCommand)
@@ -29,10 +34,21 @@ def config_cmd(invocation: Invocation, output: str) -> object:
 @click.command(cls=CommonCommand)
 @click.option("--withdraw", is_flag=True, help="Stop trusting it.")
 @click.option("--show", is_flag=True, help="Only show what would be accepted, or how it has changed since.")
+@click.option("--yes", "-y", is_flag=True, help="Accept it without asking.")
+@click.option(
+    "--hash", "content_hash", metavar="HASH", help="Accept it only if this is its content, as --show names it."
+)
 @click.pass_obj
-def trust(invocation: Invocation, withdraw: bool, show: bool) -> object:
-    """Accept this workspace's .equitr folder as it is now. When its content changes it is ignored again."""
-    return _trust(invocation, trusted=None if show else not withdraw)
+def trust(invocation: Invocation, withdraw: bool, show: bool, yes: bool, content_hash: str | None) -> object:
+    """Show this workspace's .equitr folder, or what changed in it, and accept exactly that.
+
+    At a terminal it asks first. When the content changes it is ignored again.
+    """
+    if withdraw + show + (yes or content_hash is not None) > 1:
+        raise click.UsageError("--withdraw, --show and accepting (--yes, --hash) exclude each other")
+    if withdraw or show:
+        return _look_or_withdraw(invocation, withdraw=withdraw)
+    return _trust(invocation, asks=not yes and content_hash is None, content_hash=content_hash)
 
 
 @click.command(cls=CommonCommand)
@@ -75,16 +91,59 @@ async def _config(invocation: Invocation, output: str) -> int:
     return 0
 
 
-async def _trust(invocation: Invocation, *, trusted: bool | None) -> int:
-    """`trusted` is None when it is only looked at."""
+async def _look_or_withdraw(invocation: Invocation, *, withdraw: bool) -> int:
     from equitr_coder.cli.door import console
     from equitr_coder.domain.queries import SetTrust, TrustAnswer, TrustQuery
     from equitr_coder.presentation.listings import trust_lines
 
     async with connect(invocation, warns=False) as api:
-        answer = await api.query(TrustQuery() if trusted is None else SetTrust(trusted=trusted))
+        answer = await api.query(SetTrust(trusted=False) if withdraw else TrustQuery())
     assert isinstance(answer, TrustAnswer)
     console(invocation).say(trust_lines(answer))
+    return 0
+
+
+async def _trust(invocation: Invocation, *, asks: bool, content_hash: str | None) -> int:
+    from equitr_coder.cli.door import can_ask, console
+    from equitr_coder.domain.queries import SetTrust, TrustAnswer
+    from equitr_coder.presentation.listings import trust_lines
+
+    async with connect(invocation, warns=False) as api:
+        if asks and can_ask(invocation):
+            return await _ask_for_trust(invocation, api)
+        answer = await api.query(SetTrust(trusted=True, content_hash=content_hash))
+    assert isinstance(answer, TrustAnswer)
+    console(invocation).say(trust_lines(answer))
+    return 0
+
+
+async def _ask_for_trust(invocation: Invocation, api: RunApi) -> int:
+    """What is accepted is what stood on the screen: if it changes before the answer, it is shown and asked again."""
+    from equitr_coder.cli.door import console
+    from equitr_coder.cli.terminal import Terminal
+    from equitr_coder.presentation.listings import trust_lines
+    from equitr_coder.presentation.text import Line
+    from equitr_coder.presentation.trusting import CHANGED, Trusting
+
+    streams = invocation.doors.streams
+    screen, terminal = console(invocation), Terminal(streams)
+    show = screen.say if streams.stdout.isatty() else screen.aside
+    trusting = Trusting(api.query)
+    answer = await trusting.look()
+    if not answer.present:
+        await trusting.accept()  # says why not
+    show(trust_lines(answer))
+    while answer.present and not answer.trusted:
+        said = await terminal.ask("Trust exactly this? [y/N] ", fresh=True)
+        if said is None or said.lower() not in ("y", "yes"):
+            show([Line("Nothing was trusted.")])
+            return 0
+        accepted = await trusting.accept()
+        if accepted is not None:
+            show(trust_lines(accepted)[:1])
+            return 0
+        answer = trusting.shown or answer
+        show([CHANGED, *trust_lines(answer)])
     return 0
 
 

@@ -1,5 +1,6 @@
 """Permission: what a tool touches, what the policy says, and what a person answered."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -46,9 +47,7 @@ class Decision(Value):
     rule: str = ""
     """What decided: a rule of the user's (`permission.deny: git push*`), a setting, or the name of a guard."""
     when_alone: str = ""
-    """Words for the model when nobody is there to ask: with them the call is refused and the run goes on. Without, the
-    run stops and waits for a person.
-    """
+    """Words for the model when it is refused: what to do instead."""
     is_about_proof: bool = False
     """It asks about files that prove the task: no yes to anything else covers it."""
 
@@ -82,6 +81,10 @@ class Approval(Value):
     """Files that it would write; a yes makes them part of what its task claims."""
     is_about_proof: bool = False
     """Whether it is about files that prove a task: its check, its tests, and what steers them."""
+    expires: datetime | None = None
+    """Until when it waits for an answer (aware UTC), whatever dies and starts again meanwhile; None: for ever, or until
+    a person is there to be asked.
+    """
 
 
 class ApprovalAnswer(Value):
@@ -89,4 +92,4 @@ class ApprovalAnswer(Value):
     scope: Scope = Scope.ONCE
     by: Literal["user", "yes_flag", "policy"] = "user"
     note: str = ""
-    """Words for the model when refused."""
+    """When refused: words for the model, or, where no person answered, why not."""

@@ -60,7 +60,7 @@ class AuditFault(Value):
 
     run: str
     seq: int | None = None
-    kind: Literal["changed", "dropped", "truncated", "added", "blob_changed", "blob_missing", "index", "pin"]
+    kind: Literal["changed", "dropped", "truncated", "added", "blob_changed", "blob_missing", "index", "pin", "summary"]
     what: str
 
 
@@ -77,11 +77,6 @@ class VerifiedChain(Value):
     pinned: int | None = None
     """Number of the record whose link is the given head."""
     faults: tuple[AuditFault, ...] = ()
-
-
-def audit_rows(log: Iterable[e.Event]) -> list[AuditRow]:
-    """In the order in which things began."""
-    return _Audit().follow(log)
 
 
 def named_blobs(event: e.Event) -> tuple[str, ...]:
@@ -103,7 +98,9 @@ def _digests(images: Iterable[Image]) -> tuple[str, ...]:
     return tuple(image.digest for image in images)
 
 
-class _Audit:
+class AuditReading:
+    """Takes the events of one run in their order, and keeps the rows alone."""
+
     def __init__(self) -> None:
         self._rows: dict[int, AuditRow] = {}
         self._calls: dict[CallId, int] = {}
@@ -114,9 +111,13 @@ class _Audit:
         self._epic: EpicId | None = None
         self._user = ""
 
-    def follow(self, log: Iterable[e.Event]) -> list[AuditRow]:
-        for event in log:
+    def take(self, events: Iterable[e.Event]) -> None:
+        for event in events:
             self._apply(event)
+
+    @property
+    def rows(self) -> list[AuditRow]:
+        """In the order in which things began."""
         return [self._rows[seq] for seq in sorted(self._rows)]
 
     def _apply(self, event: e.Event) -> None:

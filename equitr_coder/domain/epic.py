@@ -85,6 +85,8 @@ class Task(Value):
     covers: tuple[str, ...] = ()
     """Numbers of the requirements it fulfils, such as `2.1.3`."""
     todos: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    """What the task will run besides its check, each one line; approved with the plan, to the letter."""
     check: str | None = None
     """Shell command that proves the task; None means `checks.default`, and without one the result is unchecked."""
     check_reason: str = ""
@@ -106,7 +108,7 @@ class Task(Value):
     def _lower_priority(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
 
-    @field_validator("needs", "files", "symbols", "resources", "covers", "todos", mode="before")
+    @field_validator("needs", "files", "symbols", "resources", "covers", "todos", "commands", mode="before")
     @classmethod
     def _none_is_empty(cls, value: Any) -> Any:
         return () if value is None else value

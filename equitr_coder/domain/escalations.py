@@ -1,6 +1,6 @@
-"""What went to the supervisor in a run, and what came of it. A pure reading of the log."""
+"""What went to the supervisor in a run, asked or told, and what came of it. A pure reading of the log."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import AgentName, EpicId, RequestId, RunId, SessionId, TaskId
 from equitr_coder.domain.money import UNPRICED, ZERO
+from equitr_coder.domain.refusals import is_unattended
 from equitr_coder.domain.value import Value
 
 
@@ -49,6 +50,9 @@ class EscalationRow(Value):
     """Some of its calls have no known price: `usd` is less than the truth."""
     is_skipped: bool = False
     """It was not asked: the run's limit was reached."""
+    is_told: bool = False
+    """Only told, and no model was asked: permission that no person answered was refused, as `refusal` says."""
+    refusal: str = ""
     next: Aftermath
     next_attempt: int
     """The attempt that `next` is about."""
@@ -59,8 +63,9 @@ class EscalationRow(Value):
 
 @dataclass
 class _Draft:
-    asked: e.EscalationAsked | e.EscalationSkipped
+    asked: e.EscalationAsked | e.EscalationSkipped | e.ApprovalRequested
     attempt: int
+    refusal: str = ""
     answer: str | None = None
     usd: Decimal = ZERO
     is_unpriced: bool = False
@@ -72,29 +77,32 @@ class _Draft:
     """What happened next is known for good."""
 
     @property
+    def task(self) -> TaskId | None:
+        return self.asked.approval.task if isinstance(self.asked, e.ApprovalRequested) else self.asked.task
+
+    @property
     def follows(self) -> bool:
         """Whether what happens to the task from now on is the aftermath."""
         return not self.is_settled and self.next is not Aftermath.UNANSWERED
 
 
 def escalation_rows(events: Iterable[e.Event]) -> tuple[EscalationRow, ...]:
-    """In the order in which they were asked. Messages and tool results are not needed."""
+    """What was asked and what was told, in the order in which it began. Messages and tool results are not needed."""
     epic: EpicId | None = None
     attempts: dict[TaskId, int] = {}
     proven: set[TaskId] = set()
     drafts: dict[RequestId, _Draft] = {}
+    approvals: dict[RequestId, e.ApprovalRequested] = {}
     sessions: dict[SessionId, _Draft] = {}
     for event in events:
         match event:
             case e.RunStarted():
                 epic = event.epic
-            case e.EscalationAsked() | e.EscalationSkipped():
-                draft = _Draft(event, attempts.get(event.task, 0) if event.task is not None else 0)
-                drafts[event.escalation] = draft
-                if isinstance(event, e.EscalationSkipped):
-                    draft.next = Aftermath.GOES_ON
-                else:
-                    sessions[event.session] = draft
+            case e.EscalationAsked() | e.EscalationSkipped() | e.ApprovalRequested() | e.ApprovalResolved():
+                for name, draft in _begun(event, attempts, approvals):
+                    drafts[name] = draft
+                    if isinstance(event, e.EscalationAsked):
+                        sessions[event.session] = draft
             case e.EscalationAnswered() if (found := drafts.get(event.escalation)) is not None:
                 found.answer, found.next = event.answer, Aftermath.GOES_ON
             case e.ModelCallSettled() | e.ModelCallFailed() if (found := sessions.get(event.session)) is not None:
@@ -104,12 +112,35 @@ def escalation_rows(events: Iterable[e.Event]) -> tuple[EscalationRow, ...]:
                 proven.add(event.task)
             case e.TaskChanged():
                 for draft in drafts.values():
-                    if draft.asked.task == event.task and draft.follows:
+                    if draft.task == event.task and draft.follows:
                         _follow(draft, event, attempts.get(event.task, 0), is_proven=event.task in proven)
                 attempts[event.task] = event.attempt or attempts.get(event.task, 0)
             case _:
                 pass
     return tuple(_row(draft, epic) for draft in drafts.values())
+
+
+def _begun(
+    event: e.EscalationAsked | e.EscalationSkipped | e.ApprovalRequested | e.ApprovalResolved,
+    attempts: Mapping[TaskId, int],
+    approvals: dict[RequestId, e.ApprovalRequested],
+) -> Iterator[tuple[RequestId, _Draft]]:
+    """The row that begins with the event. `approvals` are kept for their answers, which alone say what is told."""
+    match event:
+        case e.EscalationAsked() | e.EscalationSkipped():
+            draft = _Draft(event, attempts.get(event.task, 0) if event.task is not None else 0)
+            if isinstance(event, e.EscalationSkipped):
+                draft.next = Aftermath.GOES_ON
+            yield event.escalation, draft
+        case e.ApprovalRequested():
+            approvals[event.approval.id] = event
+        case e.ApprovalResolved() if is_unattended(event.answer) and event.approval in approvals:
+            requested = approvals[event.approval]
+            if (task := requested.approval.task) is not None:
+                attempt = attempts.get(task, 0)
+                yield event.approval, _Draft(requested, attempt, refusal=event.answer.note, next=Aftermath.GOES_ON)
+        case _:
+            pass
 
 
 def _follow(draft: _Draft, event: e.TaskChanged, attempt: int, *, is_proven: bool) -> None:
@@ -134,6 +165,8 @@ def _follow(draft: _Draft, event: e.TaskChanged, attempt: int, *, is_proven: boo
 
 def _row(draft: _Draft, epic: EpicId | None) -> EscalationRow:
     asked = draft.asked
+    if isinstance(asked, e.ApprovalRequested):
+        return _told_row(draft, asked, epic)
     was_asked = asked if isinstance(asked, e.EscalationAsked) else None
     return EscalationRow(
         run=asked.run,
@@ -150,6 +183,30 @@ def _row(draft: _Draft, epic: EpicId | None) -> EscalationRow:
         usd=draft.usd,
         is_unpriced=draft.is_unpriced,
         is_skipped=was_asked is None,
+        next=draft.next,
+        next_attempt=draft.next_attempt or draft.attempt,
+        reason=draft.reason,
+        detail=draft.detail,
+    )
+
+
+def _told_row(draft: _Draft, requested: e.ApprovalRequested, epic: EpicId | None) -> EscalationRow:
+    approval = requested.approval
+    return EscalationRow(
+        run=requested.run,
+        epic=epic,
+        at=requested.at,
+        task=approval.task,
+        agent=approval.agent,
+        attempt=draft.attempt,
+        trigger=e.EscalationTrigger.PERMISSION,
+        automatic=True,
+        question=f"{approval.tool}: {approval.what} ({approval.why})",
+        files=approval.paths,
+        answer=None,
+        usd=ZERO,
+        is_told=True,
+        refusal=draft.refusal,
         next=draft.next,
         next_attempt=draft.next_attempt or draft.attempt,
         reason=draft.reason,

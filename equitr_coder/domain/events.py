@@ -8,6 +8,7 @@ Order that every log keeps (asserted by `testing.assert_well_formed`): `run_star
 cancelled. `seq` counts from 1 within a run, without gaps.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -25,6 +26,7 @@ from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import Message, Purpose, StopCause, Tier
 from equitr_coder.domain.money import Price, Usage
+from equitr_coder.domain.planned_commands import Standing
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.domain.tools import ToolEnd
@@ -86,6 +88,8 @@ class EscalationTrigger(StrEnum):
     CONFLICT = "conflict"
     FAILED_EDITS = "failed_edits"
     """Three edits in a row found no place."""
+    PERMISSION = "permission"
+    """Only told: a question about permission was refused because no person answered it. No model is asked."""
 
 
 class QuestionAsked(AgentEvent):
@@ -121,6 +125,8 @@ class PlanSubmitted(EventBase):
     """What review should look at: requirements without a task, tasks without a check, missing sections."""
     forecast: Forecast | None = None
     """What building it may cost."""
+    standing: Standing | None = None
+    """Commands that the configuration adds to the plan's own."""
 
 
 class PlanApproved(EventBase):
@@ -136,6 +142,8 @@ class PlanApproved(EventBase):
     commit: CommitId
     documents_at: str | None = None
     """Folder of the documents on the branch; None for a direct task without documents."""
+    commands: Mapping[TaskId, tuple[str, ...]] | None = None
+    """By task, what its agent may run without another question, to the letter; None in logs of earlier versions."""
 
 
 class TaskChanged(EventBase):

@@ -465,6 +465,13 @@ class RunCost(Value):
     """What the forecast foresaw: everything but planning."""
 
 
+class RunMoney(Value):
+    """All that the cost of a run is told from: its part of a log of many runs."""
+
+    cost: RunCost
+    calls: tuple[LedgerRow, ...] = ()
+
+
 class CostAnswer(Value):
     type: Literal["cost"] = "cost"
     total: Decimal

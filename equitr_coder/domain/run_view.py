@@ -1,6 +1,6 @@
 """One run as it stands: a fold of its events. Every front end, the ledger after a restart and `resume` read this."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -28,6 +28,7 @@ from equitr_coder.domain.models import (
     UserMessage,
 )
 from equitr_coder.domain.money import UNPRICED, ZERO, Price, Usage
+from equitr_coder.domain.planned_commands import Standing
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.domain.tools import ToolEnd
@@ -264,6 +265,9 @@ class RunView:
     plan: Plan | None = None
     gaps: tuple[str, ...] = ()
     forecast: Forecast | None = None
+    standing: Standing | None = None
+    approved_commands: Mapping[TaskId, tuple[str, ...]] | None = None
+    """What came with the plan's approval; None in logs of earlier versions."""
     is_approved: bool = False
     branch: str | None = None
     tip: CommitId | None = None
@@ -407,9 +411,10 @@ def apply(view: RunView, event: e.Event) -> None:
             view.documents[event.name] = event
         case e.PlanSubmitted():
             view.plan, view.gaps, view.forecast = event.plan, event.gaps, event.forecast
+            view.standing = event.standing
             _take_plan(view, event.plan)
         case e.PlanApproved():
-            view.plan, view.is_approved = event.plan, True
+            view.plan, view.is_approved, view.approved_commands = event.plan, True, event.commands
             view.branch, view.tip, view.documents_at = event.branch, event.commit, event.documents_at
             view.base_commit, view.base_branch = event.base, event.base_branch
             _take_plan(view, event.plan)

@@ -14,6 +14,7 @@ from equitr_coder.domain.events import CheckpointTaken, FileChanged, ToolCalled,
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TaskId
 from equitr_coder.domain.models import ToolCall
+from equitr_coder.domain.refusals import is_unattended
 from equitr_coder.domain.tools import ToolEnd, output_id
 from equitr_coder.engine.boundary import beyond, digest, put_back_words, question
 from equitr_coder.engine.command_classes import destruction
@@ -83,7 +84,7 @@ class Dispatcher:
         """Run one call and record its result; returns the end of the session when the tool ended it.
 
         Raises:
-            RunStopped: approval is needed and nobody is there to answer; the call stays open.
+            RunStopped: approval is needed for a session without a task, and nobody is there; the call stays open.
         """
         interrupted = call.id in self._events.view.sessions[self._desk.session].running_tools
         started = time.monotonic()
@@ -174,8 +175,6 @@ class Dispatcher:
             return
         if decision.verdict is Verdict.DENY:
             raise ToolFailure(f"Refused: {decision.reason}")
-        if decision.when_alone and not self._events.view.options.can_ask:
-            raise ToolFailure(f"Refused: {decision.reason}. {decision.when_alone}")
         what = touches.command if touches.command is not None else f"{name} {', '.join(touches.writes)}"
         approval = Approval(
             id=RequestId(f"{self._desk.session}:{call.id}"),
@@ -196,7 +195,7 @@ class Dispatcher:
         if not answer.allowed:
             why = f": {decision.reason}" if decision.reason else ""
             advice = decision.when_alone or "Do it another way, or say what you need."
-            if answer.by == "policy":
+            if is_unattended(answer):
                 raise ToolFailure(f"Refused{why}; {answer.note}. {advice}")
             note = f" They said: {answer.note}" if answer.note else ""
             raise ToolFailure(f"The user did not allow this{why}.{note} {advice}")
@@ -292,9 +291,6 @@ class Dispatcher:
             is_this = asked.task == self._desk.task and asked.id.endswith(f":{name}")
             if is_this and (resolved.answer.allowed or resolved.answer.by == "user"):
                 return resolved.answer
-        if not (view.options.can_ask or view.options.yes):
-            # The command was allowed; what it did beyond is no reason to stop an unattended run.
-            return ApprovalAnswer(allowed=False, by="policy", note="nobody is here to ask")
         approval = Approval(
             id=RequestId(f"{self._desk.session}:{call.id}:{name}"),
             session=self._desk.session,

@@ -72,7 +72,7 @@ class SessionPolicy:
     holder: Callable[[str], str | None] = _nobody
     """The task at work beside this one whose file it is. What somebody holds is never asked for."""
     approved_commands: frozenset[str] = frozenset()
-    """Checks of an approved plan; they run unasked as they stand, to the letter."""
+    """Those of the task in an approved plan; they run unasked as they stand, to the letter."""
     documents: tuple[str, ...] = ()
     """Planning documents that a worker must not write, relative to the root."""
     held: Mapping[str, str] = field(default_factory=dict)
@@ -186,7 +186,7 @@ class SessionPolicy:
         if not self.is_confined:
             return Decision(verdict=Verdict.ASK, reason=f"{self.lack}, so every command asks", rule="guard: no sandbox")
         if self._is_approved(command):
-            return Decision(verdict=Verdict.ALLOW, reason="an approved check", rule="the approved plan")
+            return Decision(verdict=Verdict.ALLOW, reason="approved with the plan", rule="the approved plan")
         return _ALLOWED if reads_only else self._by_mode(line)
 
     def _is_approved(self, command: str) -> bool:

@@ -19,6 +19,7 @@ from equitr_coder.domain.events import (
 from equitr_coder.domain.ids import AgentName, RequestId, SessionId
 from equitr_coder.domain.models import Purpose
 from equitr_coder.domain.money import ZERO
+from equitr_coder.domain.refusals import told, unattended
 from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES
 from equitr_coder.orchestration import briefing
 from equitr_coder.ports import (
@@ -229,6 +230,7 @@ class Advice:
                 code_map=map_text(drawn),
                 git_status=await self._repository.status_text(root),
                 documents_at=self._events.view.documents_at,
+                refused=told(unattended(self._events.view, self._task.id)),
             ),
             root=root,
             can_write=False,

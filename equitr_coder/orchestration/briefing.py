@@ -31,6 +31,8 @@ _ARTIFACT = 20_000
 _ARTIFACTS = 60_000
 _RESULT = 1_500
 _RESULTS = 6_000
+_REFUSED = 400
+_REFUSALS = 10
 
 HAND_IN_NUDGE = (
     "You answered in plain text, and the task is still open: only hand_in ends it. Go on with the work, or call "
@@ -113,9 +115,10 @@ def worker_message(
     sharing: Sharing | None = None,
     results: Mapping[TaskId, str] | None = None,
     held: Collection[str] = (),
+    refused: Sequence[str] = (),
 ) -> str:
     """The first message of a worker. `results` are the summaries of the done tasks that it needs, `held` files that
-    prove the task.
+    prove the task, `refused` what earlier attempts asked leave for where no person answered.
 
     With `documents` (name -> content) they open the message, the same bytes for every task of the plan. Without, the
     task is direct: its request stands first, verbatim, with no plan around it.
@@ -132,9 +135,11 @@ def worker_message(
     parts += [
         _promises_block(sharing),
         _checks_block(checks),
+        _commands_block(task.commands),
         _held_block(held),
         _holders_block(others_holding or {}),
         _attempts_block(previous),
+        _refused_block("# What earlier attempts were not allowed", refused),
         f"# Guidance of the supervisor\n\n{guidance.strip()}" if guidance and guidance.strip() else "",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -180,9 +185,10 @@ def advice_message(
     git_status: str,
     documents_at: str | None = None,
     code_map: str = "",
+    refused: Sequence[str] = (),
 ) -> str:
     """The first message of a supervisor's session that answers a worker: the question first, verbatim. `code_map` is
-    the map of the worker's files drawn for it.
+    the map of the worker's files drawn for it, `refused` what it asked leave for where no person answered.
 
     `documents_at` is the folder of the planning documents on the branch; None for a direct task, which has none.
     """
@@ -199,6 +205,7 @@ def advice_message(
     parts = [
         question.strip(),
         f"# The worker's task: {task.id} {task.title}\n\n{_about(task)}",
+        _refused_block("# What it was not allowed", refused),
         _documents_note(documents_at),
         "# Files it chose\n\n" + "\n".join(shown) if shown else "",
         f"# Files of the repository\n\n{tree_text(tree)}",
@@ -311,6 +318,13 @@ def _merged_files(files: Mapping[str, bytes | None]) -> list[str]:
     return shown
 
 
+def _refused_block(heading: str, refused: Sequence[str]) -> str:
+    if not refused:
+        return ""
+    rows = "\n".join(f"- {_capped(words, _REFUSED, 'cut')}" for words in refused[-_REFUSALS:])
+    return f"{heading}\n\nNobody was there to say yes to this:\n{rows}"
+
+
 def _documents_block(plan: Plan, documents: Mapping[str, str], folder: str) -> str:
     parts = [f"# Planning documents of the whole project ({plan.title})"]
     for name in ("requirements", "design"):
@@ -418,6 +432,13 @@ def _checks_block(checks: Sequence[str]) -> str:
     if len(checks) == 1:
         return f"Check (run on the merged result; must exit 0):\n{checks[0]}"
     return "Checks (run on the merged result; each must exit 0):\n" + "\n".join(f"- {check}" for check in checks)
+
+
+def _commands_block(commands: Sequence[str]) -> str:
+    if not commands:
+        return ""
+    rows = "\n".join(f"- {command}" for command in commands)
+    return f"Commands approved for this task (they run unasked exactly as they stand here):\n{rows}"
 
 
 def _held_block(held: Collection[str]) -> str:

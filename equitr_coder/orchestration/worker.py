@@ -13,6 +13,7 @@ from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, CommitId, SessionId, TaskId, TreeId
 from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import Purpose, Tier, UserMessage
+from equitr_coder.domain.refusals import told, unattended
 from equitr_coder.domain.run_view import TaskView
 from equitr_coder.domain.runs import RunOptions
 from equitr_coder.domain.strengths import WORKER
@@ -280,6 +281,7 @@ class TaskWorker:
         checks = self._queue.checks(task)
         is_stronger = self._terms.is_stronger(view.attempt)
         held = await self._held(task, checks, _base(view))
+        approved = self._events.view.approved_commands
         return AgentOrder(
             profile=view.profiles.get(view.attempt, WORKER),
             session=SessionId(f"{task.id}.{view.attempt}"),
@@ -299,6 +301,7 @@ class TaskWorker:
                 sharing=self._sync_points.sharing(task.id),
                 results=self._results(task),
                 held=[path for path, what in held.items() if what != WOULD_STEER],
+                refused=told(unattended(self._events.view, task.id)),
             ),
             images=self._terms.images if self._terms.is_direct else (),
             root=root,
@@ -307,7 +310,7 @@ class TaskWorker:
             tier=Tier.STRONG if is_stronger else None,
             max_iterations=self._terms.options.max_iterations,
             footprint=claim_of(task).files,
-            approved_commands=checks,
+            approved_commands=approved.get(task.id, ()) if approved is not None else checks,
             protected=self._terms.document_paths,
             tree=view.tree,
             variables=self._worktrees.place(root).variables,

@@ -1,8 +1,8 @@
 """`todos.md`, rendered from the plan and parsed back after the user edited it. No files: text in, values out.
 
 The document carries the plan's title and each task's id, title, priority, needs, check, files and todos, and where
-there are any the check's reason, the symbols, the resources and the requirements it covers; everything else of a task,
-and the sync points, is kept from the given plan by task id.
+there are any the check's reason, the commands, the symbols, the resources and the requirements it covers; everything
+else of a task, and the sync points, is kept from the given plan by task id.
 """
 
 import re
@@ -22,7 +22,8 @@ _PRIORITY = re.compile(r"^(?P<head>.*?)\s*\((?P<priority>[^()]*?)\s*priority\)$"
 _NUMBERED_ID = re.compile(r"^(?P<id>[A-Za-z0-9][A-Za-z0-9_.-]*)\.(?:\s+(?P<title>.*))?$")
 _NAMED_ID = re.compile(r"^(?P<id>[A-Za-z]{0,4}-?\d[A-Za-z0-9_.-]*)\s*(?::|\s[-–—])\s+(?P<title>.*)$")
 _FIELD = re.compile(
-    r"^\**(?P<name>needs|check(?: reason)?|files|symbols|resources|covers)\**\s*:\**\s*(?P<value>.*)$", re.IGNORECASE
+    r"^\**(?P<name>needs|check(?: reason)?|files|commands|symbols|resources|covers)\**\s*:\**\s*(?P<value>.*)$",
+    re.IGNORECASE,
 )
 _TODO = re.compile(
     r"^\s*(?:(?P<bullet>[-*+])(?:\s+|$)|(?=\d+[.)]\s))"
@@ -59,6 +60,7 @@ def _render_task(task: Task, numbers: Sequence[int], ticked: Collection[int]) ->
         _render_check(task.check),
         *([f"Check reason: {_render_reason(task.check_reason)}"] if task.check_reason else []),
         f"Files: {_spans(task.files) or _NOTHING}",
+        *([f"Commands: {_spans(task.commands)}"] if task.commands else []),
         *([f"Symbols: {_spans(task.symbols)}"] if task.symbols else []),
         *([f"Resources: {_spans(task.resources)}"] if task.resources else []),
         *([f"Covers: {', '.join(map(_render_number, task.covers))}"] if task.covers else []),
@@ -136,6 +138,7 @@ class _TaskDraft:
     check: str | None = None
     check_reason: str = ""
     files: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     covers: tuple[str, ...] = ()
@@ -217,6 +220,8 @@ class _Reader:
                 task.needs = [(line.number, word) for word in words if word]
             case "files":
                 task.files = _read_list(value)
+            case "commands":
+                task.commands = _read_list(value)
             case "symbols":
                 task.symbols = _read_list(value)
             case "resources":
@@ -324,6 +329,7 @@ def _task(draft: _TaskDraft, old: Task | None, known: dict[str, str]) -> Task:
         "check": draft.check,
         "check_reason": draft.check_reason,
         "files": draft.files,
+        "commands": draft.commands,
         "symbols": draft.symbols,
         "resources": draft.resources,
         "covers": draft.covers,

@@ -18,6 +18,7 @@ from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import SessionId
 from equitr_coder.domain.images import Image
 from equitr_coder.domain.models import ToolMessage, UserMessage
+from equitr_coder.domain.planned_commands import Standing
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.planning import messages
 from equitr_coder.planning.coverage import coverage_problems
@@ -66,6 +67,8 @@ class PlanningOptions:
     """`checks.default`."""
     independent_tests: bool = False
     """`checks.independent_tests`."""
+    standing: Standing = field(default_factory=Standing)
+    """Shown with the plan."""
     can_ask: bool = True
     """Whether a person is there to answer."""
     max_iterations: int = 100
@@ -264,7 +267,7 @@ class DraftBook:
         if view.plan is not None:
             gaps = self._gaps(view.plan, {**self.documents, name: written})
             if gaps != view.gaps:
-                events.append(PlanSubmitted(plan=view.plan, gaps=gaps, forecast=view.forecast))
+                events.append(self._submitted(view.plan, gaps, view.forecast))
         await self._sink.record(*events)
         return written
 
@@ -277,7 +280,10 @@ class DraftBook:
             written.append(self._document("design", render_design(plan), by="host"))
         gaps = self._gaps(plan, {**self.documents, **{document.name: document for document in written}})
         forecast = await self._forecast(plan) if self._forecast is not None else None
-        await self._sink.record(*written, PlanSubmitted(plan=plan, gaps=gaps, forecast=forecast))
+        await self._sink.record(*written, self._submitted(plan, gaps, forecast))
+
+    def _submitted(self, plan: Plan, gaps: tuple[str, ...], forecast: Forecast | None) -> PlanSubmitted:
+        return PlanSubmitted(plan=plan, gaps=gaps, forecast=forecast, standing=self._options.standing)
 
     def _document(self, name: DocumentName, content: str, *, by: str) -> DocumentWritten:
         last = self.documents.get(name)

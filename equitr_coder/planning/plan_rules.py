@@ -98,6 +98,7 @@ def _tidy_task(task: Task) -> Task:
             "symbols": _unique(symbol for text in task.symbols if (symbol := _tidy_symbol(text))),
             "resources": _unique(name for text in task.resources if (name := _tidy_resource(text))),
             "covers": tidy_covers(task.covers),
+            "commands": _unique(command for text in task.commands if (command := text.strip())),
             "todos": tuple(todos.values()) or (tidy_todo(title),),
             "check": check or None,
             "check_reason": _one_line(task.check_reason),
@@ -150,6 +151,11 @@ def _task_problems(task: Task) -> list[str]:
         problems.append(
             f"the check of task {task.id} proves nothing: {reason}; use a command that fails when the work is wrong"
         )
+    problems += [
+        f"a command of task {task.id} has several lines: name each as one of its own"
+        for command in task.commands
+        if "\n" in command or "\r" in command
+    ]
     for path in task.files:
         if reason := _path_problem(path):
             problems.append(f"task {task.id} names the file {path!r}, {reason}")

@@ -24,6 +24,7 @@ _WHY = {
     EscalationTrigger.CONTRACT: "broke a contract that others build on",
     EscalationTrigger.CONFLICT: "clashed with other work",
     EscalationTrigger.FAILED_EDITS: "could not place its edits",
+    EscalationTrigger.PERMISSION: "was refused, with nobody to ask",
 }
 
 
@@ -67,7 +68,7 @@ def next_words(row: EscalationRow) -> str:
 
 def _heading(rows: Sequence[EscalationRow]) -> Line:
     name = f"{rows[0].epic} ({rows[0].run})" if rows[0].epic else rows[0].run
-    asked = [row for row in rows if not row.is_skipped]
+    asked = [row for row in rows if not (row.is_skipped or row.is_told)]
     total: Decimal = sum((row.usd for row in asked), ZERO)
     price = amount(total, is_unpriced=any(row.is_unpriced for row in asked))
     return Line(f"{name}: {plural(len(asked), 'question')} to the supervisor, {price}", Tone.STRONG)
@@ -76,16 +77,18 @@ def _heading(rows: Sequence[EscalationRow]) -> Line:
 def _row(row: EscalationRow, room: int) -> list[Line]:
     at = f"{row.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}  " if row.at is not None else ""
     who = f"{row.task} {row.agent}" if row.task else row.agent
-    price = "not asked" if row.is_skipped else amount(row.usd, is_unpriced=row.is_unpriced)
+    price = amount(row.usd, is_unpriced=row.is_unpriced)
+    price = "not asked" if row.is_skipped else "only told" if row.is_told else price
     said = [
         ("question", row.question),
         ("files", ", ".join(row.files)),
         ("answer", row.answer or ""),
         ("why not", "the questions of this run were used up" if row.is_skipped else ""),
+        ("refused", row.refusal),
         ("next", next_words(row)),
     ]
     head = f"  {at}{who}, attempt {row.attempt}: {_WHY[row.trigger]} ({row.trigger.value}), {price}"
     return [
-        Line(head, Tone.WARN if row.is_skipped else Tone.PLAIN),
+        Line(head, Tone.WARN if row.is_skipped or row.is_told else Tone.PLAIN),
         *(Line(f"    {name:8}  {shorten(prose(text), room)}", Tone.DIM) for name, text in said if text.strip()),
     ]

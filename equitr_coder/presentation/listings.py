@@ -277,7 +277,8 @@ def trust_lines(answer: TrustAnswer) -> list[Line]:
     if answer.trusted:
         return [Line(f".equitr is trusted as it is now ({answer.content_hash[:12]})", Tone.GOOD), *files]
     why = "its content has changed since it was trusted" if answer.changed else "nobody has trusted it"
-    return [Line(f".equitr is ignored: {why} ({answer.content_hash[:12]})", Tone.WARN), *files]
+    head = Line(f".equitr is ignored: {why} ({answer.content_hash[:12]})", Tone.WARN)
+    return [head, *files, Line(f"hash {answer.content_hash}", Tone.DIM)]
 
 
 def _tone_of_change(line: str) -> Tone:

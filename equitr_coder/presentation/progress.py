@@ -141,7 +141,9 @@ def _planning(
         case e.DocumentWritten():
             return _document(event, view)
         case e.PlanSubmitted():
-            return plan_lines(event.plan, gaps=event.gaps, forecast=event.forecast, width=width)
+            return plan_lines(
+                event.plan, gaps=event.gaps, forecast=event.forecast, standing=event.standing, width=width
+            )
         case e.PlanApproved():
             return _approved(event, view)
         case _ as unreachable:

@@ -34,6 +34,7 @@ SLASH_COMMANDS = (
     SlashCommand("/undo", "take back what the last turn wrote; again, the turn before"),
     SlashCommand("/redo", "bring back what /undo or /rewind took"),
     SlashCommand("/rewind", "list the steps that changed files, or go to one of them", "[N]"),
+    SlashCommand("/trust", "what .equitr of this project would change; yes trusts exactly what was shown", "[yes]"),
     SlashCommand("/clear", "start a new conversation"),
     SlashCommand("/quit", "leave; an unfinished run can be resumed"),
 )

@@ -4,6 +4,7 @@ from equitr_coder.domain.epic import TaskState, agent_names
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import AgentName, TaskId
 from equitr_coder.domain.models import Tier
+from equitr_coder.domain.refusals import unattended
 from equitr_coder.domain.run_view import RunView, TaskView
 from equitr_coder.domain.runs import RunKind, RunState
 from equitr_coder.presentation.cost import run_cost_lines
@@ -11,7 +12,9 @@ from equitr_coder.presentation.figures import duration
 from equitr_coder.presentation.footprint import summary_footprint_lines
 from equitr_coder.presentation.states import is_proven, task_glyph, task_tone
 from equitr_coder.presentation.tally import Tally
-from equitr_coder.presentation.text import Line, Tone, plural, prose
+from equitr_coder.presentation.text import Line, Tone, plural, prose, shorten
+
+_REFUSALS, _WIDTH = 5, 160
 
 _NEXT = {
     StopReason.BUDGET_EXCEEDED: "raise the cap: `equitrcoder resume {run} --budget USD`",
@@ -114,7 +117,20 @@ def _tasks(view: RunView) -> list[Line]:
             lines += _fate(view, task)
     if view.missing_paths:
         lines.append(Line(f"  the design names, but nothing made: {prose(', '.join(view.missing_paths))}", Tone.WARN))
-    return lines + summary_footprint_lines(view)
+    return lines + _unattended(view) + summary_footprint_lines(view)
+
+
+def _unattended(view: RunView) -> list[Line]:
+    """What the tasks asked leave for where nobody was, and how it is given the next time."""
+    found = unattended(view)
+    if not found:
+        return []
+    more = f" and {len(found) - _REFUSALS} more" if len(found) > _REFUSALS else ""
+    lines = [Line(f"  refused, because no person answered{more}:", Tone.WARN)]
+    for refusal in found[:_REFUSALS]:
+        task = f"{refusal.asked.task}: " if refusal.asked.task is not None else ""
+        lines.append(Line(f"    {task}{shorten(prose(refusal.words), _WIDTH)}", Tone.WARN))
+    return [*lines, Line("    allow it with --yes (inside the sandbox) or permission.allow, or answer at a terminal")]
 
 
 def _why_unchecked(view: RunView, task: TaskId) -> str:

@@ -15,6 +15,16 @@ def wrapped(text: str, width: int) -> list[str]:
     return [" " * indent + piece for piece in pieces(body, width - indent)] or [""]
 
 
+def chunked(text: str, width: int) -> list[str]:
+    """Lines of at most `width` cells that, joined, are the text to the character; an empty text is one empty line."""
+    found, rest = [], text
+    while rest:
+        fitting = max(1, _fitting(rest, max(1, width)))
+        found.append(rest[:fitting])
+        rest = rest[fitting:]
+    return found or [""]
+
+
 def pieces(text: str, width: int) -> list[str]:
     """As `wrapped`, of a text that begins with a word; an empty text has none."""
     found, line, used = [], "", 0

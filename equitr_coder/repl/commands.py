@@ -14,6 +14,7 @@ from equitr_coder.presentation.listings import models_lines
 from equitr_coder.presentation.mode import Mode, status_line
 from equitr_coder.presentation.slash import read_slash, slash_help_lines
 from equitr_coder.presentation.text import Line, Tone, plural
+from equitr_coder.presentation.trusting import Trusting
 from equitr_coder.repl.screen import Screen
 from equitr_coder.repl.turns import Next, Turns
 
@@ -33,6 +34,7 @@ class Commands:
         self._screen = screen
         self._mode = mode
         self._turns = turns
+        self._trusting = Trusting(api.query)
         self._actions: dict[str, Callable[[str], Awaitable[Next | None]]] = {
             "/help": self._help,
             "/status": self._status,
@@ -45,6 +47,7 @@ class Commands:
             "/undo": self._undo,
             "/redo": self._redo,
             "/rewind": self._rewind,
+            "/trust": self._trust,
             "/clear": self._clear,
             "/quit": self._quit,
         }
@@ -134,6 +137,9 @@ class Commands:
             self._screen.say(f"left alone, because they were changed since: {', '.join(moved.left)}", Tone.WARN)
         if moved.uncovered:
             self._screen.say(f"not covered (ignored; large or made by a tool): {', '.join(moved.uncovered)}", Tone.DIM)
+
+    async def _trust(self, rest: str) -> None:
+        self._screen.show(await self._trusting.do(rest))
 
     async def _clear(self, _rest: str) -> None:
         left = self._turns.forget()

@@ -101,7 +101,9 @@ class Turns:
         approves = view.plan is not None and not view.is_approved
         if approves and view.plan is not None:
             width, forecast = self._keyboard.screen.width, with_what_is_left(view)
-            self._keyboard.screen.show(plan_lines(view.plan, gaps=view.gaps, forecast=forecast, width=width))
+            self._keyboard.screen.show(
+                plan_lines(view.plan, gaps=view.gaps, forecast=forecast, standing=view.standing, width=width)
+            )
         seen = view.seq
         run = await self._api.submit(ResumeRun(run=view.run, approve=approves))
         return await self._follow(run, after=seen)

@@ -9,7 +9,7 @@ from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.ids import CommitId, RunId, TaskId, TreeId, epic_id
 from equitr_coder.domain.money import ZERO
-from equitr_coder.domain.queries import CostAnswer, DiffAnswer, RunCost, RunSummary
+from equitr_coder.domain.queries import CostAnswer, DiffAnswer, RunCost, RunMoney, RunSummary
 from equitr_coder.domain.run_view import LedgerRow, RunView
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.ports import Repository, RunRow
@@ -43,29 +43,33 @@ def run_summary(view: RunView, *, alive: bool) -> RunSummary | None:
     )
 
 
-def cost_answer(views: Sequence[RunView], *, is_one_run: bool, unreadable: Sequence[RunId] = ()) -> CostAnswer:
-    """`views` are newest first."""
+def run_money(view: RunView) -> RunMoney:
+    return RunMoney(cost=_run_cost(view), calls=tuple(view.ledger.values()))
+
+
+def cost_answer(runs: Sequence[RunMoney], *, is_one_run: bool, unreadable: Sequence[RunId] = ()) -> CostAnswer:
+    """`runs` are newest first."""
     rows = sorted(
-        (row for view in views for row in view.ledger.values()),
+        (row for run in runs for row in run.calls),
         key=lambda row: (row.at or _BEGIN, row.run),
     )
-    epics = {view.run: view.epic or view.run for view in views}
+    epics = {run.cost.run: run.cost.epic or run.cost.run for run in runs}
 
     def task(row: LedgerRow) -> str:
         return row.task or "-" if is_one_run or row.task is None else f"{epics[row.run]}/{row.task}"
 
     return CostAnswer(
         unreadable=tuple(unreadable),
-        total=sum((view.spent for view in views), ZERO),
-        held=sum((view.held for view in views), ZERO),
-        limit=views[0].options.budget if is_one_run and views else None,
+        total=sum((run.cost.usd for run in runs), ZERO),
+        held=sum((run.cost.held for run in runs), ZERO),
+        limit=runs[0].cost.limit if is_one_run and runs else None,
         by_model=grouped(rows, lambda row: row.model),
         by_agent=grouped(rows, lambda row: row.agent),
         by_purpose=grouped(rows, lambda row: row.purpose.value),
         by_task=grouped(rows, task),
         by_day=tuple(sorted(grouped(rows, _day), key=lambda row: row.name)),
         top=dearest_uses(rows, _DEAREST),
-        runs=tuple(_run_cost(view) for view in views),
+        runs=tuple(run.cost for run in runs),
         calls=tuple(rows),
         is_one_run=is_one_run,
     )

@@ -2,22 +2,32 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Scope
 from equitr_coder.domain.errors import RunStopped, StopReason, UserError
 from equitr_coder.domain.events import ApprovalRequested, ApprovalResolved, QuestionAnswered, QuestionAsked
 from equitr_coder.domain.ids import AgentName, CallId, RequestId, SessionId, TaskId
 from equitr_coder.domain.runs import RunOptions
-from equitr_coder.ports import EventGate, EventSink
+from equitr_coder.ports import Clock, EventGate, EventSink
+
+_ALONE = ApprovalAnswer(allowed=False, by="policy", note="nobody is here to ask")
+_ALONE_WITH_YES = ApprovalAnswer(
+    allowed=False,
+    by="yes_flag",
+    note="nobody is here to ask, and --yes does not reach outside sandbox and footprint",
+)
 
 
 class ApprovalDesk:
     """Implements `ports.Approvals`. A yes for a task or the run covers later calls of the same tool and confinement.
-    What nobody answers in time is refused.
+    What nobody answers in time is refused, and so is what a task asks where nobody is: the refusal is its answer and
+    its supervisor's news. Without a task there is nobody but the person, so the run stops.
     """
 
-    def __init__(self, events: EventGate) -> None:
+    def __init__(self, events: EventGate, clock: Clock) -> None:
         self._events = events
+        self._clock = clock
         self._waiting: dict[RequestId, asyncio.Future[ApprovalAnswer]] = {}
 
     async def ask(self, approval: Approval) -> ApprovalAnswer:
@@ -36,28 +46,41 @@ class ApprovalDesk:
     async def _ask(
         self, approval: Approval, options: RunOptions, future: asyncio.Future[ApprovalAnswer]
     ) -> ApprovalAnswer:
-        if approval.id not in self._events.view.approvals:
-            await self._events.record(ApprovalRequested(approval=approval))
+        approval = await self._request(approval, options)
         if options.yes and approval.inside:
             answer = ApprovalAnswer(allowed=True, scope=Scope.ONCE, by="yes_flag")
             await self._events.record(ApprovalResolved(approval=approval.id, answer=answer))
             return answer
+        if approval.expires is not None and approval.expires <= self._clock.now():
+            return await self._expire(approval)
         if not options.can_ask:
-            if not options.yes:
+            if not options.yes and approval.task is None:
                 raise RunStopped(StopReason.APPROVAL_NEEDED, _words(approval), hint=_hint(approval))
-            note = "nobody is here to ask, and --yes does not reach outside sandbox and footprint"
-            answer = ApprovalAnswer(allowed=False, by="yes_flag", note=note)
+            answer = _ALONE_WITH_YES if options.yes else _ALONE
             await self._events.record(ApprovalResolved(approval=approval.id, answer=answer))
             return answer
+        left = (approval.expires - self._clock.now()).total_seconds() if approval.expires is not None else None
         try:
-            async with asyncio.timeout(options.answer_within):
+            async with asyncio.timeout(left):
                 return await future
         except TimeoutError:
-            return await self._expire(approval, options.answer_within or 0)
+            return await self._expire(approval)
 
-    async def _expire(self, approval: Approval, seconds: float) -> ApprovalAnswer:
+    async def _request(self, approval: Approval, options: RunOptions) -> Approval:
+        """The question as it stands in the log. Its time begins when a person can first be asked, and once only."""
+        known = self._events.view.approvals.get(approval.id)
+        begins = options.can_ask and options.answer_within is not None and (known is None or known.expires is None)
+        if known is not None and not begins:
+            return known
+        if begins:
+            expires = self._clock.now() + timedelta(seconds=options.answer_within or 0)
+            approval = approval.model_copy(update={"expires": expires})
+        await self._events.record(ApprovalRequested(approval=approval))
+        return approval
+
+    async def _expire(self, approval: Approval) -> ApprovalAnswer:
         """Nobody came: refused, unless an answer was recorded in this very moment."""
-        note = f"nobody answered within {seconds:g} s (permission.answer_within)"
+        note = f"nobody answered by {approval.expires:%Y-%m-%d %H:%M:%S} UTC (permission.answer_within)"
         answer = ApprovalAnswer(allowed=False, by="policy", note=note)
         expired = ApprovalResolved(approval=approval.id, answer=answer)
         await self._events.record_made(lambda view: [expired] if approval.id in view.approvals else [])

@@ -36,6 +36,7 @@ from equitr_coder.domain.strengths import Candidate
 from equitr_coder.planning.size import starts_with_plan
 from equitr_coder.ports import Clock, EventStore, Redactor, Repository, RepoState, RunKit, ShownDelta
 from equitr_coder.session import answers
+from equitr_coder.session import kept as kept_text
 from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.audit import AuditLog
 from equitr_coder.session.hub import Hub
@@ -48,7 +49,6 @@ from equitr_coder.workflows.rewinding import Rewinding
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
-_SUMMARY = "RunSummary/1"
 _EPIC_REF = re.compile(r"/equitr/epic-(\d+)(?:/|$)")
 _AS_CONFIGURED = c.StartRun(kind=RunKind.EPIC, request="")
 _PLANNED = c.StartRun(kind=RunKind.EPIC, request="", plan=PlanMode.ALWAYS)
@@ -405,7 +405,7 @@ class LocalRunApi:
             hub = self._hub(run, view)
             events = opening(view)
             await hub.record(*events)
-            approvals, questions = ApprovalDesk(hub), QuestionDesk(hub)
+            approvals, questions = ApprovalDesk(hub, self._clock), QuestionDesk(hub)
             kit = await self._make_kit(hub, approvals, questions)
             live = LiveRun(hub=hub, kit=kit, approvals=approvals, questions=questions, resources=stack.pop_all())
             self._live[run] = live
@@ -463,8 +463,11 @@ class LocalRunApi:
         return fold(events)
 
     async def runs(self, *, unfinished_only: bool = False) -> Sequence[RunView]:
+        if unfinished_only:
+            listed = await self._listed(q.RunsQuery(unfinished_only=True))
+            return [await self._money(row.run) for row in listed.runs]
         views, _ = await self._readable(str(self._checkout))
-        return [view for view in views if not (unfinished_only and view.state.is_final)]
+        return views
 
     async def _readable(self, workspace: str | None) -> tuple[Sequence[RunView], Sequence[RunId]]:
         """The runs of a workspace, or of all, without their transcripts, newest first; and those whose log cannot be
@@ -483,13 +486,13 @@ class LocalRunApi:
 
     async def _listed(self, query: q.RunsQuery) -> q.RunsAnswer:
         """Every log is folded once; how a run stands is kept until its log grows."""
-        known = await self._store.summaries(_SUMMARY)
+        known = await self._store.summaries(kept_text.SUMMARY)
         rows: list[q.RunSummary] = []
         unreadable: list[RunId] = []
         fresh: dict[RunId, tuple[int, str]] = {}
         for row in await self._store.runs(None if query.everywhere else str(self._checkout)):
             alive = self._store.is_owned(row.run)
-            kept = _kept_summary(known.get(row.run)) if row.run not in self._live else None
+            kept = kept_text.summary_from(known.get(row.run)) if row.run not in self._live else None
             if kept is not None:
                 rows.append(kept.model_copy(update={"alive": alive}))
                 continue
@@ -501,8 +504,8 @@ class LocalRunApi:
             summary = answers.run_summary(view, alive=alive)
             if summary is not None:
                 rows.append(summary)
-                fresh[row.run] = (view.seq, summary.model_dump_json())
-        await self._store.keep_summaries(_SUMMARY, fresh)
+                fresh[row.run] = (view.seq, kept_text.text_of(summary))
+        await self._store.keep_summaries(kept_text.SUMMARY, fresh)
         wanted = [one for one in rows if not (query.unfinished_only and one.state.is_final)]
         return q.RunsAnswer(runs=tuple(wanted), unreadable=tuple(unreadable))
 
@@ -586,11 +589,11 @@ class LocalRunApi:
     async def _prune(self, query: q.PruneQuery) -> q.PruneAnswer:
         from equitr_coder.workflows.prune import Pruning, chosen, logs_alone
 
-        views, _ = await self._readable(str(self._checkout))
+        rows = list((await self._listed(q.RunsQuery())).runs)
         if query.run is not None:
             wanted = answers.find_run(query.run, await self._store.runs(str(self._checkout)))
-            views = [view for view in views if view.run == wanted]
-        views = chosen(views, before=query.before, keep=query.keep)
+            rows = [row for row in rows if row.run == wanted]
+        views = [await self._money(run) for run in chosen(rows, before=query.before, keep=query.keep)]
         is_repository = (await self._repository.inspect()).is_repository
         if not views or not (is_repository or query.logs):
             return q.PruneAnswer(runs=(), deleted=query.delete)
@@ -611,14 +614,35 @@ class LocalRunApi:
     async def _kit_of(self, view: RunView) -> RunKit:
         """The parts of a run that is only looked at."""
         hub = self._hub(view.run, view)
-        return await self._make_kit(hub, ApprovalDesk(hub), QuestionDesk(hub))
+        return await self._make_kit(hub, ApprovalDesk(hub, self._clock), QuestionDesk(hub))
 
     async def _cost(self, name: str | None) -> q.CostAnswer:
         if name is None:
-            views, unreadable = await self._readable(str(self._checkout))
-            return answers.cost_answer(views, is_one_run=False, unreadable=unreadable)
+            return await self._cost_of_all()
         found = await self._money(answers.find_run(name, await self._store.runs(str(self._checkout))))
-        return answers.cost_answer([found] if found.seq else [], is_one_run=True)
+        return answers.cost_answer([answers.run_money(found)] if found.seq else [], is_one_run=True)
+
+    async def _cost_of_all(self) -> q.CostAnswer:
+        """As `_listed`: what was read of a log is kept until it grows."""
+        known = await self._store.summaries(kept_text.MONEY)
+        runs: list[q.RunMoney] = []
+        unreadable: list[RunId] = []
+        fresh: dict[RunId, tuple[int, str]] = {}
+        for row in await self._store.runs(str(self._checkout)):
+            kept = kept_text.money_from(known.get(row.run)) if row.run not in self._live else None
+            if kept is not None:
+                runs.append(kept)
+                continue
+            try:
+                view = await self._money(row.run)
+            except UserError:
+                unreadable.append(row.run)
+                continue
+            if view.seq:
+                runs.append(money := answers.run_money(view))
+                fresh[row.run] = (view.seq, kept_text.text_of(money))
+        await self._store.keep_summaries(kept_text.MONEY, fresh)
+        return answers.cost_answer(runs, is_one_run=False, unreadable=unreadable)
 
     async def _metrics(self, name: str | None) -> q.MetricsAnswer:
         rows = await self._store.runs(str(self._checkout))
@@ -649,32 +673,22 @@ class LocalRunApi:
 
     async def _find(self, name: str | None) -> RunView:
         """A run by its id or epic id; without a name the newest unfinished one that nobody runs."""
-        views = await self.runs()
         if name is None:
-            waiting = [view for view in views if not view.state.is_final]
-            if not waiting:
-                failed = next((view for view in views[:1] if view.can_be_tried_again), None)
-                again = f"equitrcoder resume {failed.epic or failed.run} tries again what failed; " if failed else ""
-                raise UserError("there is no unfinished run here", hint=f"{again}equitrcoder runs lists them all")
-            return waiting[0]
-        for view in views:
-            if name in (view.run, view.epic):
-                return view
+            listed = (await self._listed(q.RunsQuery())).runs
+            waiting = next((row for row in listed if not row.state.is_final), None)
+            if waiting is not None:
+                return await self._money(waiting.run)
+            newest = await self._money(listed[0].run) if listed else None
+            failed = newest if newest is not None and newest.can_be_tried_again else None
+            again = f"equitrcoder resume {failed.epic or failed.run} tries again what failed; " if failed else ""
+            raise UserError("there is no unfinished run here", hint=f"{again}equitrcoder runs lists them all")
         for row in await self._store.runs(str(self._checkout)):
             if name in (row.run, epic_id(row.epic_number) if row.epic_number is not None else None):
-                found = await self._money(row.run)  # says why it is not among them
+                found = await self._money(row.run)
                 if not found.seq:
                     raise UserError(f"{name} has no log any more", hint=f"equitrcoder audit verify {row.run} tells why")
                 return found
         raise UserError(f"there is no run or epic {name} in this workspace", hint="equitrcoder runs lists them")
-
-
-def _kept_summary(text: str | None) -> q.RunSummary | None:
-    """None when there is none, or one that cannot be read any more."""
-    try:
-        return q.RunSummary.model_validate_json(text) if text is not None else None
-    except ValueError:
-        return None
 
 
 def _failed_again(view: RunView) -> list[Event]:

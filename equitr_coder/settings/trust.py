@@ -121,7 +121,9 @@ def set_trust(
             f"{found.folder} holds no settings to trust", hint="put a config.yaml there first, or change --repo"
         )
     if content_hash is not None and content_hash != found.content_hash:
-        raise UserError(f"{found.folder} changed while it was shown", hint="run `equitrcoder trust` again")
+        raise UserError(
+            f"{found.folder} changed after it was shown", hint="look at it again with `equitrcoder trust --show`"
+        )
     diff = _difference(trust.trusted_files(repo.resolve()) or {}, found.files)
     trust.trust(repo.resolve(), found.content_hash, found.files)
     return trust_answer(repo, home=home, trust=trust).model_copy(update={"diff": diff})
@@ -131,11 +133,17 @@ def _difference(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
     """Unified, over all files by name."""
     lines: list[str] = []
     for name in sorted(before.keys() | after.keys()):
-        old, new = (files.get(name, b"").decode("utf-8", "replace").splitlines() for files in (before, after))
+        old, new = (_lines(files.get(name, b"")) for files in (before, after))
         source = name if name in before else "/dev/null"
         target = name if name in after else "/dev/null"
         lines += unified_diff(old, new, source, target, lineterm="")
     return "\n".join(lines)
+
+
+def _lines(data: bytes) -> list[str]:
+    """Only line feeds end a line: other characters that end one for some readers stay in it, where they are shown."""
+    lines = data.decode("utf-8", "backslashreplace").split("\n")
+    return lines[:-1] if not lines[-1] else [*lines, "(no line end)"]
 
 
 def _workspaces(document: Any) -> dict[str, str]:

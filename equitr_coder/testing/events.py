@@ -55,6 +55,8 @@ class _Reader:
         self._calls: set[CallId] = set()
         self._tools: dict[tuple[SessionId, CallId], bool] = {}
         self._asked: dict[str, bool] = {}
+        self._timed: dict[RequestId, bool] = {}
+        """Questions about permission, and whether they expire."""
         self._warned: set[str] = set()
         self._said: dict[RequestId, str] = {}
         """Messages of the user: waiting, delivered or cancelled."""
@@ -87,7 +89,7 @@ class _Reader:
     def _order_problem(self, event: e.Event) -> str | None:
         asked, answered = _question(event), _answered(event)
         if asked is not None:
-            return self._ask(asked)
+            return self._ask(asked, again=self._has_its_time_now(event))
         if answered is not None:
             return self._answer(answered)
         match event:
@@ -177,8 +179,15 @@ class _Reader:
         self._tools[event.session, event.call] = True
         return None
 
-    def _ask(self, name: str) -> str | None:
-        if name in self._asked:
+    def _has_its_time_now(self, event: e.Event) -> bool:
+        """A question that was asked where nobody was may be asked again when somebody is, and then expires."""
+        if not isinstance(event, e.ApprovalRequested):
+            return False
+        before, self._timed[event.approval.id] = self._timed.get(event.approval.id), event.approval.expires is not None
+        return before is False and event.approval.expires is not None
+
+    def _ask(self, name: str, *, again: bool = False) -> str | None:
+        if name in self._asked and not (again and not self._asked[name]):
             return f"{name} was asked before"
         self._asked[name] = False
         return None

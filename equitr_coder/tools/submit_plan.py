@@ -33,6 +33,11 @@ class TaskArguments(Arguments):
     )
     covers: Texts = Field(default=(), description="Numbers of the requirements it fulfils: 2.1.3, or 2.1 for all below")
     todos: Texts = Field(default=(), description="Always: steps, each one line")
+    commands: Texts = Field(
+        default=(),
+        description="Only where the work needs them besides the check: shell commands that write, one line each, "
+        "exactly as they will be run; the user approves them with the plan",
+    )
     check: str | None = Field(
         default=None, description="Always: shell command, run at the root; exit 0 only when it is done; or none"
     )
@@ -88,6 +93,7 @@ class SubmitPlanArguments(Arguments):
                     resources=task.resources,
                     covers=task.covers,
                     todos=task.todos,
+                    commands=task.commands,
                     check=task.check,
                     check_reason=task.check_reason,
                     critical=task.critical,

@@ -16,6 +16,7 @@ from equitr_coder.presentation.listings import models_lines
 from equitr_coder.presentation.mode import PLAN, status_line
 from equitr_coder.presentation.slash import SLASH_COMMANDS, SlashCommand, read_slash
 from equitr_coder.presentation.text import Line, Tone, plural
+from equitr_coder.presentation.trusting import Trusting
 
 if TYPE_CHECKING:
     from equitr_coder.domain.ids import RunId
@@ -40,6 +41,7 @@ class Slash:
         self._desk = desk
         self._api = api
         self._hearing = hearing
+        self._trusting = Trusting(api.query)
         self._actions: dict[str, Callable[[str], Awaitable[None]]] = {
             "/help": self._opening("help"),
             "/status": self._status,
@@ -52,6 +54,7 @@ class Slash:
             "/undo": self._undo,
             "/redo": self._redo,
             "/rewind": self._rewind,
+            "/trust": self._trust,
             "/clear": self._clear,
             "/sessions": self._opening("sessions"),
             "/settings": self._opening("settings"),
@@ -170,6 +173,9 @@ class Slash:
         if left:
             lines.append(Line(f"left alone, because they were changed since: {', '.join(left)}", Tone.WARN))
         self._desk.tell(lines)
+
+    async def _trust(self, rest: str) -> None:
+        self._desk.tell(await self._trusting.do(rest))
 
     async def _export(self, rest: str) -> None:
         from equitr_coder.tui.export import export

@@ -18,6 +18,7 @@ from equitr_coder.domain.errors import EquitrError, RunStopped, StopReason, User
 from equitr_coder.domain.events import MergeLanded, PlanApproved, PlanSubmitted, RunFinished, TaskAssigned
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CommitId, EpicId, TaskId
+from equitr_coder.domain.planned_commands import Standing, approved_with
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunState
 from equitr_coder.engine.step_trees import release
@@ -158,6 +159,7 @@ class EpicRun:
                 ),
                 default_check=terms.default_check,
                 independent_tests=terms.independent_tests,
+                standing=self._standing,
                 can_ask=options.can_ask and not options.yes,
             ),
             probe=await self._probe(worktrees),
@@ -248,7 +250,9 @@ class EpicRun:
             view = self._view
             assert view.plan is not None
             gaps = (*view.gaps, f"not revised: {error}")
-            await self._kit.events.record(PlanSubmitted(plan=view.plan, gaps=gaps, forecast=view.forecast))
+            await self._kit.events.record(
+                PlanSubmitted(plan=view.plan, gaps=gaps, forecast=view.forecast, standing=view.standing)
+            )
 
     async def _approve(self, plan: Plan, *, by: Literal["user", "yes_flag", "direct"], has_documents: bool) -> None:
         repository = self._kit.repository
@@ -279,7 +283,19 @@ class EpicRun:
                 base_branch=state.branch,
                 commit=commit,
                 documents_at=folder,
+                # What was shown, whatever the configuration says by now.
+                commands=approved_with(plan, self._view.standing or self._standing),
             ),
+        )
+
+    @property
+    def _standing(self) -> Standing:
+        terms = self._kit.terms
+        return Standing(
+            default_check=terms.default_check,
+            gate=terms.gate_checks,
+            setup=terms.setup,
+            after_edit=terms.after_edit,
         )
 
     async def _assignments(self) -> list[TaskAssigned]:

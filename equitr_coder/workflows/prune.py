@@ -5,20 +5,16 @@ from datetime import datetime
 from pathlib import Path
 
 from equitr_coder.domain.ids import RunId
-from equitr_coder.domain.queries import LostCommit, Prunable, PruneAnswer, SparedRun
+from equitr_coder.domain.queries import LostCommit, Prunable, PruneAnswer, RunSummary, SparedRun
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.ports import Repository
 
 
-def chosen(views: Sequence[RunView], *, before: datetime | None, keep: int | None) -> list[RunView]:
+def chosen(rows: Sequence[RunSummary], *, before: datetime | None, keep: int | None) -> list[RunId]:
     """Of runs, newest first: those that ended before, and not the newest `keep` finished ones."""
-    finished = [view.run for view in views if view.state.is_final]
+    finished = [row.run for row in rows if row.state.is_final]
     spared = set(finished[: keep or 0])
-    return [
-        view
-        for view in views
-        if view.run not in spared and (before is None or (view.last is not None and view.last < before))
-    ]
+    return [row.run for row in rows if row.run not in spared and (before is None or row.last < before)]
 
 
 def logs_alone(views: Sequence[RunView], owned: Set[RunId]) -> Iterator[Prunable]:

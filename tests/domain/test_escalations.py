@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from equitr_coder.domain import events as e
+from equitr_coder.domain.approvals import Approval, ApprovalAnswer
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason
 from equitr_coder.domain.escalations import Aftermath, EscalationRow, escalation_rows
@@ -143,3 +144,47 @@ def test_each_question_of_a_task_is_followed_for_itself() -> None:
         (1, Aftermath.SENT_BACK, Decimal(0)),
         (2, Aftermath.PASSED, Decimal("0.25")),
     ]
+
+
+def permission(answer: ApprovalAnswer, task: TaskId | None = T1) -> list[e.Event]:
+    approval = Approval(
+        id=RequestId("T1.1:c"),
+        session=SessionId("T1.1"),
+        agent=AgentName("worker_1"),
+        task=task,
+        tool="run_command",
+        what="make it",
+        why="it may do more than read",
+    )
+    return [
+        e.ApprovalRequested(run=RUN, approval=approval),
+        e.ApprovalResolved(run=RUN, approval=approval.id, answer=answer),
+    ]
+
+
+def test_permission_that_no_person_answered_is_told_and_costs_nothing() -> None:
+    refused = ApprovalAnswer(allowed=False, by="policy", note="nobody is here to ask")
+
+    [found] = escalation_rows([STARTED, changed(TaskState.WORKING), *permission(refused), BACK])
+
+    assert (found.task, found.agent, found.attempt, found.usd) == (T1, "worker_1", 1, Decimal(0))
+    assert (found.trigger, found.is_told, found.is_skipped) == (e.EscalationTrigger.PERMISSION, True, False)
+    assert (found.question, found.refusal) == (
+        "run_command: make it (it may do more than read)",
+        "nobody is here to ask",
+    )
+    assert (found.next, found.reason) == (Aftermath.SENT_BACK, StopReason.CHECK_FAILED)
+
+
+@pytest.mark.parametrize(
+    ("answer", "task"),
+    [
+        (ApprovalAnswer(allowed=False, by="user"), T1),
+        (ApprovalAnswer(allowed=True, by="yes_flag"), T1),
+        (ApprovalAnswer(allowed=False, by="policy"), None),
+    ],
+)
+def test_what_a_person_answered_or_no_supervisor_looks_after_is_no_row(
+    answer: ApprovalAnswer, task: TaskId | None
+) -> None:
+    assert escalation_rows([STARTED, changed(TaskState.WORKING), *permission(answer, task)]) == ()

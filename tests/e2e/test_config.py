@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,64 @@ def test_a_projects_settings_count_only_once_trusted(stage: OpenStage) -> None:
     assert shown(user, "llm.budget")[0] == "8.50"
     assert user.run("trust", "--withdraw").code == 0
     assert shown(user, "llm.budget")[0] == "10.00"
+
+
+def test_trust_asks_and_accepts_exactly_what_was_shown(stage: OpenStage) -> None:
+    user = stage([always(says("Hello."))])
+    project(user, {"llm": {"budget": "8.00"}})
+
+    with user.terminal("trust") as refusing:
+        refusing.press("y\r")  # before anything was shown, which is no answer
+        before = refusing.expect("exactly this? [y/N]")
+        assert "+  budget: '8.00'" in before
+        refusing.press("\r")
+        refusing.expect("Nothing was trusted.")
+        assert refusing.wait() == 0
+    assert shown(user, "llm.budget")[0] == "10.00"
+
+    with user.terminal("trust") as person:
+        person.expect("exactly this? [y/N]")
+        project(user, {"llm": {"budget": "9.00"}, "permission": {"allow": ["*"]}})
+        person.press("y\r")
+        again = person.expect("exactly this? [y/N]")
+        assert "changed after it was shown" in again
+        assert "+  budget: '9.00'" in again
+        assert "ignored: untrusted" in user.run("config-cmd").out
+        person.press("y\r")
+        person.expect(".equitr is trusted as it is now")
+        assert person.wait() == 0
+    assert shown(user, "llm.budget")[0] == "9.00"
+
+    project(user, {"llm": {"budget": "7.00"}, "permission": {"allow": ["*"]}})
+    with user.terminal("trust") as changed:
+        diff = changed.expect("exactly this? [y/N]")
+        assert "its content has changed since it was trusted" in diff
+        assert "-  budget: '9.00'" in diff
+        assert "+  budget: '7.00'" in diff
+        assert "+permission" not in diff
+        changed.press("yes\r")
+        assert changed.wait() == 0
+    assert shown(user, "llm.budget")[0] == "7.00"
+
+
+def test_a_hash_accepts_only_the_content_that_was_reviewed(stage: OpenStage) -> None:
+    user = stage([always(says("Hello."))])
+    project(user, {"llm": {"budget": "8.00"}})
+    [reviewed] = re.findall(r"^hash ([0-9a-f]{64})$", user.run("trust", "--show").out, re.MULTILINE)
+    project(user, {"llm": {"budget": "9.00"}})
+
+    refused = user.run("trust", "--hash", reviewed)
+    assert refused.code == 2, refused.brief
+    assert "changed after it was shown" in refused.err
+    assert "equitrcoder trust --show" in refused.err
+    assert user.run("trust", "--hash", reviewed[:12]).code == 2
+    assert user.run("trust", "--hash", reviewed, "--show").code == 2
+    assert shown(user, "llm.budget")[0] == "10.00"
+
+    project(user, {"llm": {"budget": "8.00"}})
+    with user.terminal("trust", "--hash", reviewed) as unasked:
+        assert unasked.wait() == 0, unasked.screen
+    assert shown(user, "llm.budget")[0] == "8.00"
 
 
 CUSTOM = """

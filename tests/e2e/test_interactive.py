@@ -6,7 +6,7 @@ from tests.e2e.scenes import builds, documents, first_message, plan_of, task, to
 
 COMMANDS = (
     "/help", "/status", "/cost", "/model", "/multi-agent", "/plan", "/run", "/diff", "/undo", "/redo", "/rewind",
-    "/clear", "/quit",
+    "/trust", "/clear", "/quit",
 )  # fmt: skip
 
 

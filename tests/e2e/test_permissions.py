@@ -1,10 +1,17 @@
+import os
+import signal
+
 from equitr_coder.testing.script import call, calls, says
-from tests.e2e.conftest import OpenStage, Stage
+from tests.e2e.conftest import Ended, OpenStage, Stage
 from tests.e2e.scenes import (
     DESIGN,
+    advises,
     builds,
     file_of,
+    first_message,
+    gate,
     hands_in,
+    held,
     plans,
     task,
     tool_results,
@@ -137,11 +144,118 @@ def test_a_worker_may_run_its_check_unasked(stage: OpenStage) -> None:
 
     ended = user.run("chat", "-M", "--plan", "never", "--check", check, f"make {word_of('T1')}")
 
-    assert ended.code == 5, ended.brief
+    assert ended.code == 0, ended.brief
     assert "make something-else" in ended.text
-    results = tool_results(user.asked("weak")[-1])
-    assert len(results) == 2
-    assert "T1-built" in results[1]
+    _, checked, refused = tool_results(user.asked("weak")[-1])
+    assert "T1-built" in checked
+    assert refused.startswith("Refused: it may do more than read; nobody is here to ask.")
+
+
+def test_with_nobody_to_ask_a_worker_is_refused_and_its_supervisor_is_told(stage: OpenStage) -> None:
+    user = stage(
+        [
+            worker(
+                "T1",
+                calls("run_command", command=TOUCH),
+                calls("ask_supervisor", question="How can I do without it?"),
+                says("", writes(file_of("T1"), "T1-built\n"), hands_in()),
+            ),
+            advises("Write the file by hand."),
+        ]
+    )
+    check = f"grep {word_of('T1')} {file_of('T1')}"
+
+    ended = user.run("chat", "-M", "--plan", "never", "--check", check, f"make {word_of('T1')}")
+
+    assert ended.code == 0, ended.brief
+    assert not is_touched(user)
+    assert f"T1: run_command: {TOUCH}" in ended.out
+    assert "permission.allow" in ended.out
+    [asked] = user.asked("strong")
+    heard = first_message(asked)
+    assert "# What it was not allowed" in heard
+    assert f"- run_command: {TOUCH} (it may do more than read; nobody is here to ask)" in heard
+    listed = user.run("escalations")
+    assert "was refused, with nobody to ask (permission), only told" in listed.out
+    assert ": 1 question to the supervisor" in listed.out
+    rows = user.run("escalations", "--output", "json").result["escalations"]
+    assert [(row["trigger"], row["is_told"]) for row in rows] == [("permission", True), ("tool", False)]
+    assert (rows[0]["refusal"], rows[0]["usd"], rows[0]["next"]) == ("nobody is here to ask", "0", "passed")
+
+
+MAKE = "cp README.md made.txt"
+
+
+def test_approving_a_plan_approves_its_commands_to_the_letter_for_their_task_alone(stage: OpenStage) -> None:
+    check = f"grep {word_of('T1')} {file_of('T1')}"
+    user = stage(
+        [
+            plans(task("T1", files=[file_of("T1"), "made.txt"], commands=[MAKE], check=check), task("T2")),
+            worker(
+                "T1",
+                says("", call("run_command", command=MAKE), call("run_command", command=f"{MAKE}; true")),
+                says("", writes(file_of("T1"), "T1-built\n"), hands_in()),
+            ),
+            worker(
+                "T2",
+                calls("run_command", command=MAKE),
+                says("", writes(file_of("T2"), "T2-built\n"), hands_in()),
+            ),
+        ],
+        config={"checks": {"gate": ["test -f README.md"]}},
+    )
+
+    planned = user.run("epic", "create", "build words")
+    assert planned.code == 0, planned.brief
+    shown = planned.out.partition("Approving it lets these run in the sandbox without asking, as they stand:\n")[2]
+    assert shown.startswith(f"  T1  {check}\n  T1  test -f README.md\n  T1  {MAKE}\n  T2  grep "), planned.out
+
+    ended = user.run("epic", "run", "epic-001", "--output", "stream-json")
+
+    assert ended.code == 0, ended.brief
+    [approved] = ended.of("plan_approved")
+    assert approved["commands"]["T1"] == [check, "test -f README.md", MAKE]
+    assert MAKE not in approved["commands"]["T2"]
+    ran = {name: ended.of("tool_returned", task=name, name="run_command") for name in ("T1", "T2")}
+    assert [event["is_error"] for event in ran["T1"]] == [False, True]
+    assert [event["is_error"] for event in ran["T2"]] == [True]
+    assert user.read("made.txt") == "# Shop\n"
+    assert MAKE in first_message(next(one for one in user.asked("weak") if word_of("T1") in first_message(one)))
+
+
+def test_what_was_approved_with_the_plan_holds_after_a_kill_and_a_change_of_the_configuration(stage: OpenStage) -> None:
+    user = stage(
+        [
+            gate("meanwhile"),
+            plans(task("T1", files=[file_of("T1"), "made.txt"], commands=[MAKE])),
+            worker(
+                "T1",
+                calls("list_files"),
+                says(
+                    "",
+                    call("run_command", command=MAKE),
+                    call("run_command", command="python3 -c 0"),
+                    barrier=held("meanwhile"),
+                ),
+                says("", writes(file_of("T1"), "T1-built\n"), hands_in()),
+            ),
+        ]
+    )
+    assert user.run("epic", "create", "build words").code == 0
+    process = user.start("epic", "run", "epic-001")
+    user.wait_for("weak", contains="README.md", count=2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    user.configure({"checks": {"gate": ["python3 -c 0"]}})
+
+    resumed = user.start("resume", "--output", "stream-json")
+    user.open_gate("meanwhile")
+    out, err = resumed.communicate(timeout=60)
+
+    ended = Ended(resumed.returncode, out, err)
+    assert ended.code == 0, ended.brief
+    assert [event["is_error"] for event in ended.of("tool_returned", name="run_command")] == [False, True]
+    assert user.read("made.txt") == "# Shop\n"
 
 
 def test_yes_does_not_override_the_footprint(stage: OpenStage) -> None:

@@ -226,7 +226,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[OpenBench]:
             outages=Outages(clock),
             name_of=lambda _: "scripted",
         )
-        return Bench(home, store, hub, clock, model, Note(), ledger, ApprovalDesk(hub), providers)
+        return Bench(home, store, hub, clock, model, Note(), ledger, ApprovalDesk(hub, clock), providers)
 
     yield open_bench
     for store in stores:

@@ -18,6 +18,7 @@ When = Literal["before", "during", "after"]
 STORE_QUESTIONS = frozenset(
     {
         "read",
+        "pages",
         "runs",
         "summaries",
         "keep_summaries",

@@ -93,6 +93,7 @@ def test_what_few_tasks_have_stands_only_where_it_is() -> None:
     full = PLAN.tasks[1].model_copy(
         update={
             "check_reason": "nothing to run here",
+            "commands": ("npm ci", "cp a, b"),
             "symbols": ("services/books/api.py::Books.add",),
             "resources": ("port:8080", "db:test"),
             "covers": ("2.1.1", "2.1.2"),
@@ -101,11 +102,12 @@ def test_what_few_tasks_have_stands_only_where_it_is() -> None:
 
     text = render_todos(Plan(title="Bookshop", tasks=(full.model_copy(update={"needs": ()}),)))
 
-    assert text.splitlines()[4:11] == [
+    assert text.splitlines()[4:12] == [
         "Needs: -",
         "Check: `pytest tests/books`",
         "Check reason: nothing to run here",
         "Files: `services/books/**`, `a, b.txt`",
+        "Commands: `npm ci`, `cp a, b`",
         "Symbols: `services/books/api.py::Books.add`",
         "Resources: `port:8080`, `db:test`",
         "Covers: 2.1.1, 2.1.2",
@@ -163,6 +165,7 @@ def plans(draw: st.DrawFn) -> tuple[Plan, frozenset[int]]:
             "todos": tuple(draw(st.lists(ONE_LINE, max_size=4))),
             "check": draw(CHECKS),
             "check_reason": draw(st.just("") | ONE_LINE),
+            "commands": tuple(draw(st.lists(ONE_LINE, max_size=2, unique=True))),
             "symbols": tuple(draw(st.lists(ONE_LINE, max_size=2, unique=True))),
             "resources": tuple(draw(st.lists(ONE_LINE, max_size=2, unique=True))),
             "covers": tuple(draw(st.lists(ONE_LINE | st.just("2.1.3"), max_size=2, unique=True))),
@@ -199,7 +202,7 @@ def test_what_a_tidy_plan_carries_is_in_the_text_alone(drawn: tuple[Plan, frozen
 
     parsed, _ = parse_todos(render_todos(plan), forgetful)
 
-    shown = ("check", "check_reason", "files", "symbols", "resources", "covers")
+    shown = ("check", "check_reason", "files", "commands", "symbols", "resources", "covers")
     carried = {"id", "title", "priority", "needs", *shown, "todos"}
     assert [task.model_dump(include=carried) for task in parsed.tasks] == [
         task.model_dump(include=carried) for task in plan.tasks

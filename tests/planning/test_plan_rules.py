@@ -212,3 +212,11 @@ def test_tidying_twice_changes_nothing(
     once = tidy(plan({"id": "T1", "title": title, "todos": todos, "files": files, "check": check, **more}))
 
     assert tidy(once) == once
+
+
+def test_a_command_is_one_line_so_that_what_is_approved_is_what_is_seen() -> None:
+    assert problems({"id": "T1", "commands": [" npm ci ", "npm ci"]}) == ()
+    assert tidy(plan({"id": "T1", "commands": [" npm ci ", "npm ci", ""]})).tasks[0].commands == ("npm ci",)
+    assert problems({"id": "T1", "commands": ["make\nmake install"]}) == (
+        "a command of task T1 has several lines: name each as one of its own",
+    )

@@ -112,6 +112,7 @@ def test_trust_says_why_a_folder_is_ignored() -> None:
     assert [line.text for line in trust_lines(changed)] == [
         ".equitr is ignored: its content has changed since it was trusted (ffffffffffff)",
         "  a",
+        f"hash {'f' * 64}",
     ]
     assert trust_lines(TrustAnswer(present=False, trusted=False, changed=False))[0].text.startswith(
         "This workspace has no"
@@ -124,7 +125,7 @@ def test_slash_commands_are_found_by_name_or_beginning() -> None:
     assert find_slash("/nothing") == ()
     assert {command.name for command in SLASH_COMMANDS} == {
         "/help", "/status", "/cost", "/model", "/multi-agent", "/plan", "/run", "/diff", "/undo", "/redo",
-        "/rewind", "/clear", "/quit",
+        "/rewind", "/trust", "/clear", "/quit",
     }  # fmt: skip
 
 

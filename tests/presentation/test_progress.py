@@ -95,6 +95,8 @@ SAMPLES: dict[type[e.EventBase], tuple[e.Event, list[str]]] = {
             "Created 1 task",
             "  task  title  priority  agent           needs  check",
             "  T1    Cart   medium    backend_worker  -      true",
+            "Approving it lets these run in the sandbox without asking, as they stand:",
+            "  T1  true",
         ],
     ),
     e.PlanApproved: (

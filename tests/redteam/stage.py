@@ -179,7 +179,7 @@ async def play(case: Case, files: Mapping[str, str], folder: Path) -> Verdict:
         )
         if case.allowed:
             await _allow(hub, case.allowed)
-        kit = await workshop.make_kit(hub, ApprovalDesk(hub), QuestionDesk(hub))
+        kit = await workshop.make_kit(hub, ApprovalDesk(hub, workshop.clock), QuestionDesk(hub))
         run = EpicRun(replace(kit, spawner=PlayedAgent(case, hub)), _nobody_decides())
         await run.run()
         view = hub.view.tasks[T1]

@@ -56,6 +56,7 @@ def test_help_has_one_line_for_each_command() -> None:
             "/undo",
             "/redo",
             "/rewind",
+            "/trust",
             "/clear",
             "/quit",
         ]

@@ -14,7 +14,7 @@ from equitr_coder.domain.money import UNPRICED, Price, Usage
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions
 from equitr_coder.ports import RunRow
-from equitr_coder.session.answers import cost_answer, find_run
+from equitr_coder.session.answers import cost_answer, find_run, run_money
 
 RATES = Price(input=Decimal(1), output=Decimal(3))
 ONE = Decimal(1)
@@ -74,7 +74,7 @@ def paid(name: str, usd: str, *, price: Price | None = RATES, **fields: Any) -> 
 def test_a_ledger_row_has_user_workspace_run_task_agent_purpose_and_model() -> None:
     view = run(1, *paid("a", "0.1"))
 
-    [row] = cost_answer([view], is_one_run=True).calls
+    [row] = cost_answer([run_money(view)], is_one_run=True).calls
 
     assert (row.user, row.workspace, row.run, row.task, row.agent, row.purpose, row.model) == (
         "me", "/w", "run-1", "T1", "worker", Purpose.WORK, "weak",
@@ -89,7 +89,7 @@ def test_settled_and_open_money_are_apart_and_lost_calls_are_charged() -> None:
     lost = e.ModelCallFailed(**who("b"), kind=ModelErrorKind.INTERRUPTED, message="", usd=Decimal("0.5"))
     view = run(1, *paid("a", "0.1"), reserved("b"), lost, reserved("c"))
 
-    answer = cost_answer([view], is_one_run=True)
+    answer = cost_answer([run_money(view)], is_one_run=True)
 
     assert (answer.total, answer.held, answer.limit) == (Decimal("0.6"), Decimal("0.5"), Decimal(5))
     assert [row.basis for row in answer.calls] == ["reported", "reservation", "open"]
@@ -99,7 +99,7 @@ def test_settled_and_open_money_are_apart_and_lost_calls_are_charged() -> None:
 def test_several_runs_are_one_list_in_time_with_tasks_named_by_epic() -> None:
     older, newer = run(1, *paid("a", "0.1")), run(2, *paid("b", "0.3"), *paid("c", "0.2", task=None), day=2)
 
-    answer = cost_answer([newer, older], is_one_run=False)
+    answer = cost_answer([run_money(newer), run_money(older)], is_one_run=False)
 
     assert [row.call for row in answer.calls] == ["a", "b", "c"]
     assert [(row.name, row.usd) for row in answer.by_task] == [
@@ -116,7 +116,7 @@ def test_several_runs_are_one_list_in_time_with_tasks_named_by_epic() -> None:
 
 
 def test_an_unpriced_call_is_marked_wherever_it_is_summed_up() -> None:
-    answer = cost_answer([run(1, *paid("a", "0", price=None))], is_one_run=True)
+    answer = cost_answer([run_money(run(1, *paid("a", "0", price=None)))], is_one_run=True)
 
     assert answer.calls[0].is_unpriced
     assert answer.by_model[0].is_unpriced
@@ -129,8 +129,8 @@ def test_a_forecast_is_held_against_everything_but_planning_once_the_plan_is_app
     approved = e.PlanApproved(plan=plan, by="user", branch="b", base=COMMIT, commit=COMMIT)
     planning = paid("a", "0.3", task=None, purpose=Purpose.PLANNING)
 
-    waiting = cost_answer([run(1, *planning, submitted)], is_one_run=True).runs[0]
-    built = cost_answer([run(1, *planning, submitted, approved, *paid("b", "0.2"))], is_one_run=True).runs[0]
+    waiting = cost_answer([run_money(run(1, *planning, submitted))], is_one_run=True).runs[0]
+    built = cost_answer([run_money(run(1, *planning, submitted, approved, *paid("b", "0.2")))], is_one_run=True).runs[0]
 
     assert waiting.forecast is None
     assert (built.forecast, built.built_for, built.usd) == (FORECAST, Decimal("0.2"), Decimal("0.5"))

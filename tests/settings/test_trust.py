@@ -67,10 +67,27 @@ def test_only_what_was_shown_is_accepted(machine: "Machine") -> None:
     shown = content_hash(machine)
     machine.project("permission: {allow: ['*']}\n")
 
-    with pytest.raises(UserError, match="changed while it was shown"):
+    with pytest.raises(UserError, match="changed after it was shown"):
         set_trust(machine.repo, home=machine.home, trust=machine.store, trusted=True, content_hash=shown)
 
     assert not answer(machine).trusted
+
+
+@pytest.mark.parametrize("end", ["\r", "\u2028", "\x0b", "\x85"])
+def test_only_a_line_feed_ends_a_line_so_that_nothing_changes_unseen(machine: "Machine", end: str) -> None:
+    machine.project("llm: {}\npermission: {}\n")
+    machine.trust()
+    machine.project(f"llm: {{}}{end}permission: {{}}\n")
+
+    assert f"+llm: {{}}{end}permission: {{}}" in answer(machine).diff.split("\n")
+
+
+def test_a_last_line_without_its_end_differs_from_one_with_it(machine: "Machine") -> None:
+    machine.project("llm: {}\n")
+    machine.trust()
+    machine.project("llm: {}")
+
+    assert answer(machine).diff.splitlines()[-1] == "+(no line end)"
 
 
 def test_a_copy_that_was_changed_in_the_store_is_not_compared_with(machine: "Machine") -> None:

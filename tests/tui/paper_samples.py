@@ -23,7 +23,7 @@ from equitr_coder.domain.queries import (
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions, RunState
-from equitr_coder.session.answers import cost_answer
+from equitr_coder.session.answers import cost_answer, run_money
 
 SIZES = ((80, 24), (120, 36), (200, 50))
 BEGIN = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
@@ -314,4 +314,4 @@ RUNS = RunsAnswer(
 
 def cost_of(view: RunView) -> CostAnswer:
     """As the door adds it up."""
-    return cost_answer([view], is_one_run=True)
+    return cost_answer([run_money(view)], is_one_run=True)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from equitr_coder.adapters.sqlite import chain
@@ -26,6 +27,8 @@ def bury(connection: sqlite3.Connection, runs: Sequence[str], why: str) -> set[s
     for run in runs:
         chain.bury(connection, run, deleted, why)
         connection.execute("DELETE FROM summaries WHERE run = ?", (run,))
+        with suppress(sqlite3.OperationalError):  # nothing was ever kept here
+            connection.execute("DELETE FROM kept WHERE run = ?", (run,))
     if doomed:
         doomed.difference_update(_named(connection.execute(_query("TRUE"), _NAMING_TYPES)))
     return doomed

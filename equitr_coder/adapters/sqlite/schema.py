@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from equitr_coder.adapters.sqlite import chain
@@ -165,6 +165,17 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def open_cache(connection: sqlite3.Connection) -> None:
+    """The table of what is kept of logs until they grow. It is no part of a version: a program that does not know it
+    does without, and where it cannot be made nothing is kept. (`summaries`, its forerunner, held one form a run.)
+    """
+    with suppress(sqlite3.Error):
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS kept (run TEXT NOT NULL, kind TEXT NOT NULL, count INTEGER NOT NULL, "
+            "body TEXT NOT NULL, PRIMARY KEY (run, kind))"
+        )
 
 
 def backup_path(path: Path, version: int) -> Path:

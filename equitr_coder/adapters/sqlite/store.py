@@ -8,10 +8,11 @@ import json
 import shutil
 import sqlite3
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,8 @@ from equitr_coder.ports import RunRow
 
 _T = TypeVar("_T")
 _BUSY_SECONDS = 10.0
+_PAGE = 500
+"""Records that are read at once where a whole log would be too much."""
 _LOG_GROWTH = 64_000  # bytes: the files beside the store begin with 32 KiB
 _TRANSCRIPT_TYPES = ("message_added", "tool_called", "tool_returned", "context_elided", "context_compacted")
 
@@ -79,13 +82,19 @@ class SqliteStore:
             query += " AND type NOT IN (?, ?, ?, ?, ?)"
             arguments += _TRANSCRIPT_TYPES
         rows: list[Any] = await self._do(lambda c: c.execute(query + " ORDER BY seq", arguments).fetchall(), absent=[])
-        try:
-            return [EVENTS.validate_json(chain.unpacked(body)) for (body,) in rows]
-        except (ValueError, zlib.error) as error:  # pydantic's ValidationError is a ValueError
-            raise UserError(
-                f"the log of {run} cannot be read: an event of it is damaged, or a newer version wrote it",
-                hint="upgrade equitrcoder; the other runs are not concerned",
-            ) from error
+        return _events(run, (body for (body,) in rows))
+
+    async def pages(self, run: RunId) -> AsyncIterator[Sequence[Event]]:
+        query = "SELECT seq, body FROM events WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
+
+        def page(connection: sqlite3.Connection, after: int) -> list[Any]:
+            return connection.execute(query, (run, after, _PAGE)).fetchall()
+
+        rows: list[Any]
+        after = 0
+        while rows := await self._do(partial(page, after=after), absent=[]):
+            yield _events(run, (body for _, body in rows))
+            after = rows[-1][0]
 
     async def runs(self, workspace: str | None = None) -> Sequence[RunRow]:
         query = "SELECT run, workspace, epic_number, created FROM runs"
@@ -98,18 +107,25 @@ class SqliteStore:
 
     async def summaries(self, kind: str) -> Mapping[RunId, str]:
         query = (
-            "SELECT summaries.run, body FROM summaries JOIN heads ON heads.run = summaries.run "
-            "AND heads.count = summaries.count WHERE kind = ?"
+            "SELECT kept.run, body FROM kept JOIN heads ON heads.run = kept.run AND heads.count = kept.count "
+            "WHERE kind = ?"
         )
-        rows: list[Any] = await self._do(lambda c: c.execute(query, (kind,)).fetchall(), absent=[])
+
+        def select(connection: sqlite3.Connection) -> list[Any]:
+            try:
+                return connection.execute(query, (kind,)).fetchall()
+            except sqlite3.Error:  # a cache that is not there, or damaged, is empty
+                return []
+
+        rows: list[Any] = await self._do(select, absent=[])
         return {RunId(run): body for run, body in rows}
 
     async def keep_summaries(self, kind: str, summaries: Mapping[RunId, tuple[int, str]]) -> None:
-        rows = [(run, records, kind, body) for run, (records, body) in summaries.items()]
+        rows = [(run, kind, records, body) for run, (records, body) in summaries.items()]
 
         def write(connection: sqlite3.Connection) -> None:
             with suppress(sqlite3.Error), _transaction(connection):
-                connection.executemany("INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?)", rows)
+                connection.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)", rows)
 
         if rows:
             await self._do(write)
@@ -224,6 +240,7 @@ class SqliteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             schema.migrate(connection, self._path)
+            schema.open_cache(connection)
         except sqlite3.Error as error:
             raise self._explain(error) from error
         return connection
@@ -247,6 +264,16 @@ class SqliteStore:
         if "locked" in text:
             return UserError(f"{self._path} is busy", hint="another EQUITR Coder is writing; try again")
         return error
+
+
+def _events(run: RunId, bodies: Iterable[str | bytes]) -> list[Event]:
+    try:
+        return [EVENTS.validate_json(chain.unpacked(body)) for body in bodies]
+    except (ValueError, zlib.error) as error:  # pydantic's ValidationError is a ValueError
+        raise UserError(
+            f"the log of {run} cannot be read: an event of it is damaged, or a newer version wrote it",
+            hint="upgrade equitrcoder; the other runs are not concerned",
+        ) from error
 
 
 class _transaction:  # noqa: N801 - reads as a statement at its uses

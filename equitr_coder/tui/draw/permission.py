@@ -128,6 +128,8 @@ def _facts(card: Card, width: int, height: int) -> list[Row]:
     if len(others) >= most:
         first, *others = [*([first, *others][: most - 1]), shorten(" ".join([first, *others][most - 1 :]), width - 10)]
     before = f"{card.before} allowed before in this run"
+    if card.approval.expires is not None:
+        before += f"; refused if nobody answers by {card.approval.expires:%H:%M} UTC"
     if card.approval.is_about_proof:
         before += "; these files prove the task: no wider yes covers them"
     return [

@@ -2,6 +2,7 @@
 
 from equitr_coder.domain.epic import Task, agent_names
 from equitr_coder.domain.footprint import claim_of
+from equitr_coder.domain.planned_commands import Standing, commands_of
 from equitr_coder.presentation.figures import dollars
 from equitr_coder.presentation.review import (
     DocumentName,
@@ -14,7 +15,7 @@ from equitr_coder.presentation.review import (
 )
 from equitr_coder.presentation.rows import Ink, Row, Span, apart, row, width_of
 from equitr_coder.presentation.states import sync_state
-from equitr_coder.presentation.text import plural, prose, shown_on_one_line
+from equitr_coder.presentation.text import plural, prose, shown_on_one_line, visible
 from equitr_coder.tui.draw.documents import mark_rows, text_rows
 from equitr_coder.tui.draw.frame import labelled, nothing, paragraph
 from equitr_coder.tui.draw.review_paper import Entry, Paper, ReviewTab, why_empty
@@ -68,6 +69,7 @@ def task_rows(paper: Paper, task: Task, width: int) -> list[Row]:
     )
     if task.check_reason:
         rows += labelled("why", prose(task.check_reason), width, ink=Ink.DIM)
+    rows += _command_rows(paper, task, width)
     for number, (todo, count) in enumerate(zip(task.todos, plan.todo_numbers[task.id], strict=True)):
         rows += paragraph(
             f"[ ] {count}. {prose(todo)}", width, first=(Span(f" {'todos' if not number else '':<8}", Ink.DIM),)
@@ -85,6 +87,20 @@ def task_rows(paper: Paper, task: Task, width: int) -> list[Row]:
     for mark in paper.marks:
         if task.id in mark.tasks and mark.kind is not MarkKind.OVERLAP:
             rows += mark_rows(mark, width)
+    return rows
+
+
+def _command_rows(paper: Paper, task: Task, width: int) -> list[Row]:
+    """What the approval lets run for it without another question, beside the check that is shown above."""
+    standing = paper.view.standing or Standing()
+    own = [visible(command) for command in commands_of(task, standing) if command != task.check]
+    rows: list[Row] = []
+    if standing.setup is not None:
+        rows += labelled("set-up", visible(standing.setup), width)
+    for number, command in enumerate(own):
+        rows += labelled("runs" if not number else "", command, width)
+    for glob, command in standing.after_edit:
+        rows += labelled("edits", f"{visible(command)} after one of {visible(glob)}", width)
     return rows
 
 
