@@ -3,6 +3,8 @@
 import signal
 from decimal import Decimal
 
+import pytest
+
 from equitr_coder.testing.script import Rule, ScriptedCall, ScriptedReply, always, call, calls, fails, rule, says
 from tests.bench.conftest import OpenEvaluation
 from tests.e2e.conftest import OpenStage
@@ -70,6 +72,7 @@ def test_two_tasks_are_solved_and_one_is_not(stage: OpenStage, evaluation: OpenE
     assert not (user.equitr_home / "equitr.db").exists(), "the user's own runs are left alone"
 
 
+@pytest.mark.slow
 def test_money_tokens_and_calls_are_those_of_the_runs(stage: OpenStage, evaluation: OpenEvaluation) -> None:
     usage = {"input": 1000, "output": 200}
     work = ScriptedReply(calls=(*mends_pages(), hands_in()), usage=usage)
@@ -86,6 +89,7 @@ def test_money_tokens_and_calls_are_those_of_the_runs(stage: OpenStage, evaluati
     assert Decimal(run.result["totals"]["usd"]) == Decimal("0.0016")
 
 
+@pytest.mark.slow
 def test_malformed_calls_are_told_from_calls_that_failed(stage: OpenStage, evaluation: OpenEvaluation) -> None:
     malformed = (
         call("open_file", path=PAGES),
@@ -111,6 +115,7 @@ def test_malformed_calls_are_told_from_calls_that_failed(stage: OpenStage, evalu
     assert task["result"] == "solved"
 
 
+@pytest.mark.slow
 def test_one_agent_in_place_is_judged_by_the_same_check(stage: OpenStage, evaluation: OpenEvaluation) -> None:
     run = evaluation(stage([rule(says("", *mends_pages()), says("Mended."), model="weak")]))
 
@@ -151,6 +156,7 @@ def test_without_models_it_refuses(stage: OpenStage, evaluation: OpenEvaluation)
     assert not run.results.exists()
 
 
+@pytest.mark.slow
 def test_a_provider_that_refuses_ends_it_at_the_first_task(stage: OpenStage, evaluation: OpenEvaluation) -> None:
     run = evaluation(stage([always(fails(401, "no such key"))]))
 

@@ -14,7 +14,12 @@ from equitr_coder.adapters.sandbox.choice import choose_executor
 from equitr_coder.ports import Executor
 
 TASKS = load_tasks()
-each_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+each_task = pytest.mark.parametrize(
+    "task",
+    [pytest.param(task, marks=() if number % 5 == 0 else pytest.mark.slow) for number, task in enumerate(TASKS)],
+    ids=lambda task: task.name,
+)
+"""One in five; all of them in `make test-bench`."""
 
 
 @pytest.fixture(scope="module")

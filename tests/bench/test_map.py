@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = Path(__file__).parents[2] / "bench" / "map.py"
 
 
+@pytest.mark.slow
 def test_every_row_has_a_figure_and_every_engine_finds_the_same(tmp_path: Path) -> None:
     argv = [sys.executable, str(PROGRAM), "--files", "120", "--megabytes", "0.5", "--keep", str(tmp_path / "kept")]
 

@@ -101,7 +101,7 @@ def _plan(seed: int, workers: int, *, most: Fraction = Fraction(1), dies: bool =
 
 SEEDS = st.integers(0, 2**32)
 WORKERS = st.integers(1, 16)
-SCHEDULES = int(os.environ.get("LEDGER_SCHEDULES", "300"))
+SCHEDULES = int(os.environ.get("LEDGER_SCHEDULES", "150"))
 HALF_AS_MUCH_AGAIN = Fraction(3, 2)
 
 

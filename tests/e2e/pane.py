@@ -1,5 +1,7 @@
 """The real program full screen in a real terminal (tmux). Waits are for what stands on the pane, never for time."""
 
+import io
+import os
 import re
 import shlex
 import subprocess
@@ -10,6 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from rich.console import Console
+from rich.text import Text
 
 _WAIT = 60.0
 _SIZE = (160, 30)
@@ -59,6 +64,17 @@ class Pane:
     def coded(self) -> str:
         """What is shown, with the codes of its colours."""
         return self._tmux("capture-pane", "-p", "-e")
+
+    def keep_picture(self, name: str) -> None:
+        """As SVG in the folder that EQUITR_PICTURES names, if it does: those of the README are made so."""
+        if folder := os.environ.get("EQUITR_PICTURES"):
+            width = int(self.ask("#{pane_width}"))
+            console = Console(
+                record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+            )
+            for row in self.coded.splitlines():
+                console.print(Text.from_ansi(row), no_wrap=True, crop=True)
+            Path(folder, f"{name}-{width}.svg").write_text(console.export_svg(title="EQUITR Coder"))
 
     def sees(self, *texts: str) -> str:
         """Wait until all of them are shown; what is shown then."""

@@ -89,6 +89,7 @@ def test_an_epic_goes_from_the_first_key_to_the_commit(stage: OpenStage, size: S
         pane.sees("each task writes its word")
         pane.presses("F4")
         pane.sees("REVIEW", "title of T1", "title of T2", "title of T3")
+        pane.keep_picture("review")
         assert not user.asked("weak")
         assert user.tip() == start
 
@@ -96,9 +97,11 @@ def test_an_epic_goes_from_the_first_key_to_the_commit(stage: OpenStage, size: S
         for name in ("T1", "T2"):
             pane.sees(f"title of {name}", f"I write {name}.")
         pane.sees("W1", "W2", "T3 needs T1", "0/3")
+        pane.keep_picture("at_work")
         user.open_gate("T1")
         user.open_gate("T2")
         done = pane.sees("completed", "3/3" if size[0] < 100 else "3/3 done", "landed on main")
+        pane.keep_picture("done")
         assert all(re.search(rf"{name} grep .*exit 0, .*[0-9a-f]{{7}}", done) for name in ("T1", "T2", "T3"))
         pane.presses("C-d")
         left = pane.sees("left with")
