@@ -41,6 +41,11 @@ class ScreenApp(App[int], inherit_bindings=False):
     def get_default_screen(self) -> Screen[object]:
         return OneScreen(self.desk)
 
+    @property
+    def has_heard(self) -> bool:
+        """Nothing that was typed is still on its way."""
+        return self._keys.is_idle
+
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             await self._keys.take(event)

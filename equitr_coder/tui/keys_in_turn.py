@@ -35,6 +35,11 @@ class KeysInTurn:
         self._is_busy = False
         self._looks = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Every key has had its effect."""
+        return not self._is_busy
+
     async def take(self, event: Typed) -> None:
         self._waiting.append(event)
         if not self._is_busy:

@@ -23,6 +23,7 @@ from equitr_coder.tui.desk import Desk
 from equitr_coder.tui.followed import FollowedRun
 from equitr_coder.tui.hearing import Hearing
 from tests.tui.run_story import BOUNDS, STRONG, WEAK, Story
+from tests.tui.stage import heard
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (200, 50)
 SIZES = (SMALL, MIDDLE, LARGE)
@@ -114,7 +115,7 @@ class Screen:
         """Until drawing again changes nothing."""
         before = ""
         for _ in range(12):
-            await pilot.pause()
+            await heard(self.app, pilot)
             self.desk.changed()
             await pilot.pause()
             if self.text == before:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 
@@ -93,6 +94,13 @@ def followed(events: Iterable[e.Event], *, is_live: bool = True) -> FollowedRun:
     return known
 
 
+async def heard(app: ScreenApp, pilot: Pilot[Any]) -> None:
+    """Until what was typed has been taken: the pilot knows nothing of keys that wait for their turn."""
+    await pilot.pause()
+    while app.is_running and not app.has_heard:
+        await pilot.pause(0.01)
+
+
 @dataclass
 class Seat:
     """One person before the screen."""
@@ -105,7 +113,7 @@ class Seat:
         """Until what was pressed or said has had its effect, and drawing again changes nothing."""
         before, same = "", 0
         for _ in range(_ROUNDS):
-            await self.pilot.pause()
+            await heard(self.app, self.pilot)
             self.desk.changed()
             await self.pilot.pause()
             before, same = (now, same + 1) if (now := self.shown()) == before else (now, 0)
