@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 WORKERS ?= $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) )))
 STAMP = $(VENV)/.done-$(1)
 
-.PHONY: demo test check format lint types imports unit test-all test-faults test-redteam test-escape test-bench test-text test-money eval bench bench-parallel lock clean help
+.PHONY: demo test check format lint types imports unit test-all test-faults test-redteam test-escape test-screen test-bench test-text test-money eval bench bench-parallel lock clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -51,6 +51,9 @@ test-redteam: $(VENV)/.done-dev ## Every lying and every honest worker
 
 test-escape: $(VENV)/.done-dev ## Every attempt to get out of the sandbox, and the harm each does without one
 	$(BIN)/pytest -n $(WORKERS) tests/escape tests/adapters/sandbox
+
+test-screen: $(VENV)/.done-dev ## Every place of the screen at every size, and the real one in a terminal
+	$(BIN)/pytest -n $(WORKERS) tests/tui tests/e2e/test_screen.py tests/e2e/test_screen_epic.py
 
 test-bench: $(VENV)/.done-dev ## That the measurements measure, and that every task of the evaluation can be failed and solved
 	$(BIN)/pytest -n $(WORKERS) tests/bench

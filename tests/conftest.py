@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,15 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.failed and listed and "PYTEST_XDIST_WORKER" not in os.environ:
         with Path(listed).open("a") as file:
             file.write(re.sub(r"@[\w-]+$", "", report.nodeid) + "\n")  # without the name of an xdist group
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`sample(n)`: of the cases of a test one in n is in the default run, the others are slow."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if sample := item.get_closest_marker("sample"):
+            family = item.nodeid.partition("[")[0]
+            if seen[family] % sample.args[0]:
+                item.add_marker(pytest.mark.slow)
+            seen[family] += 1

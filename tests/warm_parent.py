@@ -1,9 +1,11 @@
 """The parent of `tests.warm`: imports the product, then forks one process for each order and tells how it ended."""
 
 import gc
+import importlib
 import io
 import json
 import os
+import pkgutil
 import runpy
 import selectors
 import socket
@@ -70,14 +72,37 @@ def _streams() -> None:
         setattr(sys, f"__{name}__", made)
 
 
+_LEFT_OUT = ("demo", "repl", "testing", "tui", "adapters.keys", "adapters.litellm")
+"""What a command imports only when it has to, and which is large."""
+
+
+def _warm_up() -> None:
+    """What most commands import and build on their way, before there is one."""
+    import equitr_coder.app
+    from equitr_coder.domain.events import EVENTS
+    from equitr_coder.domain.value import Value
+
+    left_out = tuple(f"{equitr_coder.__name__}.{name}" for name in _LEFT_OUT)
+    for found in pkgutil.walk_packages(equitr_coder.__path__, "equitr_coder."):
+        if not found.name.startswith(left_out) and not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+    values = [Value]
+    while values:
+        value = values.pop()
+        value.model_rebuild()
+        values += value.__subclasses__()
+    EVENTS.rebuild()
+    for module in [module for name, module in sys.modules.items() if name.startswith("equitr_coder.tools.")]:
+        for made in vars(module).values():
+            getattr(made, "spec", None)
+
+
 def main() -> int:
     """The loop, and in each child the product's own `main`."""
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # as the command does before it imports anything
-    import equitr_coder.app
-    import equitr_coder.cli.work
-    import equitr_coder.session.service  # noqa: F401
     from equitr_coder.__main__ import main as command
 
+    _warm_up()
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as orders:

@@ -113,6 +113,7 @@ def test_with_headers_nine_tenths_of_what_is_allowed_are_used_and_no_call_fails(
     assert measured.share >= 0.9, measured
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("retry_after", [True, False])
 @pytest.mark.parametrize("refills", ["evenly", "at_once"])
 @pytest.mark.parametrize("faults", [0.0, 0.05])

@@ -166,6 +166,7 @@ def test_a_run_stops_at_the_limit_of_its_kind_and_keeps_what_is_done(stage: Open
     assert user.read(file_of("T2")).strip() == word_of("T2")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("limits", "budget", "account", "resume"),
     [

@@ -66,6 +66,7 @@ def kept_prefix(requests: Sequence[Recorded]) -> float:
     return kept / whole
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("tools", ["native", "text"])
 @pytest.mark.parametrize("who", list(COMMANDS))
 def test_the_kept_prefix_is_whole_over_fifty_turns_and_a_kill(stage: OpenStage, who: str, tools: str) -> None:

@@ -46,6 +46,7 @@ def edit(defect: Defect, new_text: str) -> ScriptedCall:
     return call("edit_file", path=defect.file, old_text=defect.wrong, new_text=new_text)
 
 
+@pytest.mark.slow
 def test_two_defects_are_mended_at_once_and_proven_by_the_packages_own_tests(package: OpenPackage) -> None:
     user = package([planned(), *(worker(defect, edit(defect, defect.right)) for defect in DEFECTS)])
     published, planted = user.tip("HEAD~1"), user.tip()

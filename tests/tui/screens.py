@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 
 from equitr_coder.domain import commands as c
@@ -27,6 +28,8 @@ from tests.tui.stage import heard
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (200, 50)
 SIZES = (SMALL, MIDDLE, LARGE)
+DRAWN = (*SIZES[:-1], pytest.param(LARGE, marks=pytest.mark.slow))
+"""For pictures: the largest size is drawn by `make test-screen`."""
 DIFF = """diff --git a/orders/service.py b/orders/service.py
 @@ -86,3 +86,4 @@ class Orders
      def create(self, row: OrderRow) -> Order:

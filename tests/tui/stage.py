@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 
 from equitr_coder.domain import events as e
@@ -27,6 +28,8 @@ from tests.cli.conftest import ReplayApi, Step, Until
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 _ROUNDS = 100
 SIZES = ((80, 24), (120, 36), (200, 50))
+DRAWN = (*SIZES[:-1], pytest.param((200, 50), marks=pytest.mark.slow))
+"""For pictures: the largest size is drawn by `make test-screen`."""
 SETUP = Setup(
     models={
         "single": q.ConfiguredModel(role="single", name="small-coder"),

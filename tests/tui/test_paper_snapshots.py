@@ -9,7 +9,7 @@ import pytest
 from equitr_coder.domain import events as e
 from tests.tui.paper_door import PaperDoor
 from tests.tui.paper_samples import BEGIN, BUILT, DRAFTING, PLANNED, stamped
-from tests.tui.stage import SIZES, Seat, followed, scene
+from tests.tui.stage import DRAWN, Seat, followed, scene
 
 NOW = BEGIN + timedelta(minutes=30)
 
@@ -38,7 +38,7 @@ LOOKS: dict[str, tuple[str, Sequence[e.Event], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", DRAWN, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("look", LOOKS)
 def test_it_looks_as_drawn(snap_compare: Any, look: str, size: tuple[int, int]) -> None:
     place, events, keys = LOOKS[look]

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import TaskId
 from tests.tui.run_story import Story, at_work, begun, clashing
-from tests.tui.screens import SIZES, screen_of
+from tests.tui.screens import DRAWN, screen_of
 
 LONG = "printf '\x1b[2J'; rm -rf build\n" + "\n".join(f"echo {number}" for number in range(40))
 
@@ -82,19 +82,19 @@ def picture(snap_compare: Any, story: Story, size: tuple[int, int], place: str, 
     return bool(snap_compare(screen.app, terminal_size=size, run_before=prepare))
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", DRAWN, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("state", RUNS)
 def test_a_run_looks_as_drawn(snap_compare: Any, state: str, size: tuple[int, int]) -> None:
     assert picture(snap_compare, RUNS[state](), size, "run")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", DRAWN, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("state", ASKED)
 def test_what_is_asked_looks_as_drawn(snap_compare: Any, state: str, size: tuple[int, int]) -> None:
     assert picture(snap_compare, ASKED[state](), size, "inbox")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", DRAWN, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_a_worker_looks_as_drawn(snap_compare: Any, size: tuple[int, int]) -> None:
     assert picture(snap_compare, at_work(), size, "lane", "T4")
 

@@ -266,6 +266,7 @@ async def test_many_at_once_leave_one_digest(large: Path, draw: Draw, cache: Pat
     assert len(keys(cache)) == 154
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("seed", range(10))
 async def test_a_torn_digest_is_made_anew_without_a_word(large: Path, draw: Draw, cache: Path, seed: int) -> None:
     chance = random.Random(seed)
@@ -296,6 +297,7 @@ async def test_a_changed_row_is_found_out(repository: Path, draw: Draw, cache: P
     assert await draw(repository, QUESTION) == expected
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("seed", range(20))
 async def test_a_torn_cache_is_made_anew_without_a_word(repository: Path, draw: Draw, cache: Path, seed: int) -> None:
     chance = random.Random(seed)

@@ -135,6 +135,7 @@ def test_the_stage_holds_every_kind_of_change(stage: Stage) -> None:
     assert len([step for step in fuse.steps if step.startswith(("put", "take"))]) == 12
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("stage", "shard"), [("own", 0), ("own", 1), ("linked", 0), ("crlf", 1)], indirect=["stage"])
 def test_a_landing_killed_before_any_step_is_completed_or_undone(stage: Stage, shard: int, tmp_path: Path) -> None:
     whole = Fuse()
