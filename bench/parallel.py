@@ -199,11 +199,12 @@ def _family(leader: int) -> set[int]:
     """It and what it has started, by the lists that the kernel keeps: looking at every process disturbs the run."""
     found, pending = {leader}, [leader]
     while pending:
-        for listed in Path(f"/proc/{pending.pop()}/task").glob("*/children"):
-            with suppress(OSError):
-                fresh = {int(pid) for pid in listed.read_text().split()} - found
-                found |= fresh
-                pending += fresh
+        with suppress(OSError):  # it has ended meanwhile
+            for listed in list(Path(f"/proc/{pending.pop()}/task").glob("*/children")):
+                with suppress(OSError):
+                    fresh = {int(pid) for pid in listed.read_text().split()} - found
+                    found |= fresh
+                    pending += fresh
     return found
 
 
