@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rich.ansi import AnsiDecoder
 from rich.console import Console
-from rich.text import Text
 
 _WAIT = 60.0
 _SIZE = (160, 30)
@@ -72,8 +72,8 @@ class Pane:
             console = Console(
                 record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor"
             )
-            for row in self.coded.splitlines():
-                console.print(Text.from_ansi(row), no_wrap=True, crop=True)
+            for row in AnsiDecoder().decode(self._tmux("capture-pane", "-p", "-e", "-N")):
+                console.print(row, no_wrap=True, crop=True)
             Path(folder, f"{name}-{width}.svg").write_text(console.export_svg(title="EQUITR Coder"))
 
     def sees(self, *texts: str) -> str:
