@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class PaletteLine(Input):
     """What is typed to find; the arrow keys move in the list below it."""
 
+    cursor_blink = False  # nothing on the screen moves by itself
+
     DEFAULT_CSS = """
     PaletteLine, PaletteLine:focus { height: 1; border: none; padding: 0 1; background: $panel; }
     """
