@@ -49,6 +49,7 @@ class Worktrees:
         self._held: dict[Path, Lease] = {}
         self._free: list[Path] = []
         """Of tasks that are done, for the tasks that come after them."""
+        self._opening = asyncio.Lock()
         self._gates: asyncio.LifoQueue[Path] = asyncio.LifoQueue()  # the one used last is the quickest to reset
         for number in range(gate_slots, 0, -1):
             self._gates.put_nowait(places.root / f"{GATE}{number}")
@@ -65,9 +66,10 @@ class Worktrees:
         """The task's worktree at `base`, or with the content of `tree` on top of it."""
         path = self.path(task)
         with span("worktree"):
-            await self._make_ready(path, base)
-            if tree is not None:
-                await self._repository.restore(path, tree)
+            async with self._opening:
+                await self._make_ready(path, base)
+                if tree is not None:
+                    await self._repository.restore(path, tree)
             await self._preparation.prepare(self.place(path))
         return path
 

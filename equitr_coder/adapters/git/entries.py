@@ -1,6 +1,7 @@
 """Entries of trees and indexes as values, and reading and writing them in git's `-z` formats."""
 
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,13 @@ class Change:
 
 _MOST_TREES = 1000
 """Folders that are compared here; where more differ, git itself is quicker."""
+
+
+def mode_of(mode: int) -> str:
+    """As git keeps the mode of a file or link that stands on the disk."""
+    if stat.S_ISLNK(mode):
+        return LINK
+    return EXECUTABLE if mode & stat.S_IXUSR else REGULAR
 
 
 async def changes_between(git: Git, old: str, new: str) -> dict[str, Change]:

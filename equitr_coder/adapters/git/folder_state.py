@@ -39,7 +39,22 @@ class FolderState:
         """Whether the file is in `other`, observed later in the same folder, what it is here."""
         if self.stamps.get(path) != other.stamps.get(path):
             return False
-        return path not in self.recent or self.recent[path] == (other.recent.get(path) or _digest(root / path))
+        return path not in self.recent or self.recent[path] == (other.recent.get(path) or _digest_of(root / path))
+
+    def held(self, path: str, root: Path) -> bytes | None:
+        """What the file or link holds that was observed there; None when it is neither, or not the same any more."""
+        found = content(root / path)
+        try:
+            if found is None or _stamp((root / path).lstat()) != self.stamps.get(path):
+                return None
+        except OSError:
+            return None
+        return found if path not in self.recent or self.recent[path] == _digest(found) else None
+
+    def written(self, now: "FolderState", root: Path) -> set[str]:
+        """Files and links that have come, gone, or are not `now` what they are here."""
+        both = self.files() & now.files()
+        return (self.files() ^ now.files()) | {path for path in both if not self.is_same(path, now, root)}
 
     def is_all_same(self, other: "FolderState", root: Path) -> bool:
         return self.stamps == other.stamps and all(self.is_same(path, other, root) for path in self.recent)
@@ -71,15 +86,15 @@ def observe(root: Path, *, besides: str = "") -> FolderState | None:
                         continue
                     about = entry.stat(follow_symlinks=False)
                     mode = about.st_mode
-                    stamps[path] = (mode, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
+                    stamps[path] = _stamp(about)
                     if mode & _KIND == stat.S_IFDIR:
                         pending.append(f"{path}/")
                     elif about.st_ctime_ns > since or about.st_mtime_ns > since:
                         to_read += about.st_size
-                        digest = _digest(root / path) if to_read <= _ALL else None
-                        if digest is None:
+                        held = content(root / path) if to_read <= _ALL else None
+                        if held is None:
                             return None
-                        recent[path] = digest
+                        recent[path] = _digest(held)
             if len(stamps) > MOST:
                 return None
     except OSError:
@@ -100,6 +115,14 @@ def content(path: Path) -> bytes | None:
     return None
 
 
-def _digest(path: Path) -> bytes | None:
+def _stamp(about: os.stat_result) -> Stamp:
+    return (about.st_mode, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
+
+
+def _digest_of(path: Path) -> bytes | None:
     found = content(path)
-    return None if found is None else blake2b(found, digest_size=16).digest()
+    return None if found is None else _digest(found)
+
+
+def _digest(held: bytes) -> bytes:
+    return blake2b(held, digest_size=16).digest()

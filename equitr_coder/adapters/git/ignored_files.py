@@ -14,9 +14,8 @@ from pathlib import Path
 from equitr_coder.adapters.git.entries import is_plain_path, nul_separated, put_entries
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
-from equitr_coder.adapters.git.known_files import rules
+from equitr_coder.adapters.git.known_files import exists, rules
 from equitr_coder.adapters.git.runner import Git
-from equitr_coder.adapters.git.snapshots import exists
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import TreeId

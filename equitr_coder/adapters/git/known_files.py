@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from equitr_coder.adapters.git.checkout import Checkout
-from equitr_coder.adapters.git.entries import EXECUTABLE, LINK, REGULAR, Entry, compare_trees, tree_entries
+from equitr_coder.adapters.git.entries import Entry, compare_trees, mode_of, tree_entries
 from equitr_coder.adapters.git.folder_state import FolderState, content, observe
 from equitr_coder.adapters.git.runner import Git
+from equitr_coder.adapters.git.written_files import tree_after
 from equitr_coder.domain.frozen import frozen
 
 _SLASH = re.compile("/")
@@ -63,14 +64,34 @@ class KnownFiles:
         if known is not None and known.terms == terms and known.state.is_all_same(state, git.checkout.root):
             self._standing[place] = replace(known, state=state)
             return known.tree, state
-        filled = self.filled_with(git.checkout)
-        if filled is None or not is_ours:
+        if not is_ours:
             return None, state
-        files = await self.files(git, filled)
-        if not self._is_exactly(git, files, state):
+        if known is not None and known.terms == terms and known.files is not None:
+            base, files, written = known.tree, known.files, known.state.written(state, git.checkout.root)
+        elif (filled := self.filled_with(git.checkout)) is not None:
+            files = await self.files(git, filled)
+            base, written = filled, self._unlike(git, files, state)
+        else:
             return None, state
-        self._standing[place] = Standing(filled, state, terms, files)
-        return filled, state
+        if also and written:
+            return None, state
+        after = await self._after(git, base, files, written, state)
+        if after is None:
+            return None, state
+        tree, files = after
+        exactly = files if _are_all(files, state, git.checkout.root) else None
+        self._standing[place] = Standing(tree, state, terms, exactly)
+        return tree, state
+
+    async def _after(
+        self, git: Git, tree: str, files: Mapping[str, Entry], written: Collection[str], state: FolderState
+    ) -> tuple[str, Mapping[str, Entry]] | None:
+        """The tree and its files when those of `written` are not those of `tree`."""
+        if not written:
+            return tree, files
+        if not await exists(git, tree):
+            return None
+        return await tree_after(git, tree, files, written, state, excludes=await excludes_of(git))
 
     async def note(
         self, git: Git, state: FolderState | None, tree: str, *, is_ours: bool, also: Collection[str] = ()
@@ -116,24 +137,24 @@ class KnownFiles:
         self._listed = (tree, files)
         return files
 
-    def _is_exactly(self, git: Git, files: Mapping[str, Entry], state: FolderState) -> bool:
-        """Every file stands there as the tree has it, byte for byte, and nothing else does.
-
-        What git would turn into something else on its way in is left to git.
+    def _unlike(self, git: Git, files: Mapping[str, Entry], state: FolderState) -> set[str]:
+        """Files that do not stand there as the tree has them, byte for byte: what git would turn into something else
+        on its way in is among them, and what would have to be read of a large folder.
         """
         root = git.checkout.root
-        if not _are_all(files, state, root):
-            return False
+        there = state.files()
         known = self._standing.get(git.checkout.git_dir)
         before = known.files if known is not None and known.files is not None else {}
         unread = [
             path
             for path, entry in files.items()
-            if known is None or before.get(path) != entry or not known.state.is_same(path, state, root)
+            if path in there
+            and (known is None or before.get(path) != entry or not known.state.is_same(path, state, root))
         ]
         if len(unread) > _MOST_READ:
-            return False
-        return all(_holds(root / path, state.stamps[path][0], files[path]) for path in unread)
+            return there | files.keys()
+        changed = {path for path in unread if not _holds(root / path, state.stamps[path][0], files[path])}
+        return (there ^ files.keys()) | changed
 
     def _observe(self, checkout: Checkout) -> FolderState | None:
         inside = self._home.is_relative_to(checkout.root)
@@ -145,14 +166,22 @@ class KnownFiles:
 
 async def rules(git: Git) -> tuple[object, ...]:
     """What decides which files git ignores, `.gitignore` files excepted: equal as long as it is the same."""
-    configuration = await git.configuration()
-    excludes = configuration.values.get("core.excludesfile") or _USUAL_EXCLUDES
-    return (
-        configuration,
-        index_stamp(git.checkout),
-        _stamp(git.checkout.common_dir / "info" / "exclude"),
-        _stamp(_expanded(excludes)),
-    )
+    return (await git.configuration(), index_stamp(git.checkout), *map(_stamp, await excludes_of(git)))
+
+
+async def excludes_of(git: Git) -> tuple[Path, Path]:
+    """The files outside the checkout that say what is ignored, whether they are there or not."""
+    own = (await git.configuration()).values.get("core.excludesfile") or _USUAL_EXCLUDES
+    return git.checkout.common_dir / "info" / "exclude", _expanded(own)
+
+
+async def exists(git: Git, tree: str) -> bool:
+    return is_loose(git, tree) or any(await git.objects.read([tree]) or ())
+
+
+def is_loose(git: Git, object_id: str) -> bool:
+    """The object certainly still exists: a `git prune` of the user's has not taken it."""
+    return (git.checkout.common_dir / "objects" / object_id[:2] / object_id[2:]).exists()
 
 
 def _expanded(path: str) -> Path:
@@ -182,16 +211,10 @@ def _are_all(files: Mapping[str, Entry], state: FolderState, root: Path) -> bool
 
 def _holds(path: Path, mode: int, entry: Entry) -> bool:
     """Whether the file is the entry without any conversion."""
-    if _git_mode(mode) != entry.mode:
+    if mode_of(mode) != entry.mode:
         return False
     held = content(path)
     if held is None:
         return False
     digest = hashlib.sha1 if len(entry.blob) == 40 else hashlib.sha256
     return digest(b"blob %d\0%b" % (len(held), held)).hexdigest() == entry.blob
-
-
-def _git_mode(mode: int) -> str:
-    if stat.S_ISLNK(mode):
-        return LINK
-    return EXECUTABLE if mode & stat.S_IXUSR else REGULAR

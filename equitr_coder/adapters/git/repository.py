@@ -151,7 +151,7 @@ class GitRepository:
         else as it stands. Returns the tree of the files then.
         """
         git = await self._at_ours(root)
-        now = await self._snapshots.take(git, is_ours=True)
+        now = await self._snapshots.take(git, is_ours=True, by_index=True)
         await self._snapshots.change(git, await trees.mixed(git, now, before, paths=paths))
         return await self._snapshots.take(git, is_ours=True)
 

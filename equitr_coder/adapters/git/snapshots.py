@@ -25,7 +25,7 @@ from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
 from equitr_coder.adapters.git.files import copy_file, make_writable
 from equitr_coder.adapters.git.inspection import ignored
-from equitr_coder.adapters.git.known_files import KnownFiles
+from equitr_coder.adapters.git.known_files import KnownFiles, exists, is_loose
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
@@ -60,14 +60,16 @@ class Snapshots:
     def folder(self, git: Git) -> Path:
         return self._home / "git" / git.checkout.key
 
-    async def take(self, git: Git, *, is_ours: bool, also: Collection[str] = ()) -> TreeId:
+    async def take(self, git: Git, *, is_ours: bool, also: Collection[str] = (), by_index: bool = False) -> TreeId:
         """Tree of all tracked and all untracked, not ignored files, and of those files of `also` that are ignored.
 
         A repository inside a worktree of ours (`is_ours`) is taken as the plain files it holds; inside the user's
         checkout it is somebody else's history and stays out, and so do huge untracked files.
+
+        With `by_index` the index of our own holds the same, for `change`.
         """
         known, state = await self._known.tree(git, is_ours=is_ours, also=also)
-        if known is not None and await exists(git, known):
+        if known is not None and not by_index and await exists(git, known):
             return TreeId(known)
         tree = await self._take(git, is_ours=is_ours, also=also)
         await self._known.note(git, state, tree, is_ours=is_ours, also=also)
@@ -98,7 +100,9 @@ class Snapshots:
                 await replace_files(held, tree, index=index, clean="-ffdq")
 
     async def change(self, git: Git, tree: str) -> None:
-        """After a snapshot: make the files that it holds those of `tree`. What it did not hold is not touched."""
+        """After a snapshot by the index: make the files that it holds those of `tree`. What it did not hold is not
+        touched.
+        """
         async with self._index(git) as (index, held):
             index.with_name("tree").unlink(missing_ok=True)
             await replace_files(held, tree, index=index, clean=None)
@@ -154,7 +158,7 @@ class Snapshots:
 
     async def _tree_of_index(self, git: Git, index: Path, *, is_unchanged: bool) -> TreeId:
         remembered = index.with_name("tree")
-        if is_unchanged and (known := _read(remembered)) and _is_loose(git, known):
+        if is_unchanged and (known := _read(remembered)) and is_loose(git, known):
             return TreeId(known)
         tree = (await git.run("write-tree", index=index)).line
         remembered.write_text(tree)
@@ -227,15 +231,6 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
         return ""
-
-
-async def exists(git: Git, tree: str) -> bool:
-    return _is_loose(git, tree) or any(await git.objects.read([tree]) or ())
-
-
-def _is_loose(git: Git, object_id: str) -> bool:
-    """The object certainly still exists: a `git prune` of the user's has not taken it."""
-    return (git.checkout.common_dir / "objects" / object_id[:2] / object_id[2:]).exists()
 
 
 def _is_large(path: Path) -> bool:

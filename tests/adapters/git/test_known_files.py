@@ -16,8 +16,22 @@ from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.domain.ids import CommitId, TreeId
 from tests.adapters.git.stage import Checkout, FileJournal
 
-_PATHS = st.sampled_from(["README.md", "src/app.py", "src/new.py", "new/deep/file", "kept.log", ".gitignore"])
-_CONTENTS = st.sampled_from(["one\n", "two\n", "*.log\n", "crlf\r\n"])
+_PATHS = st.sampled_from(
+    [
+        "README.md",
+        "src/app.py",
+        "src/new.py",
+        "new/deep/file",
+        "kept.log",
+        ".gitignore",
+        "src/.gitattributes",
+        "\xfc~ b",
+    ]
+)
+_CONTENTS = st.sampled_from(["one\n", "two\n", "*.log\n", "crlf\r\n", "*.py eol=crlf\n"])
+_SETTINGS = st.sampled_from(
+    [(), (), ("core.autocrlf", "input"), ("core.fileMode", "false"), ("core.symlinks", "false")]
+)
 
 
 def _write(where: Path, path: str, content: str) -> None:
@@ -65,8 +79,19 @@ def _link(where: Path, path: str, content: str) -> None:
         (where / path).symlink_to(content.strip())
 
 
+def _put_in_place_of_its_folder(where: Path, path: str, content: str) -> None:
+    folder = (where / path).parent
+    if folder != where and folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
+        folder.write_text(content)
+
+
 _ACTS = st.tuples(
-    st.sampled_from([_write, _remove, _make_executable, _make_folder, _close_folder, _link]), _PATHS, _CONTENTS
+    st.sampled_from(
+        [_write, _write, _remove, _make_executable, _make_folder, _close_folder, _link, _put_in_place_of_its_folder]
+    ),
+    _PATHS,
+    _CONTENTS,
 )
 _ROUNDS = st.lists(st.lists(_ACTS, max_size=3), min_size=1, max_size=5)
 _SLOWLY = settings(
@@ -93,14 +118,19 @@ async def commits(checkout: Checkout) -> list[CommitId]:
 
 
 @_SLOWLY
-@given(rounds=_ROUNDS)
+@given(rounds=_ROUNDS, setting=_SETTINGS)
 async def test_a_snapshot_is_what_a_repository_that_knows_nothing_takes(
     checkout: Checkout,
     commits: list[CommitId],
     tmp_path_factory: pytest.TempPathFactory,
     rounds: list[list[tuple[Callable[[Path, str, str], None], str, str]]],
+    setting: tuple[str, ...],
 ) -> None:
     home = tmp_path_factory.mktemp("home")
+    for name in ("core.autocrlf", "core.fileMode", "core.symlinks"):
+        checkout.git("config", "--unset", name, check=False)
+    if setting:
+        checkout.git("config", *setting)
     repository = GitRepository(checkout.root, home=home, store=FileJournal(home / "journal"))
     place = home / "worktrees" / "one"
     await repository.add_worktree(place, commits[0])
@@ -163,6 +193,26 @@ async def test_the_next_use_of_a_worktree_that_nobody_touched_starts_no_git(
         assert await repository.snapshot(place) == await repository.tree_of(commits[1])
 
     assert seen.commands == 0
+
+
+async def test_a_few_files_that_are_written_are_a_tree_without_a_git_for_it(
+    repository: GitRepository, commits: list[CommitId], home: Path
+) -> None:
+    place = home / "worktrees" / "one"
+    await repository.add_worktree(place, commits[0])
+    await repository.snapshot(place)  # the first one reads which files the commit has
+    (place / "new.txt").write_text("1\n")
+    with measured() as seen:
+        await repository.snapshot(place)
+    assert seen.commands == 1, "whether the new file is ignored"
+    (place / "new.txt").unlink()
+    (place / "src" / "app.py").write_text("two\n")
+
+    with measured() as seen:
+        tree = await repository.snapshot(place)
+
+    assert seen.commands == 0
+    assert await repository.changed(commits[0], tree) == {"src/app.py": "modified"}
 
 
 async def test_what_is_not_ignored_any_more_is_taken(
