@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from equitr_coder.adapters.git.checkout import Checkout
-from equitr_coder.adapters.git.entries import Entry, compare_trees, mode_of, tree_entries
+from equitr_coder.adapters.git.entries import Entry, changes_between, compare_trees, mode_of, tree_entries
 from equitr_coder.adapters.git.folder_state import FolderState, content, observe
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.adapters.git.written_files import tree_after
@@ -52,6 +52,8 @@ class KnownFiles:
         self._standing: dict[Path, Standing] = {}
         self._filled: dict[Path, Filled] = {}
         self._listed: tuple[str, Mapping[str, Entry]] | None = None
+        self._last_by_git: dict[Path, str] = {}
+        """The tree that git took last, or checked out, where others have been found without it since."""
 
     async def tree(
         self, git: Git, *, is_ours: bool, also: Collection[str] = ()
@@ -66,7 +68,9 @@ class KnownFiles:
             return known.tree, state
         if not is_ours:
             return None, state
-        if known is not None and known.terms == terms and known.files is not None:
+        if known is not None and known.terms == terms:
+            if known.files is None:
+                return None, state
             base, files, written = known.tree, known.files, known.state.written(state, git.checkout.root)
         elif (filled := self.filled_with(git.checkout)) is not None:
             files = await self.files(git, filled)
@@ -81,7 +85,24 @@ class KnownFiles:
         tree, files = after
         exactly = files if _are_all(files, state, git.checkout.root) else None
         self._standing[place] = Standing(tree, state, terms, exactly)
+        if tree != base:
+            self._last_by_git.setdefault(place, base)
         return tree, state
+
+    def forget(self, checkout: Checkout) -> None:
+        """Git has changed the files by the index of our own."""
+        self._standing.pop(checkout.git_dir, None)
+        self._last_by_git.pop(checkout.git_dir, None)
+
+    async def missed(self, git: Git) -> Mapping[str, Entry | None]:
+        """What has been found without git since it looked last, and its index therefore does not hold. An index that
+        still has a file which went, and came back as one that is ignored, would take it for one of the tree.
+        """
+        place = git.checkout.git_dir
+        last, known = self._last_by_git.get(place), self._standing.get(place)
+        if last is None or known is None:
+            return {}
+        return {path: change.new for path, change in (await changes_between(git, last, known.tree)).items()}
 
     async def _after(
         self, git: Git, tree: str, files: Mapping[str, Entry], written: Collection[str], state: FolderState
@@ -98,6 +119,7 @@ class KnownFiles:
     ) -> None:
         """Git has found `tree` after `state` was observed."""
         place = git.checkout.git_dir
+        self._last_by_git.pop(place, None)
         if state is None:
             self._standing.pop(place, None)
             return
@@ -121,6 +143,7 @@ class KnownFiles:
 
     def note_filled(self, checkout: Checkout, tree: str) -> None:
         """Git has just checked out `tree`, by the checkout's own index."""
+        self._last_by_git.pop(checkout.git_dir, None)
         self._filled[checkout.git_dir] = Filled(tree, index_stamp(checkout))
 
     async def files(self, git: Git, tree: str) -> Mapping[str, Entry]:

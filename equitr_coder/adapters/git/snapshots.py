@@ -77,6 +77,7 @@ class Snapshots:
 
     async def _take(self, git: Git, *, is_ours: bool, also: Collection[str]) -> TreeId:
         async with self._index(git) as (index, held):
+            await self._catch_up(held, index)
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
                     changed = await self._stage(held, index, is_ours=is_ours, also=also, is_retry=attempt > 1)
@@ -89,8 +90,15 @@ class Snapshots:
                     _seed(held, index, None)
         raise AssertionError
 
+    async def _catch_up(self, git: Git, index: Path) -> None:
+        missed = await self._known.missed(git)
+        if missed:
+            index.with_name("tree").unlink(missing_ok=True)
+            await put_entries(git, index, missed)
+
     async def restore(self, git: Git, tree: str) -> None:
         """Make the files equal `tree`. Ignored files stay; everything else that is not in it goes."""
+        self._known.forget(git.checkout)
         async with self._index(git) as (index, held):
             try:
                 index.with_name("tree").unlink(missing_ok=True)
@@ -103,6 +111,7 @@ class Snapshots:
         """After a snapshot by the index: make the files that it holds those of `tree`. What it did not hold is not
         touched.
         """
+        self._known.forget(git.checkout)
         async with self._index(git) as (index, held):
             index.with_name("tree").unlink(missing_ok=True)
             await replace_files(held, tree, index=index, clean=None)

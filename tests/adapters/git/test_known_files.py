@@ -215,6 +215,27 @@ async def test_a_few_files_that_are_written_are_a_tree_without_a_git_for_it(
     assert await repository.changed(commits[0], tree) == {"src/app.py": "modified"}
 
 
+async def test_a_file_that_went_and_came_back_as_an_ignored_one_is_no_part_of_the_tree(
+    repository: GitRepository, commits: list[CommitId], home: Path
+) -> None:
+    place = home / "worktrees" / "one"
+    await repository.add_worktree(place, commits[0])
+    (place / "own.tmp").write_text("1\n")
+    (place / ".gitattributes").write_text("*.crlf text\n")  # git must look, by its index
+    assert set(await repository.changed(commits[0], await repository.snapshot(place))) == {".gitattributes", "own.tmp"}
+    (place / ".gitattributes").unlink()
+    await repository.snapshot(place)
+    (place / "own.tmp").unlink()
+    assert await repository.changed(commits[0], await repository.snapshot(place)) == {}
+    (place / "own.tmp").write_text("1\n")
+    with (place / ".gitignore").open("a") as rules:
+        rules.write("*.tmp\n")
+
+    tree = await repository.snapshot(place)
+
+    assert await repository.changed(commits[0], tree) == {".gitignore": "modified"}
+
+
 async def test_what_is_not_ignored_any_more_is_taken(
     checkout: Checkout, repository: GitRepository, commits: list[CommitId], home: Path
 ) -> None:
