@@ -1,6 +1,7 @@
 """Where tasks and checks work: linked worktrees of one run, prepared as `.equitr/worktree.yaml` says."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import field
@@ -11,6 +12,11 @@ from equitr_coder.domain.ids import CommitId, RequestId, TaskId, TreeId
 from equitr_coder.orchestration.stopwatch import span
 from equitr_coder.orchestration.worktree_pool import GATE, WorktreePool
 from equitr_coder.ports import Lease, Leases, Place, Preparation, Repository
+
+_OPENED_AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
+"""Git fills one worktree with several cores. And workers that begin a moment apart stay apart: those that begin together
+need this process together at every step, and each waits for all.
+"""
 
 
 @frozen
@@ -49,7 +55,7 @@ class Worktrees:
         self._held: dict[Path, Lease] = {}
         self._free: list[Path] = []
         """Of tasks that are done, for the tasks that come after them."""
-        self._opening = asyncio.Lock()
+        self._opening = asyncio.Semaphore(_OPENED_AT_ONCE)
         self._gates: asyncio.LifoQueue[Path] = asyncio.LifoQueue()  # the one used last is the quickest to reset
         for number in range(gate_slots, 0, -1):
             self._gates.put_nowait(places.root / f"{GATE}{number}")
