@@ -14,8 +14,8 @@ from equitr_coder.orchestration.worktree_pool import GATE, WorktreePool
 from equitr_coder.ports import Lease, Leases, Place, Preparation, Repository
 
 _OPENED_AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
-"""Git fills one worktree with several cores. And workers that begin a moment apart stay apart: those that begin together
-need this process together at every step, and each waits for all.
+"""Git fills one worktree with several cores. And workers that begin a moment apart stay apart: those that begin
+together need this process together at every step, and each waits for all.
 """
 
 
