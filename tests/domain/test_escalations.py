@@ -48,7 +48,7 @@ def test_a_verdict_that_nobody_was_there_to_give_stands_under_its_disagreement_a
         what="+x", why="they disagree", inside=False,
     )  # fmt: skip
     refused = ApprovalAnswer(allowed=False, by="policy", note="nobody is here to ask")
-    log = [
+    log: list[e.Event] = [
         STARTED,
         changed(TaskState.WORKING),
         e.ApprovalRequested(run=RUN, approval=verdict),
