@@ -84,7 +84,7 @@ def _rejection(voices: Sequence[Voice], resolved: ConflictResolved | None) -> Se
             decided = resolved.detail.split("\n")
         case None:
             pass
-    told = "\n".join(f"- {reason}" for reason in dict.fromkeys([*decided, *reasons]) if reason)
+    told = "\n".join(f"- {reason}" for reason in (*decided, *reasons) if reason)
     return SentBack(
         StopReason.REVIEW_REJECTED,
         f"the review rejected it{f' ({how})' if how else ''}:\n{told or '- no reason was given'}",

@@ -124,7 +124,7 @@ def test_a_majority_that_rejects_sends_the_task_back_with_its_reasons_and_the_co
     ended = judge(user)
 
     assert ended.code == 0, ended.brief
-    assert sent_back(ended) == f"the review rejected it (1 approved, 2 rejected):\n- {BAD}"
+    assert sent_back(ended) == f"the review rejected it (1 approved, 2 rejected):\n- {BAD}\n- {BAD}"
     again = first_message(user.asked("weak")[-1])
     assert BAD in again
     assert "1 approved, 2 rejected" in again
@@ -167,7 +167,7 @@ def test_reviewers_that_agree_cost_no_further_call(stage: OpenStage) -> None:
     assert ended.code == 0, ended.brief
     assert verdicts(ended) == [False] * 3 + [True] * 3
     assert len(reviewers_asked(user)) == 6
-    assert sent_back(ended) == f"the review rejected it (0 approved, 3 rejected):\n- {BAD}"
+    assert sent_back(ended) == f"the review rejected it (0 approved, 3 rejected):{f'{chr(10)}- {BAD}' * 3}"
     assert not {"conflict_found", "escalation_asked"} & set(ended.kinds())
 
 
