@@ -112,7 +112,7 @@ class Disagreements:
                 return
             words = end.summary if end is not None else no_verdict("the supervisor", why_not)
             await self._events.record(
-                self._answered(matter, found.conflict, seat, f"The user decides. {words}"),
+                self._answered(matter, found.conflict, seat, f"Handed on to the user. {words}"),
                 ConflictChanged(conflict=found.conflict.id, state=ConflictState.ESCALATED, detail=words),
             )
         await self._by_person(matter, found, seat)
