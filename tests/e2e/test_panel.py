@@ -533,9 +533,9 @@ def test_a_review_that_may_wait_for_a_person_holds_up_nobody(stage: OpenStage) -
         barrier = Barrier(name=name, parties=3)
         return [gives("approve", barrier=barrier, times=2), always(says("open", barrier=barrier), model=f"gate-{name}")]
 
-    def edit(name: str, old: str) -> tuple[ScriptedReply, ...]:
+    def edit(name: str, old: str, **reply: Any) -> tuple[ScriptedReply, ...]:
         change = call("edit_file", path="list.txt", old_text=old, new_text=word_of(name))
-        return says("", call("read_file", path="list.txt")), says("", change, hands_in())
+        return says("", call("read_file", path="list.txt")), says("", change, hands_in(), **reply)
 
     in_list: dict[str, Any] = {"files": []}
     user = open_panel(
@@ -549,7 +549,8 @@ def test_a_review_that_may_wait_for_a_person_holds_up_nobody(stage: OpenStage) -
             *both_held("first"),
             *both_held("second"),
             worker("T1", *edit("T1", "1")),
-            worker("T2", *edit("T2", "7")),
+            worker("T2", *edit("T2", "7", barrier=held("meanwhile"))),
+            gate("meanwhile"),
             gate("third"),
             builds("T3").model_copy(
                 update={"turns": (says("", writes("t3.txt", "T3-built\n"), hands_in(), barrier=held("third")),)}
@@ -563,6 +564,7 @@ def test_a_review_that_may_wait_for_a_person_holds_up_nobody(stage: OpenStage) -
 
     process = user.start("chat", "-M", "--plan", "always", "--yes", "--output", "stream-json", "build words")
     user.wait_for("strong", contains="Give your verdict", count=2)
+    user.open_gate("meanwhile")
     landed(process, "T2")
     user.open_gate("first")
     user.wait_for("strong", contains="Give your verdict", count=4)
