@@ -56,6 +56,7 @@ from equitr_coder.tools.ask_user import AskUser
 from equitr_coder.tools.edit_file import EditFile
 from equitr_coder.tools.hand_in import HandIn
 from equitr_coder.tools.list_files import ListFiles
+from equitr_coder.tools.pass_on import PassOn
 from equitr_coder.tools.publish_artifact import PublishArtifact
 from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.read_file import ReadFile
@@ -82,6 +83,7 @@ TOOL_NAMES = frozenset(
                 RunCommand,
                 HandIn,
                 Review,
+                PassOn,
                 TickTodo,
                 PublishArtifact,
                 ReadArtifact,
@@ -336,6 +338,7 @@ class Spawner:
             RunCommand(self._executor, place, outputs),
             HandIn(advisor if order.has_supervisor and profile.auto_escalate_on_uncertainty else None),
             Review(),
+            PassOn(),
             Recall(TranscriptMemory(self._hub, order.session, outputs)),
         ]
         plan = self._hub.view.plan

@@ -31,6 +31,7 @@ from equitr_coder.domain.commands import StartRun
 from equitr_coder.domain.epic import ArtifactType
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.models import ModelSpec, Tier
+from equitr_coder.domain.panel import PanelRules
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import PlanMode, RunKind, RunOptions
 from equitr_coder.domain.strengths import Candidate
@@ -158,6 +159,7 @@ class Workshop:
             rounds=rounds,
             worker_timeout=(team.agent_timeout if team is not None else None) or orchestrator.worker_timeout,
             review=orchestrator.review,
+            panel=_panel(orchestrator.reviewers, team) if team is not None else PanelRules(),
             conflicts=self.settings.collaboration.conflict_resolution.mode,
             yes=command.yes,
             can_ask=command.can_ask,
@@ -416,6 +418,15 @@ class Workshop:
         from equitr_coder.testing.scripted_model import ScriptedModel
 
         return ScriptedModel(load_script(Path(self.settings.llm.script)))
+
+
+def _panel(reviewers: int, team: Team) -> PanelRules:
+    return PanelRules(
+        reviewers=reviewers,
+        policy=team.escalation_policy,
+        wait_for_all=team.waits_for_all,
+        in_turn=not team.is_parallel,
+    )
 
 
 def _limits_of(settings: SandboxLimits) -> CommandLimits:

@@ -12,6 +12,7 @@ from equitr_coder.presentation.person import Person
 from equitr_coder.presentation.progress import question_lines
 from equitr_coder.presentation.text import Line, Tone, prose, visible
 
+_GREEN = "on the branch of the run; its checks are green"
 _WORDS = {
     **dict.fromkeys(("once", "o", "yes", "y"), Scope.ONCE),
     **dict.fromkeys(("task", "t"), Scope.TASK),
@@ -86,7 +87,9 @@ def approval_lines(approval: Approval) -> list[Line]:
         where = approval.partly or "WITHOUT a sandbox, with your rights"
     head = f"{who} wants to use {approval.tool}:"
     if approval.tool == "merge":
-        head, where = f"{who}: a merge is proposed:", "on the branch of the run; its checks are green"
+        head, where = f"{who}: a merge is proposed:", _GREEN
+    if approval.is_verdict:
+        head, where = f"{who}: the reviewers disagree about this change:", _GREEN
     lines = [Line(head, Tone.STRONG), Line("")]
     lines += [Line(f"    {line}") for line in visible(approval.what).split("\n")]
     lines += [Line(""), Line(f"  why    {prose(approval.why)}"), Line(f"  where  {where}")]
@@ -99,6 +102,14 @@ def approval_lines(approval: Approval) -> list[Line]:
             Line(f"  task   take it, and any other for {approval.task}"),
             Line("  run    take it, and any other of this run"),
             Line("  no     turn it down: the worker merges; words after it are the reason"),
+        ]
+    if approval.is_verdict:
+        return [
+            *lines,
+            Line("  once   approve it"),
+            Line(f"  task   approve it, and whatever else they disagree about in {approval.task}"),
+            Line("  run    approve it, and whatever else they disagree about in this run"),
+            Line("  no     reject it: the worker gets it back; words after it are the reason"),
         ]
     lines.append(Line("  once   allow this one time"))
     if approval.task:

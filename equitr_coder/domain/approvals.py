@@ -60,6 +60,10 @@ class Scope(StrEnum):
     RUN = "run"
 
 
+VERDICT = "review"
+"""`Approval.tool` where a person decides between reviewers."""
+
+
 class Approval(Value):
     """A question about permission that waits for a person."""
 
@@ -85,6 +89,11 @@ class Approval(Value):
     """Until when it waits for an answer (aware UTC), whatever dies and starts again meanwhile; None: for ever, or until
     a person is there to be asked.
     """
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether it is no permission, but a word on work that reviewers disagree about."""
+        return self.tool == VERDICT
 
 
 class ApprovalAnswer(Value):

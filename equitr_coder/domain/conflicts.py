@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Literal
 
 from equitr_coder.domain.ids import CommitId, RequestId, TaskId
+from equitr_coder.domain.panel import Voice
 from equitr_coder.domain.value import Value
 
 ConflictMode = Literal["auto_merge", "merge_review", "manual"]
@@ -28,6 +29,8 @@ class ConflictStage(StrEnum):
     """The same place changed on both sides."""
     CHECK = "check"
     """Merged cleanly, and the check is red on the merged tree though it is green on the task's own (semantic)."""
+    REVIEW = "review"
+    """Its reviewers disagree; the only stage of the kind `finding`."""
 
 
 class Conflict(Value):
@@ -42,5 +45,7 @@ class Conflict(Value):
     ours: CommitId | None = None
     """Tip of the integration branch when it was found."""
     theirs: CommitId | None = None
-    """The commit that was handed in."""
+    """The commit that was handed in; of a `finding` the merge of it that was judged, on top of `ours`."""
     attempt: int = 0
+    voices: tuple[Voice, ...] = ()
+    """Of a `finding`: what each reviewer said, in their order."""

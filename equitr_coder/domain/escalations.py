@@ -136,7 +136,8 @@ def _begun(
             approvals[event.approval.id] = event
         case e.ApprovalResolved() if is_unattended(event.answer) and event.approval in approvals:
             requested = approvals[event.approval]
-            if (task := requested.approval.task) is not None:
+            task = requested.approval.task
+            if task is not None and not requested.approval.is_verdict:  # that stands under its disagreement
                 attempt = attempts.get(task, 0)
                 yield event.approval, _Draft(requested, attempt, refusal=event.answer.note, next=Aftermath.GOES_ON)
         case _:

@@ -26,6 +26,7 @@ from equitr_coder.domain.forecasts import Forecast
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import Message, Purpose, StopCause, Tier
 from equitr_coder.domain.money import Price, Usage
+from equitr_coder.domain.panel import Voice
 from equitr_coder.domain.planned_commands import Standing
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
@@ -88,6 +89,8 @@ class EscalationTrigger(StrEnum):
     CONFLICT = "conflict"
     FAILED_EDITS = "failed_edits"
     """Three edits in a row found no place."""
+    DISAGREEMENT = "disagreement"
+    """The reviewers of its work disagree."""
     PERMISSION = "permission"
     """Only told: a question about permission was refused because no person answered it. No model is asked."""
 
@@ -379,6 +382,8 @@ class ReviewGiven(AgentEvent):
     type: Literal["review_given"] = "review_given"
     approved: bool
     reasons: tuple[str, ...] = ()
+    missing: bool = False
+    """One of several gave no verdict, or was not waited for; `reasons` says why, and `approved` says nothing."""
     tree: TreeId | None = None
 
 
@@ -493,7 +498,7 @@ class ConflictFound(EventBase):
 
 class ConflictChanged(EventBase):
     """A proposal was made, or a person is needed, or a proposal was turned down. `tree` and `commit` are the proposed
-    merge, `worktree` is where a person finds the files.
+    merge, `worktree` is where a person finds the files. Of reviewers that disagree: the person decides.
     """
 
     type: Literal["conflict_changed"] = "conflict_changed"
@@ -507,13 +512,20 @@ class ConflictChanged(EventBase):
 
 class ConflictResolved(EventBase):
     """`how`: `structure` (code merged it), `proposal` (the supervisor's merge was accepted), `user`, `worker` (done
-    again on the newer base), `passed` (a forecast that did not come true), `aborted`."""
+    again on the newer base), `passed` (a forecast that did not come true), `aborted`. Where reviewers disagree: `vote`,
+    `supervisor`, `user`, or `unattended` (nobody was there to decide).
+    """
 
     type: Literal["conflict_resolved"] = "conflict_resolved"
     conflict: RequestId
-    how: Literal["structure", "proposal", "user", "worker", "passed", "aborted"]
+    how: Literal["structure", "proposal", "user", "worker", "passed", "aborted", "vote", "supervisor", "unattended"]
     commit: CommitId | None = None
     detail: str = ""
+    """In words: why so."""
+    approved: bool | None = None
+    """The decision where reviewers disagree."""
+    dissent: tuple[Voice, ...] = ()
+    """Then also: who said otherwise, and why."""
 
 
 class TimeSpan(Value):

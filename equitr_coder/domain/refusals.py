@@ -29,7 +29,7 @@ def unattended(view: RunView, task: TaskId | None = None) -> tuple[Refusal, ...]
     """Those of the task, else of all; the same question is told once, as it was answered last."""
     found: dict[tuple[TaskId | None, str, str], Refusal] = {}
     for asked, resolved in view.grants:
-        if task is not None and asked.task != task:
+        if (task is not None and asked.task != task) or asked.is_verdict:  # a verdict is told as the rejection it is
             continue
         key = (asked.task, asked.tool, asked.what)
         found.pop(key, None)

@@ -4,6 +4,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from equitr_coder.domain.conflicts import ConflictMode
+from equitr_coder.domain.panel import PanelRules
 from equitr_coder.domain.value import Value
 
 
@@ -52,6 +53,8 @@ class RunOptions(Value):
     worker_timeout: float = 600.0
     """Seconds of one attempt; limiter pauses do not count."""
     review: str = "critical"
+    panel: PanelRules = PanelRules()
+    """By how many a result is judged, and who decides where they disagree."""
     conflicts: ConflictMode = "merge_review"
     """What becomes of a clash that neither git nor structure can merge."""
     yes: bool = False

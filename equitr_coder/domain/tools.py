@@ -9,7 +9,7 @@ from equitr_coder.domain.value import Value
 class ToolEnd(Value):
     """A tool ended its session, with what it carries."""
 
-    kind: Literal["handed_in", "plan_submitted", "reviewed"]
+    kind: Literal["handed_in", "plan_submitted", "reviewed", "passed_on"]
     summary: str = ""
     plan: Plan | None = None
     approved: bool | None = None

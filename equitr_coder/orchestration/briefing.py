@@ -14,6 +14,7 @@ from equitr_coder.domain.footprint import claim_of
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.globs import normal
 from equitr_coder.domain.ids import TaskId
+from equitr_coder.domain.panel import Voice, tally
 from equitr_coder.domain.receipts import CheckResult
 
 _DOCUMENT = 20_000
@@ -42,6 +43,7 @@ REVIEW_NUDGE = (
     "You gave no verdict. Call review now, with approve, or with reject and concrete reasons. Without a verdict the "
     "change counts as rejected."
 )
+ARBITER_NUDGE = "You gave no verdict. Call review now, or pass_on. Without either the user decides."
 MERGE_NUDGE = (
     "The merge is not finished: edit the files until no conflict marker is left, then call hand_in with a line that "
     "says how you kept both. Without that the work goes back to its worker."
@@ -286,6 +288,19 @@ def merge_story(paths: Sequence[str], tasks: Sequence[Task], summary: str) -> st
     ).strip()
 
 
+def disagreement_story(voices: Sequence[Voice], *, may_pass_on: bool, is_attended: bool) -> str:
+    """For whoever decides between reviewers: what each said. `is_attended`: a person is there to be asked."""
+    said = "\n\n".join(_said(voice) for voice in voices)
+    parts = [
+        f"# The reviewers disagree\n\n{tally(voices)}. Weigh their reasons against the change, not their number, and "
+        f"decide. If you reject, the worker gets your reasons and those of who rejected.\n\n{said}"
+    ]
+    if may_pass_on:
+        alone = "" if is_attended else " Nobody is there now, so that rejects it."
+        parts.append(f"What only the user can decide you hand on with pass_on, in place of a verdict.{alone}")
+    return "\n\n".join(parts)
+
+
 def tree_text(paths: Sequence[str]) -> str:
     """The paths, or when they are many, how many there are in each folder."""
     if not paths:
@@ -296,6 +311,12 @@ def tree_text(paths: Sequence[str]) -> str:
     rows = [f"{folder}/: {count}" for folder, count in sorted(counts.items())]
     more = [f"[and {len(rows) - _TREE} more folders]"] if len(rows) > _TREE else []
     return "\n".join([f"[{len(paths)} files; per folder:]", *rows[:_TREE], *more])
+
+
+def _said(voice: Voice) -> str:
+    words = {True: "approves", False: "rejects", None: "gave no verdict"}[voice.approved]
+    reasons = "\n".join(f"- {_capped(reason, _NOTE, 'cut')}" for reason in voice.reasons) or "- no remarks"
+    return f"## {voice.agent} {words}\n\n{reasons}"
 
 
 def _side(task: Task, diff: str, state: str, limit: int) -> str:

@@ -81,10 +81,11 @@ def landed_since(view: RunView, base: CommitId) -> list[MergeLanded]:
 
 
 def waiting_for_a_person(view: RunView, found: ConflictView) -> bool:
-    """Its task stands still until somebody says how it merges."""
+    """Its task stands still until somebody says how it merges. A verdict is asked for as an approval instead."""
     task = view.tasks.get(found.conflict.tasks[0])
     return (
         found.is_open
+        and found.conflict.kind == "file"
         and found.state in (ConflictState.ESCALATED, ConflictState.PROPOSED)
         and task is not None
         and task.state is TaskState.REVIEW

@@ -193,7 +193,10 @@ class MergeQueue:
             results, refusal = await self._prove(hand_in, moved)
             if refusal is not None and await self._is_clash_of_meaning(hand_in, moved, refusal, results):
                 return _Again.IN_LINE
-            refusal = refusal or await self._review_again(hand_in, candidate, moved, results)
+            if refusal is None and await self._is_another_matter(hand_in, candidate, moved):
+                if self._reviewer.may_ask_person:
+                    return _Again.IN_LINE  # nobody waits in the turn for a person
+                refusal = await self._reviewer.review(hand_in.task, hand_in.attempt, moved.old, moved.commit, results)
             if refusal is not None:
                 return refusal
             candidate = moved
@@ -267,16 +270,14 @@ class MergeQueue:
             )
         return None
 
-    async def _review_again(
-        self, hand_in: HandIn, approved: _Candidate, moved: _Candidate, results: Sequence[CheckResult]
-    ) -> SentBack | None:
-        """An approval holds while the task's own change is the same to the letter on the branch that has moved."""
+    async def _is_another_matter(self, hand_in: HandIn, approved: _Candidate, moved: _Candidate) -> bool:
+        """Whether it is reviewed again: an approval holds while the task's own change is the same to the letter on the
+        branch that has moved.
+        """
         if not self._reviewer.is_due(hand_in.task):
-            return None
+            return False
         before = await self._repository.diff(approved.old, approved.commit)
-        if before == await self._repository.diff(moved.old, moved.commit):
-            return None
-        return await self._reviewer.review(hand_in.task, hand_in.attempt, moved.old, moved.commit, results)
+        return before != await self._repository.diff(moved.old, moved.commit)
 
     async def recover(self) -> None:
         """Finish the one merge whose branch move a crash may have cut off from its record.

@@ -1,6 +1,7 @@
 """What a plan may cost, told before it is approved. Reads this workspace's log and the price book; asks no model.
 
-From experience: what each finished task of past runs cost on its own account (attempts, answers, reviews). Tasks done
+From experience: what each finished task of past runs cost on its own account (attempts, answers, reviews; the reviews
+multiplied where there are more reviewers now than there were, or fewer). Tasks done
 by the same worker model count as they were billed; when there are only others, their tokens at today's prices. The
 range of one task runs from the 10th to the 90th percentile; with fewer than nine past tasks, which cannot show an 80 %
 range, it is widened by sqrt(9 / n), a rule of thumb. The total is simulated: a new epic is taken to be like one of the
@@ -11,7 +12,8 @@ with each call, 260 tokens of answer: averages of the 28 worker calls of the pro
 the fewest that an attempt takes there. High: all the calls one attempt may make (`orchestrator.max_iterations`),
 nothing of them read from a cache. Likely: the geometric mean of the two. To it come the supervisor's answers (3,800
 tokens in, 170 out; one for six tasks likely, `orchestrator.max_escalations` for each at most) and, where one is due, a
-review (6,900 in, 105 out), again as in the demo.
+review (6,900 in, 105 out), again as in the demo: one for each reviewer, and one more at most where somebody else than
+the vote decides between them.
 """
 
 import random
@@ -118,8 +120,11 @@ class Forecaster:
             work = [row.model for row in calls if row.purpose is Purpose.WORK and row.failed is None]
             if task.state not in (TaskState.DONE, TaskState.FAILED) or not work:
                 continue
-            usd = _todays_cost(calls, known, prices)
-            if usd is not None:
+            reviews = [row for row in calls if row.purpose is Purpose.REVIEW]
+            usd = _todays_cost((row for row in calls if row.purpose is not Purpose.REVIEW), known, prices)
+            judged = _todays_cost(reviews, known, prices)
+            if usd is not None and judged is not None:
+                usd += judged * now.options.panel.reviewers / past.options.panel.reviewers
                 yield PastTask(past.run, usd, all(model == worker for model in work))
 
     def _tier_prices(self, view: RunView) -> Mapping[Tier, Price | None]:
@@ -140,7 +145,10 @@ class Forecaster:
             if view.options.multi_agent:
                 parts.append(advised)
                 if _is_reviewed(task, plan, view.options.review):
-                    parts.append(CostRange(low=review, likely=review, high=review))
+                    panel = view.options.panel
+                    each = review * panel.reviewers
+                    decision = review if panel.is_panel and panel.policy != "vote" else ZERO
+                    parts.append(CostRange(low=each, likely=each, high=each + decision))
             tasks.append(TaskForecast(task=task.id, cost=_rounded(_sum(parts)), past_tasks=0))
         return Forecast(tasks=tuple(tasks), total=_sum([task.cost for task in tasks]), past_tasks=0, basis="prior")
 

@@ -7,19 +7,15 @@ from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.overlaps import overlaps
 from equitr_coder.domain.queries import ConflictAnswer
 from equitr_coder.domain.run_view import ConflictView, RunView
-from equitr_coder.presentation.sharing import RESOLVED
+from equitr_coder.presentation.sharing import conflict_words, resolved_words, voice_words
 from equitr_coder.presentation.text import Line, Tone, prose, visible
-
-_WORDS = {
-    ConflictStage.FORECAST: "would clash",
-    ConflictStage.MERGE: "clash",
-    ConflictStage.CHECK: "do not work together",
-}
 
 
 def alert_lines(view: RunView) -> list[Line]:
-    """The open ones; nothing when there are none."""
+    """The open ones, and what was decided where reviewers disagreed; nothing when there are none."""
     found = [Line(f"  ! {_what(one)} - {_waits_for(view, one)}", Tone.WARN) for one in _open(view)]
+    decided = [one for one in view.conflicts.values() if one.conflict.kind == "finding" and not one.is_open]
+    found += [Line(f"    {_what(one)} - {_how(one)}", Tone.DIM) for one in decided]
     return [Line("Conflicts:"), *found] if found else []
 
 
@@ -36,6 +32,8 @@ def conflict_page(view: RunView, found: ConflictView, answer: ConflictAnswer) ->
     conflict = found.conflict
     state = _how(found) if found.resolved is not None else _waits_for(view, found)
     lines = [Line(_what(found), Tone.STRONG), Line(f"State: {state}")]
+    if conflict.kind == "finding":
+        return [*lines, *_finding_lines(view, found), *_diff_lines("The change:", answer.theirs)]
     mine, *others = conflict.tasks
     is_foreseen = conflict.stage is ConflictStage.FORECAST
     for task in conflict.tasks:
@@ -54,8 +52,29 @@ def conflict_page(view: RunView, found: ConflictView, answer: ConflictAnswer) ->
         (f"What was handed in ({mine}):", answer.theirs),
         ("The proposed merge:" if found.state is ConflictState.PROPOSED else "The merge:", answer.merged),
     ):
-        if text.strip():
-            lines += [Line(""), Line(head, Tone.STRONG), *(Line(visible(line)) for line in text.rstrip().split("\n"))]
+        lines += _diff_lines(head, text)
+    return lines
+
+
+def _diff_lines(head: str, text: str) -> list[Line]:
+    if not text.strip():
+        return []
+    return [Line(""), Line(head, Tone.STRONG), *(Line(visible(line)) for line in text.rstrip().split("\n"))]
+
+
+def _finding_lines(view: RunView, found: ConflictView) -> list[Line]:
+    """Who said what; how it was decided, and who was against that."""
+    task = found.conflict.tasks[0]
+    title = view.plan.task(task).title if view.plan is not None else ""
+    lines = [Line(f"  {task} {prose(title)} - attempt {found.conflict.attempt}")]
+    lines += [Line(f"  {voice_words(voice)}") for voice in found.conflict.voices]
+    resolved = found.resolved
+    if found.detail:
+        lines.append(Line(f"The supervisor hands it on to you: {prose(found.detail)}"))
+    if resolved is not None and resolved.detail:
+        lines += [Line(f"Why: {prose('; '.join(filter(None, resolved.detail.split(chr(10)))))}")]
+    if resolved is not None and resolved.dissent:
+        lines += [Line("Dissent:"), *(Line(f"  {voice_words(voice)}") for voice in resolved.dissent)]
     return lines
 
 
@@ -77,8 +96,8 @@ def overlaps_data(view: RunView) -> list[dict[str, Any]]:
 
 
 def conflict_data(found: ConflictView) -> dict[str, Any]:
-    conflict = found.conflict
-    return {
+    conflict, resolved = found.conflict, found.resolved
+    data: dict[str, Any] = {
         "id": conflict.id,
         "kind": conflict.kind,
         "stage": conflict.stage.value,
@@ -86,9 +105,15 @@ def conflict_data(found: ConflictView) -> dict[str, Any]:
         "tasks": list(conflict.tasks),
         "files": list(conflict.paths),
         "detail": found.detail or conflict.detail,
-        "worktree": found.worktree if found.resolved is None else None,
-        "how": found.resolved.how if found.resolved is not None else None,
+        "worktree": found.worktree if resolved is None else None,
+        "how": resolved.how if resolved is not None else None,
     }
+    if conflict.kind == "finding":
+        data["voices"] = [voice.model_dump(mode="json") for voice in conflict.voices]
+        data["approved"] = resolved.approved if resolved is not None else None
+        data["why"] = resolved.detail if resolved is not None else ""
+        data["dissent"] = [voice.model_dump(mode="json") for voice in resolved.dissent] if resolved is not None else []
+    return data
 
 
 def _open(view: RunView) -> list[ConflictView]:
@@ -96,13 +121,11 @@ def _open(view: RunView) -> list[ConflictView]:
 
 
 def _what(found: ConflictView) -> str:
-    conflict = found.conflict
-    where = f" in {', '.join(conflict.paths)}" if conflict.paths else ""
-    return f"{conflict.id}: {' and '.join(conflict.tasks)} {_WORDS[conflict.stage]}{where}"
+    return conflict_words(found.conflict)
 
 
 def _how(found: ConflictView) -> str:
-    return RESOLVED[found.resolved.how] if found.resolved is not None else "open"
+    return resolved_words(found.resolved) if found.resolved is not None else "open"
 
 
 def _ways(found: ConflictView) -> list[Line]:
@@ -122,6 +145,9 @@ def _waits_for(view: RunView, found: ConflictView) -> str:
     conflict = found.conflict
     if conflict.stage is ConflictStage.FORECAST:
         return "both workers know"
+    if conflict.kind == "finding":
+        is_yours = found.state is ConflictState.ESCALATED
+        return "waits for your yes or no" if is_yours else "the supervisor decides"
     task = view.tasks.get(conflict.tasks[0])
     is_still = task is not None and task.state is TaskState.REVIEW and task.attempt == conflict.attempt
     if found.state is ConflictState.ESCALATED and is_still:

@@ -20,6 +20,7 @@ from equitr_coder.presentation.cost import by_model
 from equitr_coder.presentation.happenings import Happenings
 from equitr_coder.presentation.inbox import Ask, inbox_of
 from equitr_coder.presentation.purse import Purse, by_minute, purse_of
+from equitr_coder.presentation.sharing import resolved_words
 from equitr_coder.presentation.states import is_proven, task_glyph
 from equitr_coder.presentation.summary import agent_of
 from equitr_coder.presentation.text import first_line, prose
@@ -164,6 +165,8 @@ class ConflictRow:
     paths: tuple[str, ...]
     words: str
     needs_person: bool
+    decided: str = ""
+    """Where reviewers disagreed: the decision, and who was against it."""
 
 
 @frozen
@@ -266,6 +269,9 @@ def dashboard(view: RunView, happenings: Happenings, now: datetime, *, bounds: B
                 found.conflict.paths,
                 first_line(prose(found.conflict.detail or found.detail)),
                 needs_person=waits_for_person(view, found),
+                decided=resolved_words(found.resolved)
+                if found.resolved is not None and found.conflict.kind == "finding"
+                else "",
             )
             for found in view.conflicts.values()
         ),

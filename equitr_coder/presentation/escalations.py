@@ -23,6 +23,7 @@ _WHY = {
     EscalationTrigger.FOOTPRINT: "was refused outside its footprint",
     EscalationTrigger.CONTRACT: "broke a contract that others build on",
     EscalationTrigger.CONFLICT: "clashed with other work",
+    EscalationTrigger.DISAGREEMENT: "divided its reviewers",
     EscalationTrigger.FAILED_EDITS: "could not place its edits",
     EscalationTrigger.PERMISSION: "was refused, with nobody to ask",
 }

@@ -41,7 +41,11 @@ def inbox_of(view: RunView, happenings: Happenings, now: datetime) -> tuple[Ask,
             Ask("question", one.question, _who(happenings, one.task, one.agent), one.task, _line(one.text), None, None)
             for one in view.questions.values()
         ),
-        *(_conflict(happenings, found.conflict) for found in view.conflicts.values() if waits_for_person(view, found)),
+        *(
+            _conflict(happenings, found.conflict)
+            for found in view.conflicts.values()
+            if found.conflict.kind == "file" and waits_for_person(view, found)  # a verdict is asked as a permission
+        ),
         *_plan(view),
         *_budget(view, happenings),
     ]
@@ -52,6 +56,8 @@ def _permission(happenings: Happenings, approval: Approval) -> Ask:
     who = _who(happenings, approval.task, approval.agent)
     if approval.tool == "merge":
         return Ask("permission", approval.id, who, approval.task, "take the proposed merge?", None, None)
+    if approval.is_verdict:
+        return Ask("permission", approval.id, who, approval.task, "its reviewers disagree: approve it?", None, None)
     words = f"wants {approval.tool}: {first_line(visible(approval.what))}"
     return Ask("permission", approval.id, who, approval.task, words, None, None)
 

@@ -254,6 +254,8 @@ def _approval(event: e.ApprovalRequested | e.ApprovalResolved) -> list[Line]:
             who = f"{asked.agent} {asked.task}" if asked.task else asked.agent
             if asked.tool == "merge":
                 return [Line(f"? {who} proposes a merge and asks for your yes", Tone.WARN)]
+            if asked.is_verdict:
+                return [Line(f"? {who} leaves to you what the reviewers disagree about", Tone.WARN)]
             return [Line(f"? {who} asks for permission ({asked.tool}): {first_line(visible(asked.what))}", Tone.WARN)]
         case e.ApprovalResolved():
             answer = event.answer
@@ -283,6 +285,8 @@ def _supervision(
         case e.ReviewGiven():
             reasons = "; ".join(prose(reason) for reason in event.reasons)
             words = f": {reasons}" if reasons else ""
+            if event.missing:
+                return [Line(f"^ {_who(event)} gave no verdict{words}", Tone.WARN)]
             if event.approved:
                 return [Line(f"^ {_who(event)} approves the change{words}", Tone.GOOD)]
             return [Line(f"^ {_who(event)} rejects the change{words}", Tone.WARN)]

@@ -4,7 +4,8 @@ from typing import assert_never
 
 from equitr_coder.domain import events as e
 from equitr_coder.domain.artifacts import ContractVerdict
-from equitr_coder.domain.conflicts import ConflictStage, ConflictState
+from equitr_coder.domain.conflicts import Conflict, ConflictStage, ConflictState
+from equitr_coder.domain.panel import Voice
 from equitr_coder.presentation.text import Line, Tone, first_line, prose, shorten
 
 _WIDTH = 160
@@ -61,24 +62,56 @@ RESOLVED = {
     "passed": "has passed: both landed",
     "aborted": "given back to its worker",
 }
-"""How a conflict ended."""
+"""How a conflict of files ended."""
+_DECIDED = {
+    "vote": "by vote",
+    "supervisor": "by the supervisor",
+    "user": "by you",
+    "unattended": "because nobody was there to decide",
+}
+_STAGES = {
+    ConflictStage.FORECAST: "would clash",
+    ConflictStage.MERGE: "clash",
+    ConflictStage.CHECK: "do not work together",
+    ConflictStage.REVIEW: "divides its reviewers",
+}
+
+
+def conflict_words(conflict: Conflict) -> str:
+    """`C1: T2 and T1 clash in a.py`, `C2: T1 divides its reviewers (2 approved, 1 rejected)`."""
+    about = f" in {', '.join(conflict.paths)}" if conflict.paths else ""
+    if conflict.kind == "finding":
+        about = f" ({conflict.detail})"
+    return f"{conflict.id}: {' and '.join(conflict.tasks)} {_STAGES[conflict.stage]}{about}"
+
+
+def resolved_words(resolved: e.ConflictResolved) -> str:
+    """How a conflict ended; where reviewers disagreed, the decision and who was against it."""
+    if resolved.approved is None:
+        return RESOLVED[resolved.how]
+    against = ", ".join(voice.agent for voice in resolved.dissent)
+    verdict = "approved" if resolved.approved else "rejected"
+    return f"{verdict} {_DECIDED[resolved.how]}{f', against {against}' if against else ''}"
+
+
+def voice_words(voice: Voice) -> str:
+    """`reviewer_2 rejects: a.py:3 loses the sign; ...`."""
+    verdict = {True: "approves", False: "rejects", None: "gave no verdict"}[voice.approved]
+    reasons = "; ".join(prose(reason) for reason in voice.reasons)
+    return f"{voice.agent} {verdict}{f': {reasons}' if reasons else ''}"
 
 
 def conflict_lines(event: Clash) -> list[Line]:
     match event:
         case e.ConflictFound():
-            conflict = event.conflict
-            words = {
-                ConflictStage.FORECAST: "would clash",
-                ConflictStage.MERGE: "clash",
-                ConflictStage.CHECK: "do not work together",
-            }[conflict.stage]
-            where = f" in {', '.join(conflict.paths)}" if conflict.paths else ""
-            return [Line(f"  ! {conflict.id}: {' and '.join(conflict.tasks)} {words}{where}", Tone.WARN)]
+            return [Line(f"  ! {conflict_words(event.conflict)}", Tone.WARN)]
         case e.ConflictChanged():
             waits = " and waits for you" if event.state is ConflictState.ESCALATED else ""
             return [Line(f"  ! {event.conflict} {event.state.value}{waits}: {prose(event.detail)}", Tone.WARN)]
         case e.ConflictResolved():
-            return [Line(f"  {event.conflict} {RESOLVED[event.how]}", Tone.DIM)]
+            if event.approved is None:
+                return [Line(f"  {event.conflict} {resolved_words(event)}", Tone.DIM)]
+            why = f" ({prose(shorten(first_line(event.detail), _WIDTH))})" if event.detail else ""
+            return [Line(f"  {event.conflict} {resolved_words(event)}{why}")]
         case _ as unreachable:
             assert_never(unreachable)

@@ -60,7 +60,7 @@ def is_held(task: TaskView) -> bool:
 
 
 def waits_for_person(view: RunView, found: ConflictView) -> bool:
-    """Whether its task stands still until the person says how it merges."""
+    """Whether its task stands still until the person says how it merges, or whether it may."""
     task = view.tasks.get(found.conflict.tasks[0])
     return (
         found.is_open
@@ -77,6 +77,8 @@ def _of_person(view: RunView, task: TaskView) -> Wait | None:
         if approval.task == task.id:
             if approval.tool == "merge":
                 return Wait("you", "a merge is proposed", is_person=True, is_conflict=True)
+            if approval.is_verdict:
+                return Wait("you", "its reviewers disagree", is_person=True, is_conflict=True)
             return Wait("you", f"{approval.tool} {first_line(visible(approval.what))}", is_person=True)
     for question in view.questions.values():
         if question.task == task.id:

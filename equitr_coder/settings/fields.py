@@ -64,11 +64,14 @@ def _number(value: Any) -> Decimal | None:
     return number if number.is_finite() and abs(number) <= LARGEST else None
 
 
-def _whole(least: int) -> Callable[[Any], int]:
+def _whole(least: int, most: int | None = None) -> Callable[[Any], int]:
     def validate(value: Any) -> int:
-        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST:
+        highest = LARGEST if most is None else most
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= highest:
             return value
-        raise expected(f"a whole number of at least {least}")
+        raise expected(
+            f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
+        )
 
     return validate
 
@@ -181,6 +184,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Count = Annotated[int, BeforeValidator(_whole(1))]
 CountOrNone = Annotated[int, BeforeValidator(_whole(0))]
 """A count that may be 0: none at all."""
+OneToFive = Annotated[int, BeforeValidator(_whole(1, 5))]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Temperature = Annotated[float, BeforeValidator(_temperature)]
 Money = Annotated[Decimal, BeforeValidator(_money)]

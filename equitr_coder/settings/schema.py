@@ -25,6 +25,7 @@ from equitr_coder.settings.fields import (
     HostPaths,
     Limit,
     Money,
+    OneToFive,
     Provider,
     Seconds,
     Temperature,
@@ -176,6 +177,8 @@ class OrchestratorSettings(Value):
     max_workers: Count = 3
     max_attempts: Count = 3
     review: Literal["all", "critical", "none"] = "critical"
+    reviewers: OneToFive = 1
+    """How many judge a result that is reviewed."""
     plan: PlanMode = PlanMode.AUTO
     max_escalations: CountOrNone = 3
     """Questions to the supervisor per task."""

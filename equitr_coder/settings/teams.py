@@ -8,6 +8,7 @@ from pydantic import Field
 
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.panel import EscalationPolicy
 from equitr_coder.domain.queries import ConfigEntry
 from equitr_coder.domain.value import Value
 from equitr_coder.settings.fields import Flag, Seconds
@@ -28,6 +29,8 @@ class CoordinationRules(Value):
 
     parallel_execution: Flag | None = None
     timeout_per_agent_seconds: Seconds | None = None
+    escalation_policy: EscalationPolicy | None = None
+    wait_for_all: Flag | None = None
 
 
 class TeamFile(Value):
@@ -42,6 +45,8 @@ class Team:
     is_parallel: bool
     agent_timeout: float | None
     """Seconds of one attempt; None: as `orchestrator.worker_timeout` says."""
+    escalation_policy: EscalationPolicy
+    waits_for_all: bool
     entries: tuple[ConfigEntry, ...]
     """Every rule with its value and source; after it what an untrusted project wanted there."""
 
@@ -70,6 +75,8 @@ def load_team(*, home: Path, project: Project, name: str = CODING) -> Team:
         name=name,
         is_parallel=rules.get("parallel_execution", True),
         agent_timeout=rules.get("timeout_per_agent_seconds"),
+        escalation_policy=rules.get("escalation_policy", "vote"),
+        waits_for_all=rules.get("wait_for_all", True),
         entries=tuple(entries),
     )
 

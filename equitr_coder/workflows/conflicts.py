@@ -50,6 +50,8 @@ async def conflict_answer(view: RunView, repository: Repository, conflict: Reque
     if ours is None or theirs is None or task is None or task.base is None:
         return ConflictAnswer()
     paths = found.conflict.paths
+    if found.conflict.kind == "finding":
+        return ConflictAnswer(theirs=await repository.diff(ours, theirs))
     merged = found.tree or (await repository.forecast(ours, theirs)).marked_tree
     return ConflictAnswer(
         ours=await repository.diff(task.base, ours, paths=paths),
@@ -122,6 +124,11 @@ def _waiting(view: RunView, number: RequestId) -> ConflictView:
         raise UserError(f"{number} is settled already", hint=f"equitrcoder resume {name} goes on")
     if view.state.is_final:
         raise UserError(f"{name} has ended ({view.state.value})", hint="equitrcoder runs lists what can be resumed")
+    if found.conflict.kind == "finding":
+        raise UserError(
+            f"{number} is a verdict that reviewers disagree about, and nothing to merge",
+            hint=f"where it is yours to decide you are asked in the run: equitrcoder resume {name}",
+        )
     if found.conflict.stage is ConflictStage.FORECAST:
         raise UserError(
             f"{number} is only foreseen: nothing has been handed in yet",

@@ -1,18 +1,21 @@
 """Who builds an approved epic, put together: worktrees, gate, proofs, merge queue, workers, and their supervisor."""
 
-from equitr_coder.domain.epic import TaskState, agent_names
+from equitr_coder.domain.epic import Plan, TaskState, agent_names
 from equitr_coder.orchestration.advice import Quota
 from equitr_coder.orchestration.conflict_log import ConflictLog
 from equitr_coder.orchestration.conflicts import Conflicts
+from equitr_coder.orchestration.disagreements import Disagreements
 from equitr_coder.orchestration.footprints import Footprints
 from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.mailbox import Mailbox
 from equitr_coder.orchestration.merge_queue import MergeQueue
+from equitr_coder.orchestration.panel import Panel
 from equitr_coder.orchestration.promises import Promises
 from equitr_coder.orchestration.proof import ProofKeeper
 from equitr_coder.orchestration.proposals import Proposals, ProposalTerms
 from equitr_coder.orchestration.review import Reviewer
+from equitr_coder.orchestration.review_session import ReviewSessions
 from equitr_coder.orchestration.supervisor import Supervisor
 from equitr_coder.orchestration.sync_points import SyncPoints
 from equitr_coder.orchestration.worker import TaskWorker, WorkerTerms
@@ -36,19 +39,9 @@ class Crew:
         gate = open_gate(kit, worktrees, timeout=kit.terms.check_timeout)
         proof = ProofKeeper(gate=gate, repository=kit.repository, events=kit.events, approvals=kit.approvals)
         prefix = f"refs/equitr/{view.epic}/"
-        reviewer = Reviewer(
-            plan=plan,
-            mode=view.options.review if view.options.multi_agent else "none",
-            is_critical=is_critical,
-            spawner=kit.spawner,
-            repository=kit.repository,
-            worktrees=worktrees,
-            events=kit.events,
-            documents=documents,
-            documents_at=view.documents_at,
-        )
         log = ConflictLog(kit.events)
         quota = Quota(kit.events, kit.terms.max_run_escalations)
+        reviewer = _reviewer(kit, plan, worktrees, log, quota)
         conflicts = Conflicts(
             log=log,
             options=view.options,
@@ -155,6 +148,36 @@ def open_worktrees(kit: RunKit, *, slots: int, pool: WorktreePool) -> Worktrees:
 
 def open_gate(kit: RunKit, worktrees: Worktrees, *, timeout: float) -> Gate:
     return Gate(repository=kit.repository, executor=kit.executor, store=kit.store, worktrees=worktrees, timeout=timeout)
+
+
+def _reviewer(kit: RunKit, plan: Plan, worktrees: Worktrees, log: ConflictLog, quota: Quota) -> Reviewer:
+    view = kit.events.view
+    rules = view.options.panel
+    sessions = ReviewSessions(
+        spawner=kit.spawner,
+        repository=kit.repository,
+        worktrees=worktrees,
+        documents={name: document.content for name, document in view.documents.items()},
+        documents_at=view.documents_at,
+    )
+    return Reviewer(
+        plan=plan,
+        mode=view.options.review if view.options.multi_agent else "none",
+        rules=rules,
+        is_critical=is_critical,
+        panel=Panel(rules=rules, seconds=view.options.worker_timeout, sessions=sessions, events=kit.events),
+        disagreements=Disagreements(
+            policy=rules.policy,
+            names=agent_names(plan),
+            sessions=sessions,
+            log=log,
+            quota=quota,
+            approvals=kit.approvals,
+            repository=kit.repository,
+            events=kit.events,
+        ),
+        repository=kit.repository,
+    )
 
 
 def _proposals(kit: RunKit, worktrees: Worktrees, reviewer: Reviewer, quota: Quota) -> Proposals:

@@ -13,6 +13,8 @@ from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, Request
 from equitr_coder.domain.models import Purpose, Tier
 from equitr_coder.domain.money import UNPRICED, Usage
 from equitr_coder.domain.receipts import Receipt
+from equitr_coder.domain.refusals import unattended
+from equitr_coder.domain.run_view import fold
 from equitr_coder.domain.runs import RunKind, RunOptions
 
 RUN = RunId("run-1")
@@ -38,6 +40,27 @@ def row(*after: e.Event) -> EscalationRow:
     """The one escalation of a first attempt, answered, and what came then."""
     [found] = escalation_rows([STARTED, changed(TaskState.WORKING), ASKED, PAID, ANSWERED, *after])
     return found
+
+
+def test_a_verdict_that_nobody_was_there_to_give_stands_under_its_disagreement_alone() -> None:
+    verdict = Approval(
+        id=RequestId("review:C1"), session=SessionId("s"), agent=AgentName("supervisor"), task=T1, tool="review",
+        what="+x", why="they disagree", inside=False,
+    )  # fmt: skip
+    refused = ApprovalAnswer(allowed=False, by="policy", note="nobody is here to ask")
+    log: list[e.Event] = [
+        STARTED,
+        changed(TaskState.WORKING),
+        e.ApprovalRequested(run=RUN, approval=verdict),
+        e.ApprovalResolved(run=RUN, approval=verdict.id, answer=refused),
+    ]
+
+    assert escalation_rows(log) == ()
+    assert unattended(fold(log)) == ()
+    asked = verdict.model_copy(update={"tool": "run_command"})
+    log[2] = e.ApprovalRequested(run=RUN, approval=asked)
+    assert [row.trigger for row in escalation_rows(log)] == [e.EscalationTrigger.PERMISSION]
+    assert [refusal.asked for refusal in unattended(fold(log))] == [asked]
 
 
 BACK = changed(TaskState.READY, reason=StopReason.CHECK_FAILED, detail="exit 1")

@@ -8,6 +8,7 @@ from equitr_coder.domain.errors import ModelErrorKind, StopReason
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId
 from equitr_coder.domain.models import AssistantMessage, Purpose, SystemMessage, Tier, ToolCall, UserMessage
 from equitr_coder.domain.money import ZERO, Usage
+from equitr_coder.domain.panel import PanelRules
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 
@@ -33,6 +34,22 @@ def approved(*ids: str) -> e.PlanApproved:
         base=CommitId("b"),
         commit=CommitId("c"),
     )
+
+
+def test_a_log_from_before_there_were_panels_loads() -> None:
+    view = view_of(approved("T1"))
+    old = {"type": "run_started", "kind": "epic", "request": "r", "workspace": "/w", "options": {"review": "all"}}
+    given = {**WHO, "type": "review_given", "approved": True, "tree": "t"}
+    found = {"type": "conflict_found", "conflict": {"id": "C1", "tasks": ["T1"]}}
+    settled = {"type": "conflict_resolved", "conflict": "C1", "how": "worker"}
+
+    fold([e.EVENTS.validate_python(event) for event in (old, given, found, settled)], view)
+
+    assert view.options.panel == PanelRules()
+    assert not view.options.panel.is_panel
+    assert [review.missing for review in view.reviews.values()] == [False]
+    [conflict] = view.conflicts.values()
+    assert (conflict.conflict.voices, conflict.resolved and conflict.resolved.approved) == ((), None)
 
 
 def reserved(usd: str) -> e.ModelCallReserved:

@@ -811,10 +811,10 @@ def test_the_time_of_the_team_goes_before_the_configured_one(stage: OpenStage) -
 @pytest.mark.slow
 def test_a_rule_that_no_team_has_yet_stops_the_run_before_it_starts(stage: OpenStage) -> None:
     user = stage([])
-    team(user, "escalation_policy: on_disagreement")
+    team(user, "quorum: 2")
 
     refused = user.run(*PLANNED, "build words")
 
     assert refused.code == 2, refused.brief
-    assert "teams/coding.yaml:2: coordination_rules.escalation_policy: there is no such key" in refused.err
+    assert "teams/coding.yaml:2: coordination_rules.quorum: there is no such key" in refused.err
     assert "known here: parallel_execution, timeout_per_agent_seconds" in refused.err

@@ -25,17 +25,20 @@ from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.errors import RunStopped, StopReason
 from equitr_coder.domain.events import PlanApproved, RunStarted, TaskChanged
 from equitr_coder.domain.ids import AgentName, CommitId, EpicId, RequestId, RunId, TaskId
+from equitr_coder.domain.panel import PanelRules
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions
 from equitr_coder.orchestration.conflict_log import ConflictLog
 from equitr_coder.orchestration.conflicts import Conflicts
+from equitr_coder.orchestration.disagreements import Disagreements
 from equitr_coder.orchestration.gate import Gate
 from equitr_coder.orchestration.merge_queue import MergeQueue
 from equitr_coder.orchestration.outcomes import HandIn, SentBack
+from equitr_coder.orchestration.panel import Panel
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.worktree_pool import WorktreePool
 from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
-from equitr_coder.ports import AgentSpawner, EventStore, Repository
+from equitr_coder.ports import EventStore, Repository
 from equitr_coder.session.hub import Hub
 from equitr_coder.workflows.conflicts import settled
 from tests.orchestration.histories import LINK, MODULE, Entry, Files, History, histories
@@ -217,13 +220,11 @@ class Scene:
             reviewer=Reviewer(
                 plan=self.plan,
                 mode="none",
+                rules=PanelRules(),
                 is_critical=lambda _: False,
-                spawner=cast(AgentSpawner, None),
+                panel=cast(Panel, None),
+                disagreements=cast(Disagreements, None),
                 repository=repository,
-                worktrees=worktrees,
-                events=hub,
-                documents={},
-                documents_at=None,
             ),
             events=hub,
             store=store,

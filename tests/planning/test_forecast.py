@@ -15,6 +15,7 @@ from equitr_coder.domain.forecasts import CostRange, Forecast
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, RunId, SessionId, TaskId
 from equitr_coder.domain.models import Purpose, Tier
 from equitr_coder.domain.money import Price, Usage
+from equitr_coder.domain.panel import EscalationPolicy, PanelRules
 from equitr_coder.domain.run_view import RunView, apply
 from equitr_coder.domain.runs import RunKind, RunOptions
 from equitr_coder.planning.forecast import ENOUGH_TASKS, Forecaster, PastTask, from_experience
@@ -74,19 +75,29 @@ class Desk:
         state: TaskState = DONE,
         usage: Usage = NOTHING,
         workspace: str = WORKSPACE,
+        reviews: str = "",
+        reviewers: int = 1,
     ) -> None:
-        """A run with a task for each amount."""
+        """A run with a task for each amount; `reviews` is what those of each task cost together."""
         self.runs += 1
         run = RunId(f"run-{self.runs:06d}")
         await self.store.create_run(run, workspace, with_epic=True)
         plan = plan_of(len(usd))
         commit = CommitId("c" * 40)
         log: list[e.Event] = [
-            e.RunStarted(kind=RunKind.EPIC, request="r", workspace=workspace, options=RunOptions(), worker_model=model),
+            e.RunStarted(
+                kind=RunKind.EPIC,
+                request="r",
+                workspace=workspace,
+                options=RunOptions(panel=PanelRules(reviewers=reviewers)),
+                worker_model=model,
+            ),
             e.PlanApproved(plan=plan, by="user", branch="b", base=commit, commit=commit),
         ]
         for task, amount in zip(plan.tasks, usd, strict=True):
             log += _call(run, task.id, model, amount, usage)
+            if reviews:
+                log += _call(run, task.id, "strong", reviews, NOTHING, Purpose.REVIEW)
             log.append(e.TaskChanged(task=task.id, state=state))
         stamped = [event.model_copy(update={"seq": seq, "run": run}) for seq, event in enumerate(log, start=1)]
         await self.store.append(stamped)
@@ -110,15 +121,15 @@ class Desk:
         return await forecaster.forecast(plan)
 
 
-def _call(run: str, task: TaskId, model: str, usd: str, usage: Usage) -> list[e.Event]:
+def _call(run: str, task: TaskId, model: str, usd: str, usage: Usage, purpose: Purpose = Purpose.WORK) -> list[e.Event]:
     common: dict[str, Any] = {
         "session": SessionId(f"{task}.1"),
         "agent": AgentName("worker"),
         "task": task,
-        "call": CallId(f"{run}-{task}"),
+        "call": CallId(f"{run}-{task}-{purpose}"),
         "model": model,
         "tier": Tier.WEAK,
-        "purpose": Purpose.WORK,
+        "purpose": purpose,
     }
     return [
         e.ModelCallReserved(**common, usd=Decimal(9), input_bound=1, max_tokens=1),
@@ -178,6 +189,32 @@ async def test_the_prior_of_a_supervised_run_holds_answers_and_the_reviews_that_
         reviewed = await made(desk.forecast(plan, options=options))
         assert reviewed.total.low == alone.total.low + review
         assert reviewed.total.high == supervised.total.high + review
+
+
+@pytest.mark.parametrize(("policy", "most"), [("vote", 3), ("coordinator", 4), ("on_disagreement", 4)])
+async def test_the_prior_counts_each_reviewer_and_whoever_decides_between_them(
+    desk: Desk, policy: EscalationPolicy, most: int
+) -> None:
+    plan, review = plan_of(1), STRONG.cost(Usage(input=6900, output=105))
+
+    one = await made(desk.forecast(plan, options={"multi_agent": True, "review": "none"}))
+    panel = PanelRules(reviewers=3, policy=policy)
+    three = await made(desk.forecast(plan, options={"multi_agent": True, "review": "all", "panel": panel}))
+
+    assert three.total.low == one.total.low + 3 * review
+    assert three.total.likely == one.total.likely + 3 * review
+    assert three.total.high == one.total.high + most * review
+
+
+@pytest.mark.parametrize(("then", "now", "usd"), [(1, 1, "1.50"), (1, 3, "2.50"), (2, 1, "1.25"), (3, 3, "1.50")])
+async def test_reviews_of_past_tasks_count_for_as_many_reviewers_as_there_are_now(
+    desk: Desk, then: int, now: int, usd: str
+) -> None:
+    await desk.past(*["1"] * 9, reviews="0.50", reviewers=then)
+
+    forecast = await made(desk.forecast(plan_of(1), options={"panel": PanelRules(reviewers=now)}))
+
+    assert forecast.total.likely == Decimal(usd)
 
 
 async def test_models_without_a_price_cannot_be_forecast(desk: Desk) -> None:

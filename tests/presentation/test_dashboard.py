@@ -13,7 +13,7 @@ from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.metrics import measure
 from equitr_coder.domain.models import Purpose, Tier
 from equitr_coder.domain.money import ZERO
-from equitr_coder.presentation.dashboard import Dashboard, dashboard
+from equitr_coder.presentation.dashboard import Dashboard, dashboard, open_conflicts
 from equitr_coder.presentation.happenings import Happenings, happenings_of
 from equitr_coder.presentation.purse import Standing
 from tests.tui.run_story import BOUNDS, Story, at_work, begun, clashing
@@ -113,6 +113,26 @@ def test_a_conflict_is_an_alert_until_it_is_resolved() -> None:
     cleared = story.board()
     assert words(cleared, "T3") == "o gate"
     assert [ask.kind for ask in cleared.inbox] == ["permission"]
+
+
+def test_reviewers_that_disagree_are_an_alert_until_it_is_decided_and_a_note_from_then_on() -> None:
+    story = begun().work("T1").hand_in("T1").divide(1, "T1")
+    story.ask_permission("T1", "+x", tool="review", inside=False)
+    board = story.board()
+
+    assert words(board, "T1") == "! W1 you"
+    assert [(one.kind, one.state, one.needs_person, one.decided) for one in board.conflicts] == [
+        ("finding", "escalated", True, "")
+    ]
+    assert [(ask.kind, ask.words) for ask in board.inbox] == [("permission", "its reviewers disagree: approve it?")]
+
+    story.allow().decide(1, approved=True)
+    decided = story.board()
+    assert decided.inbox == ()
+    assert open_conflicts(decided, "finding") == 0
+    assert [(one.needs_person, one.decided) for one in decided.conflicts] == [
+        (False, "approved by you, against reviewer_2")
+    ]
 
 
 def test_the_inbox_has_the_oldest_first_whoever_asks() -> None:

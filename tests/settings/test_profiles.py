@@ -27,10 +27,11 @@ def refused(machine: "Machine", known: "Collection[str] | None" = None) -> str:
     return f"{caught.value}\n{caught.value.hint}".replace(str(machine.home), "HOME")
 
 
-def test_six_profiles_ship(machine: "Machine") -> None:
+def test_seven_profiles_ship(machine: "Machine") -> None:
     shipped = profiles(machine)
 
     assert {name: (profile.role, profile.tier) for name, profile in shipped.items()} == {
+        "arbiter": ("coordinator", Tier.STRONG),
         "chat": ("specialist", Tier.STRONG),
         "merger": ("coordinator", Tier.STRONG),
         "planner": ("coordinator", Tier.STRONG),
@@ -44,9 +45,12 @@ def test_six_profiles_ship(machine: "Machine") -> None:
         "planner": (*READING, "recall", "ask_user", "write_document", "submit_plan"),
         "supervisor": (*READING, "ask_user"),
         "reviewer": (*READING, "review"),
+        "arbiter": (*READING, "review", "pass_on"),
         "merger": (*CHAT[:-2], "hand_in"),
     }
-    assert all(profile.name == profile.prompt == name for name, profile in shipped.items())
+    prompts = {name: profile.prompt for name, profile in shipped.items() if profile.prompt != name}
+    assert prompts == {"arbiter": "reviewer"}
+    assert all(profile.name == name for name, profile in shipped.items())
 
 
 def test_uncertainty_escalates_unless_a_profile_says_otherwise(machine: "Machine") -> None:
@@ -129,7 +133,7 @@ def test_a_profile_may_extend_one_of_a_weaker_layer(machine: "Machine") -> None:
         (
             "\nextends: wroker\n",
             "HOME/profiles/x.yaml:2: extends: there is no profile wroker to extend\n"
-            "known: chat, merger, planner, reviewer, supervisor, worker",
+            "known: arbiter, chat, merger, planner, reviewer, supervisor, worker",
         ),
         (
             WHOLE + "name: y\n",

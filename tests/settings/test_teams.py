@@ -35,7 +35,10 @@ def test_the_team_that_ships_works_in_parallel_within_the_configured_time(machin
     assert shown(machine) == [
         ("teams.coding.parallel_execution", "true", "default"),
         ("teams.coding.timeout_per_agent_seconds", "null", "default"),
+        ("teams.coding.escalation_policy", "vote", "default"),
+        ("teams.coding.wait_for_all", "true", "default"),
     ]
+    assert (team(machine).escalation_policy, team(machine).waits_for_all) == ("vote", True)
 
 
 def test_the_users_rules_and_a_trusted_projects_are_taken_key_by_key(machine: "Machine") -> None:
@@ -47,6 +50,8 @@ def test_the_users_rules_and_a_trusted_projects_are_taken_key_by_key(machine: "M
     assert [source for _, _, source in shown(machine)] == [
         "user HOME/teams/coding.yaml:2",
         "project REPO/.equitr/teams/coding.yaml:3",
+        "default",
+        "default",
     ]
 
 
@@ -63,9 +68,19 @@ def test_a_project_that_is_not_trusted_changes_nothing_and_is_shown(machine: "Ma
     ("text", "said"),
     [
         (
-            "coordination_rules:\n  wait_for_all: true\n",
-            "HOME/teams/coding.yaml:2: coordination_rules.wait_for_all: there is no such key\n"
-            "known here: parallel_execution, timeout_per_agent_seconds",
+            "coordination_rules:\n  quorum: 2\n",
+            "HOME/teams/coding.yaml:2: coordination_rules.quorum: there is no such key\n"
+            "known here: parallel_execution, timeout_per_agent_seconds, escalation_policy, wait_for_all",
+        ),
+        (
+            "coordination_rules:\n  escalation_policy: always\n",
+            "HOME/teams/coding.yaml:2: coordination_rules.escalation_policy: "
+            "expected one of 'vote', 'coordinator' or 'on_disagreement'; found the text 'always'\n"
+            "correct line 2 of HOME/teams/coding.yaml",
+        ),
+        (
+            "coordination_rules:\n  wait_for_all: maybe\n",
+            "HOME/teams/coding.yaml:2: coordination_rules.wait_for_all: expected true or false; found the text 'maybe'",
         ),
         (
             "pattern: peer_to_peer\n",

@@ -14,6 +14,7 @@ from equitr_coder.ports import Tool, ToolContext
 from equitr_coder.tools.ask_supervisor import AskSupervisor
 from equitr_coder.tools.ask_user import AskUser
 from equitr_coder.tools.hand_in import HandIn
+from equitr_coder.tools.pass_on import PassOn
 from equitr_coder.tools.publish_artifact import PublishArtifact
 from equitr_coder.tools.read_artifact import ReadArtifact
 from equitr_coder.tools.review import Review
@@ -304,18 +305,26 @@ async def test_a_rejection_without_reasons_and_an_unknown_verdict_are_refused(se
     assert "should be 'approve' or 'reject'" in await session.failure(Review(), {"verdict": "maybe"})
 
 
+async def test_a_verdict_is_handed_on_with_what_is_to_be_weighed(session: Any) -> None:
+    ended = (await session.call(PassOn(), {"why": " Who needs the old format? "})).ends
+
+    assert ended == ToolEnd(kind="passed_on", summary="Who needs the old format?")
+    assert "why" in await session.failure(PassOn(), {"why": ""})
+
+
 def test_tools_that_touch_nothing_say_so(session: Any) -> None:
     drafts = RefusingDrafts()
     tools: list[tuple[Tool, dict[str, Any]]] = [
         (HandIn(), {"summary": "x"}),
         (Review(), {"verdict": "approve"}),
+        (PassOn(), {"why": "x"}),
         (TickTodo({1: "x"}), {"number": 1}),
         (AskUser(AnsweringUser()), {"question": "x"}),
         (WriteDocument(drafts), {"name": "design", "content": "x"}),
         (SubmitPlan(drafts), {"title": "x", "tasks": [TASK]}),
     ]
 
-    assert [tool.touches(tool.parse(arguments)) for tool, arguments in tools] == [Touches()] * 6
+    assert [tool.touches(tool.parse(arguments)) for tool, arguments in tools] == [Touches()] * 7
 
 
 def test_a_toolset_keeps_its_order_when_it_is_narrowed() -> None:

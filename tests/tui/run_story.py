@@ -16,6 +16,7 @@ from equitr_coder.domain.forecasts import CostRange, Forecast, TaskForecast
 from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, RequestId, RunId, SessionId, TaskId, TreeId
 from equitr_coder.domain.models import AssistantMessage, Purpose, Tier, ToolCall, UserMessage
 from equitr_coder.domain.money import Usage
+from equitr_coder.domain.panel import Voice, dissent
 from equitr_coder.domain.receipts import CheckResult, Receipt
 from equitr_coder.domain.run_view import RunView, fold
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
@@ -289,6 +290,32 @@ class Story:
         return self.tell(
             e.ConflictFound(conflict=conflict),
             e.ConflictChanged(conflict=conflict.id, state=ConflictState.ESCALATED, worktree="/h/worktrees/C1"),
+        )
+
+    def divide(self, number: int, task: str) -> "Story":
+        """Its reviewers disagree, and the supervisor hands it on to the person."""
+        said = (("reviewer_1", True, ()), ("reviewer_2", False, ("a.py:1 is wrong",)), ("reviewer_3", None, ("late",)))
+        conflict = Conflict(
+            id=RequestId(f"C{number}"),
+            kind="finding",
+            stage=ConflictStage.REVIEW,
+            tasks=(TaskId(task),),
+            detail="1 approved, 1 rejected, 1 gave no verdict",
+            attempt=self.attempts.get(task, 1),
+            voices=tuple(
+                Voice(agent=AgentName(agent), session=SessionId(f"review.{agent}"), approved=approved, reasons=reasons)
+                for agent, approved, reasons in said
+            ),
+        )
+        return self.tell(
+            e.ConflictFound(conflict=conflict),
+            e.ConflictChanged(conflict=conflict.id, state=ConflictState.ESCALATED, detail="a matter of taste"),
+        )
+
+    def decide(self, number: int, *, approved: bool) -> "Story":
+        against = dissent(self.view.conflicts[RequestId(f"C{number}")].conflict.voices, approved=approved)
+        return self.tell(
+            e.ConflictResolved(conflict=RequestId(f"C{number}"), how="user", approved=approved, dissent=against)
         )
 
     def clear(self, number: int) -> "Story":

@@ -15,7 +15,7 @@ from equitr_coder.presentation.purse import Purse, Standing
 from equitr_coder.presentation.rows import Row, text_of, width_of
 from equitr_coder.presentation.text import visible
 from equitr_coder.tui.draw.blocks import rows_of
-from equitr_coder.tui.draw.conflict import SIDES, conflict_head
+from equitr_coder.tui.draw.conflict import SIDES, conflict_head, conflict_keys
 from equitr_coder.tui.draw.needs import ask_rows, needs_row
 from equitr_coder.tui.draw.permission import ANSWERS, card_of, permission_rows
 from equitr_coder.tui.draw.question import question_rows
@@ -173,6 +173,25 @@ def test_the_answers_are_always_in_sight(command: str, why: str, width: int, hei
     assert {width_of(line) for line in rows} == {width}
     for number in range(1, len(ANSWERS) + 1):
         assert any(line.lstrip(" >").startswith(f"{number}  ") for line in shown)
+
+
+def test_a_verdict_is_asked_for_as_one_and_is_no_conflict_to_merge() -> None:
+    story = begun().work("T1").hand_in("T1").divide(1, "T1")
+    story.ask_permission("T1", "+x", tool="review", why="the reviewers disagree", inside=False)
+    view, found = story.view, story.view.conflicts[RequestId("C1")]
+    card = "\n".join(texts(permission_rows(card_of(view.approvals[RequestId("a1")], view, story.board()), 100, 30)))
+    alert = texts(rows_of(conflict_blocks(story.board(), 120)))
+    noted = texts(rows_of(conflict_blocks(story.decide(1, approved=False).board(), 120)))
+
+    for shown in ("decide between its reviewers", "approve it, and any other of T1", "the branch of the run", "+x"):
+        assert shown in card
+    assert "every review" not in card
+    count = "1 approved, 1 rejected, 1 gave no verdict"
+    assert [line.rstrip() for line in alert] == [f" ! C1 (finding) T1, {count}: escalated  needs you"]
+    assert [line.rstrip() for line in noted] == [f"   C1 (finding) T1, {count}: rejected by you, against reviewer_1"]
+    assert conflict_keys(found, view) == []
+    head = texts(conflict_head(view, found, 100, side="theirs"))[0].rstrip()
+    assert head == f" C1 (finding): T1 divides its reviewers ({count})"
 
 
 def test_the_question_of_a_run_that_nothing_confines_belongs_to_no_agent() -> None:

@@ -6,7 +6,7 @@ from equitr_coder.domain.conflicts import ConflictStage, ConflictState
 from equitr_coder.domain.queries import ConflictAnswer
 from equitr_coder.domain.run_view import ConflictView, RunView
 from equitr_coder.presentation.rows import Ink, Row, Span, fit, row
-from equitr_coder.presentation.sharing import RESOLVED
+from equitr_coder.presentation.sharing import conflict_words, resolved_words
 from equitr_coder.presentation.text import prose
 from equitr_coder.presentation.waits import waits_for_person
 from equitr_coder.tui.draw.wrap import exact, words
@@ -14,20 +14,14 @@ from equitr_coder.tui.draw.wrap import exact, words
 Side = Literal["ours", "theirs", "merge"]
 SIDES: tuple[Side, ...] = ("ours", "theirs", "merge")
 _RULE = "─"
-_STAGES = {
-    ConflictStage.FORECAST: "would clash",
-    ConflictStage.MERGE: "clash",
-    ConflictStage.CHECK: "do not work together",
-}
 _INKS = {"+": Ink.OK, "-": Ink.BAD, "@": Ink.ACCENT}
 
 
 def conflict_head(view: RunView, found: ConflictView, width: int, *, side: Side) -> list[Row]:
     """What clashes, who is on which side, the state, and the tabs."""
     conflict = found.conflict
-    where = f" in {', '.join(conflict.paths)}" if conflict.paths else ""
-    kind = f"{conflict.id} ({conflict.kind})"
-    title = f" {kind}: {' and '.join(conflict.tasks)} {_STAGES[conflict.stage]}{where}"
+    number, _, words_of_it = conflict_words(conflict).partition(": ")
+    title = f" {number} ({conflict.kind}): {words_of_it}"
     state, ink = _state(view, found)
     names = {
         "ours": f"what has landed ({','.join(conflict.tasks[1:]) or 'the branch'})",
@@ -75,7 +69,7 @@ def diff_rows(text: str, width: int) -> list[Row]:
 
 def conflict_keys(found: ConflictView, view: RunView) -> list[tuple[str, str]]:
     """Key and what it does, of what makes sense now; nothing when it is no matter of the person's."""
-    if not waits_for_person(view, found):
+    if not waits_for_person(view, found) or found.conflict.kind == "finding":
         return []
     keys = [("e", "my edits")]
     if found.conflict.stage is ConflictStage.MERGE:
@@ -87,7 +81,7 @@ def conflict_keys(found: ConflictView, view: RunView) -> list[tuple[str, str]]:
 
 def _state(view: RunView, found: ConflictView) -> tuple[str, Ink]:
     if found.resolved is not None:
-        return RESOLVED[found.resolved.how], Ink.OK
+        return resolved_words(found.resolved), Ink.OK
     if waits_for_person(view, found):
         where = f": edit the files in {found.worktree}, or choose below" if found.worktree else ""
         return f"waits for you{where}", Ink.ASK

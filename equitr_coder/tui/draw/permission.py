@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from equitr_coder.domain.approvals import Approval
+from equitr_coder.domain.approvals import VERDICT, Approval
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.presentation.dashboard import Dashboard
@@ -12,7 +12,9 @@ from equitr_coder.tui.draw.wrap import exact, words
 
 _RULE = "─"
 _MERGE = "merge"
-_DOES = {"run_command": "run a command", _MERGE: "take a proposed merge"}
+_DOES = {"run_command": "run a command", _MERGE: "take a proposed merge", VERDICT: "decide between its reviewers"}
+_YES = {_MERGE: ("take this merge", "take it, and any other"), VERDICT: ("approve it", "approve it, and any other")}
+"""Words on finished work, which are no permissions: this one, and wider."""
 _ASIDE = 5
 """Columns that a command is indented by, with its margin."""
 _MOST_WHY = 4
@@ -154,15 +156,15 @@ def _answer(card: Card, answer: Answer, *, chosen: Answer, was_seen: bool) -> Ro
 
 def _words(card: Card, answer: Answer) -> str:
     tool, task = card.approval.tool, card.approval.task or "the task"
-    is_merge = tool == _MERGE
-    where = "" if is_merge or card.approval.tool != "run_command" else _like(card.approval)
+    where = _like(card.approval) if tool == "run_command" else ""
+    this, wider = _YES.get(tool, ("once", f"every {tool}"))
     match answer:
         case Answer.ONCE:
-            return "once" if not is_merge else "take this merge"
+            return this
         case Answer.TASK:
-            return f"every {tool} of {task}{where}" if not is_merge else f"take it, and any other of {task}"
+            return f"{wider} of {task}{where}"
         case Answer.RUN:
-            return f"every {tool} of this run{where}" if not is_merge else "take it, and any other of this run"
+            return f"{wider} of this run{where}"
         case Answer.REFUSE:
             return "no, and say why..."
         case Answer.STOP:
@@ -178,7 +180,7 @@ def _like(approval: Approval) -> str:
 
 def _where(approval: Approval, view: RunView) -> str:
     task = view.tasks.get(approval.task) if approval.task is not None else None
-    if approval.tool == _MERGE:
+    if approval.tool in _YES:
         return "the branch of the run; its checks are green"
     place = f"worktree {task.worktree} (not your checkout)" if task is not None and task.worktree else "your checkout"
     if task is not None and not task.worktree:

@@ -42,14 +42,16 @@ def merge_rows(board: Dashboard, width: int) -> list[Row]:
 
 
 def conflict_blocks(board: Dashboard, width: int) -> list[Block]:
-    """One for each that is not resolved."""
-    open_ones = [one for one in board.conflicts if one.state != "resolved"]
+    """One for each that is not resolved, and for what was decided between reviewers."""
     blocks = []
-    for one in open_ones:
-        where = f" in {', '.join(one.paths)}" if one.paths else ""
-        you = "  needs you" if one.needs_person else ""
-        text = f" ! {one.id} ({one.kind}) {' and '.join(one.tasks)}{where}: {one.state}{you}"
-        blocks.append(Block(one.id, (fit(row(Span(text, Ink.ASK if one.needs_person else Ink.TEXT)), width),)))
+    for one in board.conflicts:
+        where = f" in {', '.join(one.paths)}" if one.paths else f", {one.words}" if one.kind == "finding" else ""
+        about = f"{one.id} ({one.kind}) {' and '.join(one.tasks)}{where}"
+        if one.decided:
+            blocks.append(Block(one.id, (fit(row(Span(f"   {about}: {one.decided}", Ink.DIM)), width),)))
+        elif one.state != "resolved":
+            text = f" ! {about}: {one.state}{'  needs you' if one.needs_person else ''}"
+            blocks.append(Block(one.id, (fit(row(Span(text, Ink.ASK if one.needs_person else Ink.TEXT)), width),)))
     return blocks
 
 
