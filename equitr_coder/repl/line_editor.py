@@ -1,6 +1,8 @@
 """The keyboard on a capable terminal: prompt-toolkit's line editing, inline, without alternate screen or mouse."""
 
+import atexit
 import signal
+import termios
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,19 @@ _PROMPT = "you> "
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse"})
 
 
+def _keep_enter(descriptor: int) -> None:
+    """Until the process ends, Enter that is pressed between two prompts stays Enter: a terminal as it usually is makes
+    of it what Ctrl-J sends, which in a prompt begins a new line.
+    """
+    try:
+        before = termios.tcgetattr(descriptor)
+    except termios.error:  # no terminal
+        return
+    without = [before[0] & ~termios.ICRNL, *before[1:]]
+    termios.tcsetattr(descriptor, termios.TCSANOW, without)
+    atexit.register(termios.tcsetattr, descriptor, termios.TCSANOW, before)
+
+
 class LineEditor:
     """Implements `repl.keyboard.Keyboard`."""
 
@@ -41,6 +56,7 @@ class LineEditor:
     ) -> None:
         """`redact` takes keys out of what the history's file keeps. `terminal` is the process's own unless given."""
         self._input, self._output = terminal or (create_input(), create_output(always_prefer_tty=True))
+        _keep_enter(self._input.fileno())
         self._ahead = TypeAhead()
         self._pasted = ""
         self._take_signal: Callable[[], None] | None = None

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 from equitr_coder.testing.script import ScriptedReply, always, call, calls, rule, says
@@ -21,14 +22,12 @@ def test_the_session_shows_and_changes_its_state(stage: OpenStage) -> None:
         terminal.answer("/help")
         for command in COMMANDS:
             terminal.expect(command)
-        terminal.answer("/multi-agent off")
-        terminal.expect("multi-agent")
-        terminal.answer("/status")
-        terminal.expect("multi-agent off")  # below the prompt, where the command is still being typed
-        terminal.expect("multi-agent off")
-        terminal.answer("/quit")
+        # None of the three waits for what the one before shows: Enter stays Enter between two prompts.
+        for command in ("/multi-agent off", "/status", "/quit"):
+            terminal.press(f"{command}\r")
         assert terminal.wait() == 0, terminal.screen
 
+    assert re.search(r"/status.*multi-agent off +model stub/weak.*/quit", terminal.screen, re.DOTALL), terminal.screen
     assert not user.server.requests
 
 

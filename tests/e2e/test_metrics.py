@@ -135,6 +135,6 @@ def test_the_log_of_an_attempt_says_where_the_hosts_time_went(stage: OpenStage) 
         kinds = [span["kind"] for span in measured["spans"]]
         assert kinds[0] == "worktree"
         assert {"check", "turn"} <= set(kinds)
-        assert measured["git_commands"] > 3
+        assert measured["git_commands"] > 0
         [done] = ended.of("task_changed", task=name, state="done")
         assert measured["seq"] > done["seq"]
