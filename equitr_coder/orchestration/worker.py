@@ -129,7 +129,7 @@ class TaskWorker:
                     await self._fail(task, view)
                     return
                 await self._begin(task, view)
-            elif view.state is TaskState.WORKING and view.tree is not None:
+            elif view.tree is not None:
                 await self._take_up(task, view, view.tree)
             refusal = await self._attempt(task, view)
             if refusal is None:
@@ -144,7 +144,9 @@ class TaskWorker:
             await self._change(task, TaskState.READY, view, refusal)
 
     async def _take_up(self, task: Task, view: TaskView, tree: TreeId) -> None:
-        """After a crash: the files as the last recorded step left them, or the next attempt when git has lost them."""
+        """After a crash: the files as the last recorded step or the hand-in left them (a reviewer looks into those), or
+        the next attempt when git has lost them.
+        """
         if await is_readable(self._repository, tree):
             await self._worktrees.reset(task.id, _base(view), tree)
         else:

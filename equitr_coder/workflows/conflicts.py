@@ -82,7 +82,8 @@ async def _resolution(
 
 async def _edited(repository: Repository, found: ConflictView) -> TreeId:
     conflict = found.conflict
-    if found.worktree is None or not _is_there(found.worktree):
+    assert conflict.ours is not None, "a conflict of a hand-in names the tip it was found on"
+    if found.worktree is None or not await repository.take_up_worktree(Path(found.worktree), conflict.ours):
         raise UserError(f"the files of {conflict.id} are nowhere to be edited", hint=_other_ways(found))
     tree = await repository.snapshot(Path(found.worktree))
     marked = await marked_paths(repository, tree, conflict.paths)
@@ -141,10 +142,6 @@ def _known(view: RunView, number: RequestId) -> ConflictView:
         name = view.epic or view.run
         raise UserError(f"there is no conflict {number} in {name}", hint="`equitrcoder conflict list` lists them")
     return found
-
-
-def _is_there(folder: str) -> bool:
-    return Path(folder).exists()
 
 
 def _other_ways(found: ConflictView) -> str:

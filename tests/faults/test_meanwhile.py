@@ -89,7 +89,7 @@ def test_an_attempt_that_starts_from_merged_files_survives_the_garbage_collectio
     victim: OpenVictim, undisturbed: Undisturbed
 ) -> None:
     killed = victim(OVERTAKEN)
-    assert killed.kill(Point("append.task_changed", "after", 6))
+    assert killed.kill(Point("T1.working", "after", 2))
     assert killed.view.tasks[TaskId("T2")].state is TaskState.DONE
     task = killed.view.tasks[TaskId("T1")]
     assert (task.state, task.attempt) == (TaskState.WORKING, 2)
@@ -165,7 +165,7 @@ def test_a_branch_of_somebody_elses_is_never_taken_for_our_own(victim: OpenVicti
         pytest.param(
             SHORT, Point("append.tool_returned", "after", 4), TaskState.WORKING, id="in the middle of an attempt"
         ),
-        pytest.param(OVERTAKEN, Point("append.task_changed", "after", 5), TaskState.READY, id="between two attempts"),
+        pytest.param(OVERTAKEN, Point("T1.ready", "after", 1), TaskState.READY, id="between two attempts"),
     ],
 )
 def test_a_task_whose_steps_git_has_lost_begins_anew_and_says_so(
