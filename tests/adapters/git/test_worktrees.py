@@ -7,7 +7,7 @@ import pytest
 
 from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.ids import CommitId
+from equitr_coder.domain.ids import CommitId, TreeId
 from tests.adapters.git.stage import Checkout, FileJournal
 
 
@@ -206,7 +206,7 @@ async def test_a_worktree_is_taken_up_with_its_files_whatever_git_remembers_of_i
     assert worktree.git("rev-parse", "--symbolic-full-name", "HEAD") == "HEAD"
     assert " D README.md" in worktree.status()
     tree = checkout.git("rev-parse", f"{later}^{{tree}}")
-    await repository.restore(path, CommitId(tree))
+    await repository.restore(path, TreeId(tree))
     assert await repository.snapshot(path) == tree
     assert (path / "build/cached.o").read_text() == "ignored\n"
     assert await repository.take_up_worktree(path, checkout.head)
