@@ -28,6 +28,8 @@ async def require_unmoved(store: EventStore, repository: Repository, checkout: P
             continue  # a log that cannot be read says nothing of where it belongs
         if view.state.is_final or view.branch is None or view.tip is None:
             continue
+        if not (await repository.inspect()).is_repository:
+            return
         if await repository.resolve(f"refs/heads/{view.branch}") and await repository.resolve(view.tip):
             here, there = shlex.quote(str(checkout)), shlex.quote(row.workspace)
             raise UserError(

@@ -133,6 +133,20 @@ def overtaken() -> list[Rule]:
     ]
 
 
+def reviewed() -> list[Rule]:
+    """One task whose reviewer looks into a file before it says yes."""
+    return [
+        _plan(_task("T1", critical=True)),
+        rule(
+            says("", _reads("T1")),
+            says("", call("review", verdict="approve", reasons=[])),
+            model="strong",
+            offers="review",
+        ),
+        _works("T1", says("", _writes("T1", "T1-built"), _hands_in("T1"))),
+    ]
+
+
 def direct() -> list[Rule]:
     """One task without a plan."""
     return [rule(says("", _writes("T1", "T1-built")), says("", _hands_in("T1")), model="strong", offers="hand_in")]
