@@ -734,6 +734,12 @@ class Repository(Protocol):
         """Rename a worktree of ours, its files untouched; False when there is none at `old`, or something at `new`."""
         ...
 
+    async def take_up_worktree(self, path: Path, commit: CommitId) -> bool:
+        """Work can go on in the worktree of ours at `path`, its files untouched, whatever git remembers of it: one that
+        it has forgotten is registered again, at `commit`. False when nothing stands there.
+        """
+        ...
+
     async def remove_worktree(self, path: Path) -> None: ...
 
     async def snapshot(self, root: Path, *, also: Collection[str] = ()) -> TreeId:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from equitr_coder.domain.conflicts import Conflict, ConflictStage, ConflictState
 from equitr_coder.domain.errors import RunStopped, StopReason
@@ -171,22 +172,16 @@ class Conflicts:
         """The files lie in a worktree of their own, for as long as it takes; what stands there is never overwritten."""
         conflict = found.conflict
         path = self._worktrees.conflict(conflict.id)
-        if found.worktree is None or not path.exists():
+        is_there = found.worktree is not None and await self._worktrees.has_conflict(conflict.id, ours)
+        if is_there and found.worktree != str(path):
+            await self._events.record(_lies_at(path, found, found.tree))
+        elif not is_there:
             if conflict.theirs is not None:
                 mine, *landed = conflict.tasks
                 sides: dict[str, str] = {ours: f"landed: {', '.join(landed)}", conflict.theirs: f"handed in: {mine}"}
                 start = await labelled(self._repository, start, conflict.paths, sides)
             await self._worktrees.open_conflict(conflict.id, ours, start)
-            detail = f"edit the files in {path}, then: equitrcoder conflict resolve {conflict.id}"
-            await self._events.record(
-                ConflictChanged(
-                    conflict=conflict.id,
-                    state=ConflictState.ESCALATED,
-                    tree=start,
-                    worktree=str(path),
-                    detail=detail,
-                )
-            )
+            await self._events.record(_lies_at(path, found, start))
         where = f" in {', '.join(conflict.paths)}" if conflict.paths else ""
         return RunStopped(
             StopReason.CONFLICT_OPEN,
@@ -259,6 +254,18 @@ async def merged_by_structure(repository: Repository, forecast: MergeForecast) -
             return None
         files[clash.path] = merged
     return await repository.tree_with(forecast.marked_tree, files)
+
+
+def _lies_at(path: Path, found: ConflictView, tree: TreeId | None) -> ConflictChanged:
+    """Where a person finds the files that the merge left as `tree`."""
+    number = found.conflict.id
+    return ConflictChanged(
+        conflict=number,
+        state=ConflictState.ESCALATED,
+        tree=tree,
+        worktree=str(path),
+        detail=f"edit the files in {path}, then: equitrcoder conflict resolve {number}",
+    )
 
 
 def _resolved(number: RequestId, how: str, commit: CommitId | None, detail: str) -> ConflictResolved:

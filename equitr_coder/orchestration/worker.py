@@ -129,7 +129,7 @@ class TaskWorker:
                     await self._fail(task, view)
                     return
                 await self._begin(task, view)
-            elif view.state is TaskState.WORKING and view.tree is not None:
+            elif view.tree is not None:
                 await self._take_up(task, view, view.tree)
             refusal = await self._attempt(task, view)
             if refusal is None:
@@ -144,11 +144,15 @@ class TaskWorker:
             await self._change(task, TaskState.READY, view, refusal)
 
     async def _take_up(self, task: Task, view: TaskView, tree: TreeId) -> None:
-        """After a crash: the files as the last recorded step left them, or the next attempt when git has lost them."""
-        if await is_readable(self._repository, tree):
-            await self._worktrees.reset(task.id, _base(view), tree)
-        else:
+        """After a crash: the files as the last recorded step or the hand-in left them (a reviewer looks into those), or
+        the next attempt when git has lost them.
+        """
+        if not await is_readable(self._repository, tree):
             await self._begin(task, view)  # no failure of the task: it begins again even after its last attempt
+            return
+        await self._worktrees.reset(task.id, _base(view), tree)
+        if view.state is TaskState.REVIEW and await self._repository.resolve(str(view.commit)) is None:
+            await self._hand_in(task, view, tree, view.detail)  # somebody deleted its ref, and git the commit
 
     async def _begin(self, task: Task, view: TaskView) -> None:
         base = self._queue.tip
@@ -336,6 +340,11 @@ class TaskWorker:
             marked = await self._still_marked(base, tree)
             if marked:
                 return SentBack(StopReason.MERGE_CONFLICT, f"conflict markers are left in: {', '.join(marked)}", marked)
+        await self._hand_in(task, view, tree, end.summary)
+        return None
+
+    async def _hand_in(self, task: Task, view: TaskView, tree: TreeId, summary: str) -> None:
+        base = _base(view)
         commit = await self._repository.commit_tree(
             tree,
             [base],
@@ -350,13 +359,12 @@ class TaskWorker:
                 state=TaskState.REVIEW,
                 agent=self._terms.names[task.id],
                 attempt=view.attempt,
-                detail=end.summary,
+                detail=summary,
                 tree=tree,
                 commit=commit,
                 touched=await self._footprints.touched(base, commit),
             )
         )
-        return None
 
     def _last_call(self, task: Task, attempt: int) -> datetime | None:
         return self._events.view.last_call(SessionId(f"{task.id}.{attempt}"))

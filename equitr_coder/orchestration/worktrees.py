@@ -82,7 +82,7 @@ class Worktrees:
     async def reset(self, task: TaskId, base: CommitId, tree: TreeId) -> Path:
         """After a crash: the worktree exactly as its last recorded step left it; ignored files stay."""
         path = self.path(task)
-        if not _stands(path):
+        if not await self._repository.take_up_worktree(path, base):
             return await self.open(task, base, tree)
         await self._repository.restore(path, tree)
         return path
@@ -102,6 +102,10 @@ class Worktrees:
 
     def conflict(self, conflict: RequestId) -> Path:
         return self._places.root / f"conflict-{conflict}"
+
+    async def has_conflict(self, conflict: RequestId, base: CommitId) -> bool:
+        """Whether the place to resolve it in is still there; what stands in it is not touched."""
+        return await self._repository.take_up_worktree(self.conflict(conflict), base)
 
     async def open_conflict(self, conflict: RequestId, base: CommitId, tree: TreeId) -> Path:
         """A place to resolve a conflict in: `base`, with the content of `tree`."""

@@ -41,6 +41,7 @@ from equitr_coder.session.approvals import ApprovalDesk, QuestionDesk
 from equitr_coder.session.audit import AuditLog
 from equitr_coder.session.hub import Hub
 from equitr_coder.session.live_run import KitFactory, LiveRun
+from equitr_coder.session.moved import require_unmoved
 from equitr_coder.session.said import cancelled, queued
 from equitr_coder.workflows.assignment import assign, measured
 from equitr_coder.workflows.chat import ChatRun, images_of, next_message
@@ -678,6 +679,7 @@ class LocalRunApi:
             waiting = next((row for row in listed if not row.state.is_final), None)
             if waiting is not None:
                 return await self._money(waiting.run)
+            await require_unmoved(self._store, self._repository, self._checkout, name)
             newest = await self._money(listed[0].run) if listed else None
             failed = newest if newest is not None and newest.can_be_tried_again else None
             again = f"equitrcoder resume {failed.epic or failed.run} tries again what failed; " if failed else ""
@@ -688,6 +690,7 @@ class LocalRunApi:
                 if not found.seq:
                     raise UserError(f"{name} has no log any more", hint=f"equitrcoder audit verify {row.run} tells why")
                 return found
+        await require_unmoved(self._store, self._repository, self._checkout, name)
         raise UserError(f"there is no run or epic {name} in this workspace", hint="equitrcoder runs lists them")
 
 

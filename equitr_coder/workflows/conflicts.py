@@ -70,7 +70,7 @@ async def _resolution(
             raise UserError(f"nobody has proposed a merge for {conflict.id}", hint=_other_ways(found))
         return ConflictResolved(conflict=conflict.id, how="user", commit=found.commit, detail="the proposal")
     if command.take == "edited":
-        tree = await _edited(repository, found)
+        tree = await _edited(view, repository, found)
     else:
         tree = await _side(repository, found, command.take)
     title = view.plan.task(conflict.tasks[0]).title if view.plan is not None else ""
@@ -82,10 +82,14 @@ async def _resolution(
     return ConflictResolved(conflict=conflict.id, how="user", commit=commit, detail=words)
 
 
-async def _edited(repository: Repository, found: ConflictView) -> TreeId:
+async def _edited(view: RunView, repository: Repository, found: ConflictView) -> TreeId:
     conflict = found.conflict
-    if found.worktree is None or not _is_there(found.worktree):
-        raise UserError(f"the files of {conflict.id} are nowhere to be edited", hint=_other_ways(found))
+    assert conflict.ours is not None, "a conflict of a hand-in names the tip it was found on"
+    if found.worktree is None or not await repository.take_up_worktree(Path(found.worktree), conflict.ours):
+        raise UserError(
+            f"the files of {conflict.id} are nowhere to be edited",
+            hint=f"equitrcoder resume {view.epic or view.run} lays them out; or {_other_ways(found)}",
+        )
     tree = await repository.snapshot(Path(found.worktree))
     marked = await marked_paths(repository, tree, conflict.paths)
     if marked:
@@ -148,10 +152,6 @@ def _known(view: RunView, number: RequestId) -> ConflictView:
         name = view.epic or view.run
         raise UserError(f"there is no conflict {number} in {name}", hint="`equitrcoder conflict list` lists them")
     return found
-
-
-def _is_there(folder: str) -> bool:
-    return Path(folder).exists()
 
 
 def _other_ways(found: ConflictView) -> str:

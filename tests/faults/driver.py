@@ -91,13 +91,17 @@ def _named(events: Sequence[Event]) -> str:
 
 
 class TappedStore(Tapped):
-    """An append is named after what it stores, so that a point can be chosen by what it means."""
+    """An append is named after what it stores, so that a point can be chosen by what it means: `append.run_started` the
+    first time, or what becomes of a task in an attempt of it, `T1.ready` of its first.
+    """
 
     async def append(self, *batches: Sequence[Event]) -> None:
         passed = [(kind, self._points.enter(kind)) for kind in (f"append.{_named(events)}" for events in batches)]
         await cast("EventStore", self._real).append(*batches)
         for kind, number in passed:
             self._points.leave(kind, number)
+        for event in (event for events in batches for event in events if isinstance(event, TaskChanged)):
+            self._points.die_at(f"{event.task}.{event.state}", "after", event.attempt)
 
 
 class TappedClient(Tapped):

@@ -190,7 +190,8 @@ def _assert_epic_is_whole(victim: Victim) -> None:
     pool = {path for folder in (victim.home / "worktrees").glob("*/pool") for path in folder.iterdir()}
     there = {path for folder in (victim.home / "worktrees").glob("*/*") for path in folder.iterdir()}
     assert there == pool, "worktrees are left behind beside those that wait for their next use"
-    known = {Path(line.split()[0]) for line in victim.git("worktree", "list").splitlines()}
+    listed = victim.git("worktree", "list", "--porcelain").splitlines()
+    known = {Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")}
     odd = sorted(str(path) for path in known ^ ({victim.repo} | pool))
     assert not odd, f"git and the disk disagree about worktrees: {odd}"
     for task in view.tasks.values():

@@ -25,7 +25,8 @@ TOGETHER = Play(
     is_green=_is_green_together,
     config={"checks": {"gate": [scenes.RED_TOGETHER]}},
 )
-OVERTAKEN = Play(tuple(scenes.overtaken()), PLANNED, _words("T1", "T2"))
+OVERTAKEN = Play(tuple(scenes.overtaken()), PLANNED, _words("T1", "T2", "T3"))
+REVIEWED = Play(tuple(scenes.reviewed()), PLANNED, _words("T1"))
 AT_WORK = Play(tuple(scenes.at_work()), PLANNED, _words("T1", "T2"))
 APPROVED = Play(
     tuple(scenes.short_epic()),

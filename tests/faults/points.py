@@ -51,7 +51,9 @@ GIT_QUESTIONS = frozenset(
 
 @frozen
 class Point:
-    """The `number`-th time that a play passes something of this kind."""
+    """The `number`-th time that a play passes something of this kind; or what becomes of a task in its attempt of this
+    number, whatever else a parallel play does meanwhile: `T1.ready` after 2.
+    """
 
     kind: str
     when: When

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from equitr_coder.testing.script import Rule, ScriptedCall, ScriptedReply, always, call, rule, says
+from equitr_coder.testing.script import Barrier, Rule, ScriptedCall, ScriptedReply, always, call, rule, says
 
 _REQUIREMENTS = """# Requirements
 
@@ -117,12 +117,33 @@ def short_epic() -> list[Rule]:
 
 
 def overtaken() -> list[Rule]:
-    """T2 lands before T1's first attempt ends without a hand-in: T1's next attempt starts from both."""
+    """T2 has landed, so that T3 is at work, before T1's first attempt ends without a hand-in: T1's next attempt starts
+    from both. T3 writes nothing before that.
+    """
+    landed = Barrier(name="T2 has landed", parties=2)
+    again = Barrier(name="T1 has begun again", parties=2)
+    writes_again = says("", _reads("T1"), _writes("T1", "T1-built"), _hands_in("T1"), barrier=again)
     return [
-        _plan(_task("T1"), _task("T2")),
-        _works("T1", says("", _reads("T1"), _writes("T1", "T1-built"), _hands_in("T1")), first=["Earlier attempts"]),
-        _works("T1", says("", _writes("T1", "wrong")), ScriptedReply(text="It is done.", delay=3), says("Really.")),
+        _plan(_task("T1"), _task("T2"), _task("T3", needs=("T2",))),
+        _works("T1", writes_again, first=["Earlier attempts"]),
+        _works("T1", says("", _writes("T1", "wrong")), says("It is done.", barrier=landed), says("Really.")),
         _works("T2", says("", _writes("T2", "T2-built"), _hands_in("T2"))),
+        _works("T3", says("", _reads("T3"), barrier=landed)).model_copy(update={"times": 1}),
+        _works("T3", says("", _reads("T3")), says("", _writes("T3", "T3-built"), _hands_in("T3"), barrier=again)),
+    ]
+
+
+def reviewed() -> list[Rule]:
+    """One task whose reviewer looks into a file before it says yes."""
+    return [
+        _plan(_task("T1", critical=True)),
+        rule(
+            says("", _reads("T1")),
+            says("", call("review", verdict="approve", reasons=[])),
+            model="strong",
+            offers="review",
+        ),
+        _works("T1", says("", _writes("T1", "T1-built"), _hands_in("T1"))),
     ]
 
 

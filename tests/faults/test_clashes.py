@@ -1,6 +1,7 @@
 """Kill the process while two tasks clash: structure merges, or the supervisor proposes, or a person is waited for."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.faults.conftest import OpenVictim
 from tests.faults.laws import assert_laws, assert_sound_in_death
 from tests.faults.plays import BY_HAND, PROPOSED, STRUCTURAL
 from tests.faults.points import Point, moments_of
-from tests.faults.victim import Victim
+from tests.faults.victim import Ended, Victim
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 slow = pytest.mark.slow
@@ -147,6 +148,53 @@ def test_what_a_person_merges_survives_every_death(victim: OpenVictim, point: Po
     assert killed.is_done, killed.view.detail
     _both_are_there(killed, "line.txt")
     assert_laws(killed)
+
+
+def _words_after(victim: Victim, meanwhile: Callable[[Victim], None], words: tuple[str, ...]) -> Ended:
+    """A conflict waits and its files are mended; something happens, and the person types `words`."""
+    victim.run(*victim.play.command)
+    assert _next_words(victim) == ("conflict", "resolve", "C1")
+    meanwhile(victim)
+    return victim.run(*words)
+
+
+def _forget_worktrees(victim: Victim) -> None:
+    shutil.rmtree(victim.repo / ".git" / "worktrees")
+
+
+@slow
+@pytest.mark.parametrize("words", [("conflict", "resolve", "C1"), ("resume", "--yes")], ids=" ".join)
+def test_what_a_person_merged_stays_when_git_forgets_the_worktree_it_lies_in(
+    victim: OpenVictim, words: tuple[str, ...]
+) -> None:
+    waits = victim(BY_HAND)
+    ended = _words_after(waits, _forget_worktrees, words)
+    assert ended.code == (0 if words[0] == "conflict" else 1), ended.brief
+    if words[0] == "resume":
+        ended = waits.run("conflict", "resolve", "C1")
+        assert ended.code == 0, ended.brief
+    waits.finish()
+    assert waits.is_done, waits.view.detail
+    assert waits.files["line.txt"] == scenes.BOTH
+    assert_laws(waits)
+
+
+@slow
+def test_what_a_person_merged_moves_with_the_home_folder(victim: OpenVictim) -> None:
+    waits = victim(BY_HAND)
+    ended = _words_after(waits, lambda moved: moved.move("home", "another home"), ("conflict", "resolve", "C1"))
+    assert ended.trouble[0] == "the files of C1 are nowhere to be edited"
+    assert "equitrcoder resume epic-001 lays them out" in ended.trouble[1]
+
+    ended = waits.run("resume", "--yes")
+    assert ended.code == 1, ended.brief
+    assert str(waits.home) in ended.trouble[1]
+    ended = waits.run("conflict", "resolve", "C1")
+    assert ended.code == 0, ended.brief
+    waits.finish()
+    assert waits.is_done, waits.view.detail
+    assert waits.files["line.txt"] == scenes.BOTH
+    assert_laws(waits)
 
 
 @slow

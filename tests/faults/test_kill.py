@@ -58,6 +58,7 @@ _SAMPLE = (
 )
 _NEVER_PASSED = {
     "append.artifact_produced": "is recorded with the message that tells of it",
+    "append.budget_raised": "needs a person: tests/faults/test_told.py",
     "append.budget_reached": "needs a limit: tests/e2e/test_limits.py",
     "append.budget_warned": "is recorded with the settlement",
     "append.conflict_changed": "needs a conflict that somebody decides: tests/faults/test_clashes.py",
@@ -69,6 +70,7 @@ _NEVER_PASSED = {
     "append.question_answered": "needs a person",
     "append.question_asked": "needs a person",
     "append.receipt_stored": "is recorded with the end of the task",
+    "append.run_renamed": "needs a person: tests/faults/test_told.py",
     "append.task_assigned": "needs profiles of workers: tests/e2e/test_assignment.py",
     "git.init": "needs a plain folder",
     "git.worktree": "needs a repository with settings for each worktree",

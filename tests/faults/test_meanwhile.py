@@ -10,13 +10,13 @@ import pytest
 
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import StopReason
-from equitr_coder.domain.events import TaskChanged
+from equitr_coder.domain.events import TaskChanged, ToolReturned
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.runs import RunState
 from tests.faults.conftest import OpenVictim, Undisturbed
 from tests.faults.laws import assert_money, assert_nothing_lost
-from tests.faults.plays import DIRECT, EPIC, OVERTAKEN, SHORT
-from tests.faults.points import Point
+from tests.faults.plays import DIRECT, EPIC, OVERTAKEN, REVIEWED, SHORT
+from tests.faults.points import Point, moments_of
 from tests.faults.victim import Play, Victim
 
 AFTER_A_STEP = Point("append.tool_returned", "after", 9)
@@ -42,10 +42,24 @@ def _clear_away_everything(victim: Victim) -> None:
     _collect_garbage(victim)
 
 
+def _delete_refs(victim: Victim, below: str) -> None:
+    for ref in victim.git("for-each-ref", "--format=%(refname)", below).splitlines():
+        victim.git("update-ref", "-d", ref)
+
+
 def _lose_the_steps(victim: Victim) -> None:
     """As if somebody had deleted the refs that keep them."""
-    for ref in victim.git("for-each-ref", "--format=%(refname)", "refs/equitr/keep").splitlines():
-        victim.git("update-ref", "-d", ref)
+    _delete_refs(victim, "refs/equitr/keep")
+    _clear_away_everything(victim)
+
+
+def _lose_what_was_handed_in(victim: Victim) -> None:
+    _delete_refs(victim, "refs/equitr/epic-001")
+    _collect_garbage(victim)
+
+
+def _lose_all_but_the_branch(victim: Victim) -> None:
+    _delete_refs(victim, "refs/equitr")
     _clear_away_everything(victim)
 
 
@@ -89,7 +103,7 @@ def test_an_attempt_that_starts_from_merged_files_survives_the_garbage_collectio
     victim: OpenVictim, undisturbed: Undisturbed
 ) -> None:
     killed = victim(OVERTAKEN)
-    assert killed.kill(Point("append.task_changed", "after", 6))
+    assert killed.kill(Point("T1.working", "after", 2))
     assert killed.view.tasks[TaskId("T2")].state is TaskState.DONE
     task = killed.view.tasks[TaskId("T1")]
     assert (task.state, task.attempt) == (TaskState.WORKING, 2)
@@ -165,7 +179,8 @@ def test_a_branch_of_somebody_elses_is_never_taken_for_our_own(victim: OpenVicti
         pytest.param(
             SHORT, Point("append.tool_returned", "after", 4), TaskState.WORKING, id="in the middle of an attempt"
         ),
-        pytest.param(OVERTAKEN, Point("append.task_changed", "after", 5), TaskState.READY, id="between two attempts"),
+        pytest.param(OVERTAKEN, Point("T1.ready", "after", 1), TaskState.READY, id="between two attempts"),
+        pytest.param(SHORT, Point("T1.review", "after", 1), TaskState.REVIEW, id="handed in"),
     ],
 )
 def test_a_task_whose_steps_git_has_lost_begins_anew_and_says_so(
@@ -175,7 +190,7 @@ def test_a_task_whose_steps_git_has_lost_begins_anew_and_says_so(
     assert killed.kill(point)
     task = killed.view.tasks[TaskId("T1")]
     assert (task.state, task.attempt) == (state, 1)
-    _lose_the_steps(killed)
+    (_lose_all_but_the_branch if state is TaskState.REVIEW else _lose_the_steps)(killed)
     killed.finish()
     assert killed.files == undisturbed(play).files
     assert killed.view.state is RunState.COMPLETED
@@ -183,6 +198,31 @@ def test_a_task_whose_steps_git_has_lost_begins_anew_and_says_so(
     assert "begins anew" in said.detail
     assert killed.view.tasks[said.task].attempt == 2
     assert_money(killed)
+
+
+@pytest.mark.parametrize("act", [_lose_what_was_handed_in, pytest.param(_clear_away_everything, marks=slow)])
+def test_what_was_handed_in_lands_although_its_ref_or_its_worktree_is_gone(
+    victim: OpenVictim, undisturbed: Undisturbed, act: Callable[[Victim], None]
+) -> None:
+    killed = victim(SHORT)
+    assert killed.kill(Point("T1.review", "after", 1))
+    act(killed)
+    killed.finish()
+    assert_nothing_lost(killed, undisturbed(SHORT).files)
+    assert killed.view.tasks[TaskId("T1")].attempt == 1
+
+
+@slow
+def test_a_reviewer_finds_the_files_of_a_task_whose_worktree_is_gone(
+    victim: OpenVictim, undisturbed: Undisturbed
+) -> None:
+    killed = victim(REVIEWED)
+    assert killed.kill(Point("T1.review", "after", 1))
+    _remove_worktrees(killed)
+    killed.finish()
+    assert_nothing_lost(killed, undisturbed(REVIEWED).files)
+    [read, _] = [e.text for e in killed.log if isinstance(e, ToolReturned) and e.session.startswith("review")]
+    assert "T1-built" in read
 
 
 @slow
@@ -239,6 +279,33 @@ def _remove(pattern: str, *, base: str) -> Callable[[Victim], None]:
     return act
 
 
+def _move_home(victim: Victim) -> None:
+    victim.move("home", "another home")
+
+
+def _move_a_worktree(victim: Victim) -> None:
+    [folder] = victim.home.glob("worktrees/*/*/T2")
+    folder.rename(victim.folder / "aside")
+
+
+def _prune_while_home_is_away(victim: Victim) -> None:
+    """As on a disk that is not always there."""
+    victim.move("home", "another home")
+    victim.git("worktree", "prune", "--expire=now")
+    victim.move("home", "home")
+
+
+def _build_in_a_worktree(victim: Victim) -> None:
+    """A branch and a commit of the user's, in the folder of a task."""
+    [folder] = victim.home.glob("worktrees/*/*/T2")
+    victim.git("-C", str(folder), "switch", "-qc", "mine")
+    victim.git("-C", str(folder), "commit", "-q", "--allow-empty", "-m", "mine")
+
+
+def _pack_refs(victim: Victim) -> None:
+    victim.git("pack-refs", "--all")
+
+
 @pytest.mark.parametrize(
     "act",
     [
@@ -246,7 +313,12 @@ def _remove(pattern: str, *, base: str) -> Callable[[Victim], None]:
         pytest.param(_leave_at_home, id="locks at home"),
         pytest.param(_remove("worktrees/*/*/T*", base="home"), id="folders of tasks go", marks=slow),
         pytest.param(_remove("worktrees/*/*/gate-*", base="home"), id="folders of gates go", marks=slow),
-        pytest.param(_remove("worktrees/*", base="git"), id="git forgets the worktrees", marks=slow),
+        pytest.param(_remove("worktrees/*", base="git"), id="git forgets the worktrees"),
+        pytest.param(_prune_while_home_is_away, id="worktrees are pruned", marks=slow),
+        pytest.param(_move_home, id="home is moved", marks=slow),
+        pytest.param(_move_a_worktree, id="a worktree is moved", marks=slow),
+        pytest.param(_build_in_a_worktree, id="a branch in a worktree", marks=slow),
+        pytest.param(_pack_refs, id="refs are packed", marks=slow),
         pytest.param(_remove("git", base="home"), id="indexes and locks at home go"),
     ],
 )
@@ -256,6 +328,33 @@ def test_what_is_left_lying_or_is_gone_is_put_right_by_the_resume(
     killed = victim(EPIC)
     assert killed.kill(IN_A_GATE)
     act(killed)
+    killed.finish()
+    assert_nothing_lost(killed, undisturbed(EPIC).files)
+
+
+@slow
+@pytest.mark.parametrize(
+    "point",
+    [
+        *(Point("repository.take_up_worktree", when, 1) for when in moments_of("repository.take_up_worktree")),
+        *(Point("git.read-tree", when, number) for number in (1, 2) for when in moments_of("git.read-tree")),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(_remove("worktrees/*", base="git"), id="forgotten"),
+        pytest.param(_move_home, id="home is moved"),
+    ],
+)
+def test_a_worktree_that_is_put_right_when_the_process_dies_again_is_put_right_then(
+    victim: OpenVictim, undisturbed: Undisturbed, act: Callable[[Victim], None], point: Point
+) -> None:
+    killed = victim(EPIC)
+    assert killed.kill(IN_A_GATE)
+    act(killed)
+    assert killed.kill(point)
     killed.finish()
     assert_nothing_lost(killed, undisturbed(EPIC).files)
 
@@ -275,6 +374,10 @@ def _build_on_branch(victim: Victim) -> None:
 
 def _look_at_branch(victim: Victim) -> None:
     victim.git("switch", "-q", "equitr/epic-001")
+
+
+def _look_at_branch_elsewhere(victim: Victim) -> None:
+    victim.git("worktree", "add", "-q", "../look", "equitr/epic-001")
 
 
 _LOCK_BRANCH = _leave("refs/heads/equitr/epic-001.lock")
@@ -300,6 +403,13 @@ def _do(command: str) -> Callable[[Victim, str], None]:
         pytest.param(_delete_branch, "is gone", "{hint}", id="branch deleted"),
         pytest.param(_build_on_branch, "was moved by somebody else", "{hint}", id="branch moved"),
         pytest.param(_look_at_branch, "is checked out", "{hint}", id="branch checked out", marks=slow),
+        pytest.param(
+            _look_at_branch_elsewhere,
+            "is checked out",
+            "{hint} && git worktree remove ../look",
+            id="branch in a worktree of the user's",
+            marks=slow,
+        ),
         pytest.param(_LOCK_BRANCH, "epic-001.lock exists", "rm {path}", id="branch locked", marks=slow),
         pytest.param(_LOCK_REFS, "packed-refs.lock exists", "rm {path}", id="refs locked", marks=slow),
     ],
@@ -318,12 +428,48 @@ def test_a_resume_stops_in_two_lines_that_say_what_to_do_and_then_goes_on(
 
     assert stopped.code in (1, 2), stopped.brief
     assert words in error
-    if act in (_delete_branch, _build_on_branch, _look_at_branch):
+    if act in (_delete_branch, _build_on_branch, _look_at_branch, _look_at_branch_elsewhere):
         assert len(killed.requests) == asked, "nothing is paid before that is mended"
     _do(mend)(killed, hint)
     killed.finish()
     assert_nothing_lost(killed, undisturbed(SHORT).files)
     assert all(killed.git("branch", "--all", "--contains", commit) for commit in refs), "the user's commits are kept"
+
+
+@pytest.mark.parametrize("name", [None, pytest.param("epic-001", marks=slow)])
+def test_a_repository_that_was_moved_is_told_where_its_run_goes_on(
+    victim: OpenVictim, undisturbed: Undisturbed, name: str | None
+) -> None:
+    killed = victim(SHORT)
+    assert killed.kill(IN_SHORT_GATE)
+    stood = killed.repo
+    killed.move("repo", "moved")
+    asked = len(killed.requests)
+
+    stopped = killed.run("resume", *([name] if name else []), "--yes")
+    error, hint = stopped.trouble
+
+    assert stopped.code == 2, stopped.brief
+    assert error == f"epic-001 was begun when this repository was {stood}"
+    assert len(killed.requests) == asked
+    _do("{hint}")(killed, hint)
+    killed.places["repo"] = "repo"
+    killed.finish()
+    assert_nothing_lost(killed, undisturbed(SHORT).files)
+
+
+@slow
+def test_another_repository_is_not_taken_for_one_that_was_moved(victim: OpenVictim) -> None:
+    killed = victim(SHORT)
+    assert killed.kill(IN_SHORT_GATE)
+    killed.move("repo", "moved")
+    killed.places["repo"] = "other"
+    killed.repo.mkdir()
+    plain = killed.run("resume", "--yes")
+    assert plain.trouble[0] == "there is no unfinished run here"
+    assert [path.name for path in killed.repo.iterdir()] == []
+    killed.git("init", "-q", "-b", "main")
+    assert killed.run("resume", "epic-001", "--yes").trouble[0] == "there is no run or epic epic-001 in this workspace"
 
 
 def _switch(victim: Victim) -> None:
@@ -338,6 +484,11 @@ def _edit(victim: Victim) -> None:
     (victim.repo / "README.md").write_text("# Mine\n")
 
 
+def _rewrite(victim: Victim) -> None:
+    """From the first commit on, as whoever takes a secret out of a history does."""
+    victim.git("commit", "-q", "--amend", "-m", "written anew")
+
+
 def _put_in_the_way(victim: Victim) -> None:
     (victim.repo / "t1.txt").write_text("mine\n")
 
@@ -346,6 +497,7 @@ def _put_in_the_way(victim: Victim) -> None:
     ("act", "words", "first"),
     [
         pytest.param(_commit, "has moved on", "true", id="user commits"),
+        pytest.param(_rewrite, "has moved on", "true", id="history is rewritten", marks=slow),
         pytest.param(_switch, "`other` is checked out", "true", id="user switches", marks=slow),
         pytest.param(_detach, "No branch is checked out", "true", id="HEAD is detached", marks=slow),
         pytest.param(_edit, "has uncommitted changes", "git commit -qam mine", id="user edits"),

@@ -85,19 +85,21 @@ class Victim:
     play: Play
     server: ServerInThread
     deaths: list[Death] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=lambda: {"repo": "repo", "home": "home"})
+    """Where the repository and the user's home are by now."""
 
     @property
     def repo(self) -> Path:
-        return self.folder / "repo"
+        return self.folder / self.places["repo"]
 
     @property
     def home(self) -> Path:
-        return self.folder / "home" / ".equitr"
+        return self.folder / self.places["home"] / ".equitr"
 
     @property
     def environ(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        return kept | {"HOME": str(self.folder / "home")}
+        return kept | {"HOME": str(self.folder / self.places["home"])}
 
     @property
     def requests(self) -> Sequence[Recorded]:
@@ -125,6 +127,11 @@ class Victim:
             (self.repo / name).write_text(text)
         self.git("add", "-A")
         self.git("commit", "-qm", "start")
+
+    def move(self, what: str, name: str) -> None:
+        """The repository (`repo`) or the user's home (`home`) gets another name."""
+        (self.folder / self.places[what]).rename(self.folder / name)
+        self.places[what] = name
 
     def git(self, *arguments: str) -> str:
         ran = subprocess.run(

@@ -153,9 +153,9 @@ def read_line(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _linked_by_itself(common_dir: Path, wanted: Path) -> Checkout | None:
-    """The worktree that the `.git` file at `wanted` names, when git's own file says the same; else nobody knows yet."""
-    pointer = wanted / ".git"
+def _named_by(common_dir: Path, folder: Path) -> tuple[Checkout, str] | None:
+    """The worktree that the `.git` file in `folder` names, and the path of a `.git` file that git has for it."""
+    pointer = folder / ".git"
     try:
         if not stat.S_ISREG(pointer.lstat().st_mode):
             return None
@@ -165,14 +165,15 @@ def _linked_by_itself(common_dir: Path, wanted: Path) -> Checkout | None:
         registered = os.fsdecode(read_line(f"{git_dir}/gitdir"))
     except (OSError, ValueError):
         return None
-    return Checkout(root=wanted, git_dir=git_dir, common_dir=common_dir) if registered == str(pointer) else None
+    return Checkout(root=folder, git_dir=git_dir, common_dir=common_dir), registered
 
 
 def find_linked(common_dir: Path, path: Path) -> Checkout | None:
     """The registered worktree at `path`."""
     wanted = path.parent.resolve() / path.name
-    if found := _linked_by_itself(common_dir, wanted):
-        return found
+    named = _named_by(common_dir, wanted)
+    if named is not None and named[1] == f"{wanted}/.git":
+        return named[0]
     for name, pointer in _registered(common_dir):
         if pointer.split("/")[-2:-1] != [wanted.name]:
             continue  # the last part is never followed as a link
@@ -181,3 +182,12 @@ def find_linked(common_dir: Path, path: Path) -> Checkout | None:
         if linked.root in (path, wanted) or linked.root.parent.resolve() / linked.root.name == wanted:
             return Checkout(root=wanted, git_dir=linked.git_dir, common_dir=common_dir)
     return None
+
+
+def find_moved(common_dir: Path, path: Path) -> Checkout | None:
+    """The worktree whose folder stands at `path` while git has it at a place where nothing stands any more."""
+    named = _named_by(common_dir, path.parent.resolve() / path.name)
+    if named is None:
+        return None
+    found, registered = named
+    return None if os.path.lexists(found.git_dir / registered) else found

@@ -126,6 +126,8 @@ async def refuse(git: Git, move: Move, reason: str) -> Landing:
     tip = (await git.run("rev-parse", "--verify", "--quiet", move.branch, accept=(0, 1, 128))).line
     # Not `--ff-only`: whoever reads this may have to commit first, and then it would not serve any more.
     merge = f"git merge {wanted}"
+    if tip and (await git.run("merge-base", tip, move.new, accept=(0, 1))).code:
+        merge = f"git merge --allow-unrelated-histories {wanted}"  # the branch was rewritten from its first commit on
     head = await read_head(git)
     if not tip:
         command = f"git switch {wanted}" if wanted != move.new else f"git switch --detach {wanted}"

@@ -44,9 +44,12 @@ async def move_ref(git: Git, ref: str, new: str, *, old: str | None, reason: str
     """
     name = full_name(ref)
     if holder := _checked_out_in(git, name):
+        is_main = holder in (git.checkout.root, git.checkout.common_dir.parent)
+        # A worktree that was made for the branch has had no other.
+        way, switch = ("Switch to another branch there", "switch -") if is_main else ("Let go of it", "switch --detach")
         raise UserError(
             f"The branch `{name.removeprefix('refs/heads/')}` is checked out in {holder}; moving it would disturb you.",
-            hint=f"Switch to another branch there: git -C {shlex.quote(holder)} switch -",
+            hint=f"{way}: git -C {shlex.quote(str(holder))} {switch}",
         )
     return await swap(git, name, new, old=old, reason=reason)
 
@@ -155,17 +158,17 @@ async def _value(git: Git, name: str) -> str | None:
     return said.line if said.code == 0 else None
 
 
-def _checked_out_in(git: Git, name: str) -> str:
+def _checked_out_in(git: Git, name: str) -> Path | None:
     if not name.startswith("refs/heads/"):
-        return ""  # a checkout stands on a branch or on a commit
+        return None  # a checkout stands on a branch or on a commit
     common = git.checkout.common_dir
     for root, git_dir in ((git.checkout.root, git.checkout.git_dir), (common.parent, common)):
         if _head(git_dir) == f"ref: {name}" and root.is_dir():
-            return str(root)
+            return root
     for linked in linked_checkouts(common):
         if _head(linked.git_dir) == f"ref: {name}" and linked.root.is_dir():
-            return str(linked.root)
-    return ""
+            return linked.root
+    return None
 
 
 def _head(git_dir: Path) -> str:

@@ -128,6 +128,9 @@ class GitRepository:
     async def move_worktree(self, old: Path, new: Path) -> bool:
         return await self._worktrees.move(await self._open_real(), old, new)
 
+    async def take_up_worktree(self, path: Path, commit: CommitId) -> bool:
+        return await self._worktrees.take_up(await self._open_real(), path, commit)
+
     async def remove_worktree(self, path: Path) -> None:
         await self._worktrees.remove(await self._open_real(), path)
 

@@ -137,7 +137,10 @@ async def _write_blobs(git: Git, folder: Path, contents: Sequence[bytes]) -> dic
 
 async def forecast(git: Git, ours: str, theirs: str) -> MergeForecast:
     """What merging the two commits gives; nothing is checked out and no ref moves."""
-    said = await git.run("merge-tree", "--write-tree", "-z", "--no-messages", ours, theirs, accept=(0, 1))
+    # A history that was rewritten from its first commit on has nothing in common with what was built on the old one.
+    said = await git.run(
+        "merge-tree", "--write-tree", "-z", "--no-messages", "--allow-unrelated-histories", ours, theirs, accept=(0, 1)
+    )
     tree, *records = said.records or [""]
     if not tree:  # git says 1 for a conflict, and also for what is no commit
         raise failure(("merge-tree", ours, theirs), said.code, said.stderr, git.checkout.root)

@@ -11,11 +11,12 @@ import shutil
 import stat
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
 
-from equitr_coder.adapters.git.checkout import Checkout, find_linked, folder_key
+from equitr_coder.adapters.git.checkout import Checkout, find_linked, find_moved, folder_key
 from equitr_coder.adapters.git.entries import SUBMODULE, index_entries
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
@@ -86,7 +87,7 @@ class Worktrees:
         Killed in between, what git knows and what stands on the disk disagree, and `add` makes either place good.
         """
         async with self._bookkeeping(git):
-            linked = find_linked(git.checkout.common_dir, old)
+            linked = _find(git.checkout.common_dir, old)
             if linked is None or not is_made_by_us(linked) or not _stands(linked) or _stands_in_the_way(new):
                 return False
             if lost := find_linked(git.checkout.common_dir, new):
@@ -95,7 +96,7 @@ class Worktrees:
                 _forget(lost)  # its folder went another way
             new.parent.mkdir(parents=True, exist_ok=True)
             there = new.parent.resolve() / new.name
-            _write_whole(linked.git_dir / "gitdir", f"{there / '.git'}\n")
+            _register_at(linked, there)
             linked.root.rename(there)
         kept, place = (self._home / "git" / folder_key(path) for path in (old, new))
         with suppress(OSError):  # the index of our own; without it the next snapshot reads every file
@@ -103,10 +104,52 @@ class Worktrees:
             kept.rename(place)
         return True
 
+    async def take_up(self, git: Git, path: Path, commit: str) -> bool:
+        """Work can go on in the worktree of ours at `path`, its files untouched: what a git left unfinished there goes,
+        and git knows it, also when it had forgotten it (at `commit` then) or has it at another place. False when no
+        folder is there.
+        """
+        linked = find_linked(git.checkout.common_dir, path)
+        if linked is None or not is_made_by_us(linked) or not _stands(linked):
+            linked = await self._known_again(git, path) or await self._register_folder(git, path, commit)
+        if linked is None:
+            return False
+        _repair(linked)
+        return True
+
+    async def _known_again(self, git: Git, path: Path) -> Checkout | None:
+        """The worktree whose folder was moved to `path`, or that has not got our mark yet."""
+        async with self._bookkeeping(git):
+            linked = _find(git.checkout.common_dir, path)
+            if linked is None or not _stands(linked):
+                return None
+            self._refuse_foreign(git, path, linked)
+            (linked.git_dir / _MARK).touch()
+            _register_at(linked, linked.root)
+            return linked
+
+    async def _register_folder(self, git: Git, path: Path, commit: str) -> Checkout | None:
+        """What stands at `path` becomes a worktree. Git only makes new ones: it is given one beside, whose place is
+        then this one. Killed in between, the same is done again.
+        """
+        if not _is_folder(path):
+            return None
+        self._refuse_foreign(git, path, find_linked(git.checkout.common_dir, path))
+        beside = path.with_name(f"{path.name}-again")
+        made = await self._register(git, beside, commit)
+        await git.at(made).run("read-tree", commit, config=[("core.sparseCheckout", "false")])
+        async with self._bookkeeping(git):
+            if lost := find_linked(git.checkout.common_dir, path):
+                _forget(lost)
+            there = path.parent.resolve() / path.name
+            _register_at(made, there)
+            await _unbroken(partial(remove_folder, beside))
+        return replace(made, root=there)
+
     async def remove(self, git: Git, path: Path) -> None:
         """The folder, what git knows of it and what we keep of it. Commits stay. Nothing there is fine."""
         async with self._bookkeeping(git):
-            linked = find_linked(git.checkout.common_dir, path)
+            linked = _find(git.checkout.common_dir, path)
             self._refuse_foreign(git, path, linked)
             await _unbroken(partial(_take_away, path, linked))
         shutil.rmtree(self._home / "git" / folder_key(path), ignore_errors=True)
@@ -117,11 +160,12 @@ class Worktrees:
             _repair(linked)  # nothing of git's bookkeeping changes, and who works here has the place for himself
             return linked
         async with self._bookkeeping(git) as descriptor:
-            linked = find_linked(git.checkout.common_dir, path)
+            linked = _find(git.checkout.common_dir, path)
             self._refuse_foreign(git, path, linked)
             if linked and _stands(linked):
                 # Without our mark it was registered by a git whose starter was killed before it could set it.
                 (linked.git_dir / _MARK).touch()
+                _register_at(linked, linked.root)
                 _repair(linked)
                 return linked
             if linked:
@@ -190,6 +234,15 @@ def _new_folder(folder: Path, name: str) -> Path:
     raise AssertionError
 
 
+def _find(common_dir: Path, path: Path) -> Checkout | None:
+    """The worktree at `path`, also when git has it still where it stood before: somebody moved the home folder."""
+    return find_linked(common_dir, path) or find_moved(common_dir, path)
+
+
+def _register_at(linked: Checkout, place: Path) -> None:
+    _write_whole(linked.git_dir / "gitdir", f"{place / '.git'}\n")
+
+
 def is_made_by_us(linked: Checkout) -> bool:
     return (linked.git_dir / _MARK).exists()
 
@@ -238,7 +291,11 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 def _stands(linked: Checkout) -> bool:
-    return linked.root.is_dir() and not linked.root.is_symlink() and (linked.git_dir / "HEAD").is_file()
+    return _is_folder(linked.root) and (linked.git_dir / "HEAD").is_file()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _stands_in_the_way(path: Path) -> bool:

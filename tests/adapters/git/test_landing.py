@@ -266,7 +266,9 @@ async def test_a_result_that_does_not_follow_is_refused(checkout: Checkout, repo
     landing = await repository.land(RUN, "main", checkout.head, stranger)
 
     assert landing.reason == "The result does not follow from `main`."
-    assert landing.command == "git merge equitr/epic-001"
+    assert landing.command == "git merge --allow-unrelated-histories equitr/epic-001"
+    checkout.shell(f"{landing.command} -m both")
+    assert checkout.git("log", "--format=%s", "-1", "HEAD^2") == "stranger"
 
 
 async def test_without_a_branch_the_command_names_the_commit(

@@ -65,10 +65,12 @@ async def test_a_branch_that_is_checked_out_is_not_moved_under_the_user(
     checkout.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
 
     for branch, where in (("main", checkout.root), ("side", tmp_path / "side")):
-        with pytest.raises(UserError, match=f"`{branch}` is checked out in {where}"):
+        with pytest.raises(UserError, match=f"`{branch}` is checked out in {where}") as caught:
             await repository.move_ref(branch, commits[0], checkout.head)
-
     assert checkout.status() == ""
+
+    checkout.shell(caught.value.hint.rpartition(": ")[2])
+    assert await repository.move_ref("side", commits[0], checkout.head)
 
 
 async def test_a_branch_in_the_way_is_named(

@@ -117,6 +117,19 @@ async def test_a_clean_merge_is_forecast_as_its_tree(
     assert forecast.tree == await repository.tree_with(base, {"one": b"1\n", "two": b"2\n"})
 
 
+async def test_histories_without_a_common_commit_are_forecast_too(
+    checkout: Checkout, repository: GitRepository, base: TreeId
+) -> None:
+    one = await repository.commit_tree(await repository.tree_with(base, {"one": b"1\n"}), [], "one")
+    two = await repository.commit_tree(await repository.tree_with(base, {"two": b"2\n"}), [], "two")
+    three = await repository.commit_tree(await repository.tree_with(base, {"one": b"3\n"}), [], "three")
+
+    assert (await repository.forecast(one, two)).tree == await repository.tree_with(
+        base, {"one": b"1\n", "two": b"2\n"}
+    )
+    assert (await repository.forecast(one, three)).conflicts == ("one",)
+
+
 async def test_conflicts_are_forecast_by_path(checkout: Checkout, repository: GitRepository, base: TreeId) -> None:
     names = ["new\nline.txt", "ünï.txt"]
     one = await repository.commit_tree(

@@ -7,7 +7,7 @@ import pytest
 
 from equitr_coder.adapters.git.repository import GitRepository
 from equitr_coder.domain.errors import UserError
-from equitr_coder.domain.ids import CommitId
+from equitr_coder.domain.ids import CommitId, TreeId
 from tests.adapters.git.stage import Checkout, FileJournal
 
 
@@ -152,6 +152,98 @@ async def test_whatever_happened_to_a_worktree_it_is_made_good(
     assert await repository.snapshot(path) == checkout.git("rev-parse", f"{later}^{{tree}}")
     assert checkout.git("worktree", "list").count("\n") == 1
     assert not (checkout.root / "precious").exists() or (checkout.root / "precious/file").exists()
+
+
+def move_home(checkout: Checkout, path: Path) -> None:
+    """As when the home folder has another name: git has the worktree where it stood before."""
+    (inside,) = (checkout.root / ".git/worktrees").iterdir()
+    (inside / "gitdir").write_text(f"{path.parent / 'before' / path.name / '.git'}\n")
+
+
+def lose_mark(checkout: Checkout, path: Path) -> None:
+    (inside,) = (checkout.root / ".git/worktrees").iterdir()
+    (inside / "equitrcoder").unlink()
+
+
+def lose_head(checkout: Checkout, path: Path) -> None:
+    (inside,) = (checkout.root / ".git/worktrees").iterdir()
+    (inside / "HEAD").unlink()
+
+
+@pytest.mark.parametrize(
+    ("happen", "keeps_head"),
+    [
+        (leave_locks, True), (rewrite_git_file, True), (move_home, True), (lose_mark, True),
+        (forget_registration, False), (lose_head, False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["T1", "T1 ♥"], ids=["written by us", "registered by git"])
+async def test_a_worktree_is_taken_up_with_its_files_whatever_git_remembers_of_it(
+    checkout: Checkout,
+    repository: GitRepository,
+    home: Path,
+    later: CommitId,
+    happen: object,
+    keeps_head: bool,
+    name: str,
+) -> None:
+    path = home / "worktrees" / "a run" / name
+    await repository.add_worktree(path, checkout.head)
+    worktree = Checkout(path)
+    worktree.write("build/cached.o", "ignored\n")
+    worktree.write("mine.txt", "untracked\n")
+    worktree.remove("README.md")
+    assert callable(happen)
+    happen(checkout, path)
+    before = worktree.files()
+
+    assert await repository.take_up_worktree(path, later)
+
+    assert worktree.files() == before
+    assert checkout.git("worktree", "list", "--porcelain").count("worktree ") == 2
+    assert [found.name for found in path.parent.iterdir()] == [name]
+    assert (worktree.head == later) == (not keeps_head)
+    assert worktree.git("rev-parse", "--symbolic-full-name", "HEAD") == "HEAD"
+    assert " D README.md" in worktree.status()
+    tree = checkout.git("rev-parse", f"{later}^{{tree}}")
+    await repository.restore(path, TreeId(tree))
+    assert await repository.snapshot(path) == tree
+    assert (path / "build/cached.o").read_text() == "ignored\n"
+    assert await repository.take_up_worktree(path, checkout.head)
+    await repository.remove_worktree(path)
+    assert not (checkout.root / ".git/worktrees").exists()
+
+
+async def test_nothing_is_taken_up_where_nothing_stands(
+    checkout: Checkout, repository: GitRepository, path: Path, tmp_path: Path
+) -> None:
+    assert not await repository.take_up_worktree(path, checkout.head)
+    await repository.add_worktree(path, checkout.head)
+    replace_by_link(checkout, path)
+    assert not await repository.take_up_worktree(path, checkout.head)
+    assert (checkout.root / "precious/file").read_text() == "precious"
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "file").write_text("theirs")
+    with pytest.raises(UserError, match="no worktree of ours"):
+        await repository.take_up_worktree(theirs, checkout.head)
+
+
+async def test_a_worktree_that_was_moved_with_the_home_folder_is_renamed_and_removed_as_any_other(
+    checkout: Checkout, repository: GitRepository, home: Path
+) -> None:
+    old, new = home / "worktrees" / "run" / "T1", home / "worktrees" / "pool" / "tree"
+    await repository.add_worktree(old, checkout.head)
+    move_home(checkout, old)
+
+    assert await repository.move_worktree(old, new)
+    assert checkout.git("worktree", "list", "--porcelain").count(f"worktree {new}\n") == 1
+    move_home(checkout, new)
+    await repository.add_worktree(new, checkout.head)
+    assert Checkout(new).status() == ""
+    move_home(checkout, new)
+    await repository.remove_worktree(new)
+    assert not (checkout.root / ".git/worktrees").exists()
 
 
 async def test_a_removed_worktree_leaves_no_trace(
