@@ -12,7 +12,9 @@ class Limits:
     """Generous by default: they stop a runaway, not a large build."""
 
     processes: int | None = 8192
-    """At a time, in one command; set only where the kernel counts per sandbox."""
+    """At a time, in one command; threads count. Held by the kernel where it counts per sandbox, for root by
+    `process_bound`.
+    """
     memory_kb: int | None = None
     """Of one process. Unset: sanitizers and language runtimes reserve far more than they use, so instead the command
     is the first to go when the machine runs out of memory."""
@@ -22,18 +24,33 @@ class Limits:
     """Of one process. Unset: the time of the whole command is limited anyhow."""
 
 
-def limited_shell(command: str, limits: Limits, *, counts_processes: bool, beside: int = 0) -> Sequence[str]:
-    """`sh -c command` under the limits. `beside` are processes that the kernel counts together with the command's."""
+_NICE = "/usr/bin/nice"
+_BEHIND = 10
+"""The kernel's scheduler favours what was just started: beside a command that starts others without end, whoever is to
+end it would come to run after many seconds.
+"""
+
+
+def limited_shell(
+    command: str, limits: Limits, *, counts_processes: bool, beside: int = 0, is_watched: bool = False
+) -> Sequence[str]:
+    """`sh -c command` under the limits. `beside` are processes that the kernel counts together with the command's. One
+    that `is_watched` comes behind those that watch when the processor is short.
+    """
     steps = _steps(limits, counts_processes=counts_processes, beside=beside)
-    return ("/bin/sh", "-c", "; ".join([*steps, 'exec /bin/sh -c "$1"']), "sh", command)
+    return (*_behind(is_watched), "/bin/sh", "-c", "; ".join([*steps, 'exec /bin/sh -c "$1"']), "sh", command)
 
 
-def waiting_shell(limits: Limits, *, counts_processes: bool) -> Sequence[str]:
+def waiting_shell(limits: Limits, *, counts_processes: bool, is_watched: bool = False) -> Sequence[str]:
     """The same shell before it knows its command: it prints an empty line once it is there, and then does what comes by
     its standard input (`told_to_run`), or ends with that.
     """
     steps = _steps(limits, counts_processes=counts_processes)
-    return ("/bin/sh", "-c", "; ".join([*steps, "echo", ". /dev/stdin"]))
+    return (*_behind(is_watched), "/bin/sh", "-c", "; ".join([*steps, "echo", ". /dev/stdin"]))
+
+
+def _behind(is_watched: bool) -> Sequence[str]:
+    return (_NICE, "-n", str(_BEHIND)) if is_watched and os.access(_NICE, os.X_OK) else ()
 
 
 def told_to_run(command: str) -> bytes:

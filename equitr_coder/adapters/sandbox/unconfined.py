@@ -18,6 +18,8 @@ from equitr_coder.adapters.sandbox.interpreters import (
 )
 from equitr_coder.adapters.sandbox.limits import Limits, limited_shell
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
+from equitr_coder.adapters.sandbox.process_bound import bounded, most_to_hold
+from equitr_coder.adapters.sandbox.task_counts import SessionTasks
 from equitr_coder.adapters.sandbox.toolchains import Toolchains, find_toolchains
 from equitr_coder.ports import CommandResult, Confinement, Place
 
@@ -35,6 +37,7 @@ class UnconfinedExecutor:
         self._environ = environ
         self._home = environ.get("HOME") or str(Path.home())
         self._limits = limits or Limits()
+        self._most = most_to_hold(self._limits)
         self._points = MountPoints()
         self._found_toolchains: Toolchains | None = None
         self._interpreters: dict[tuple[str, ...], Interpreter | None] = {}
@@ -55,12 +58,18 @@ class UnconfinedExecutor:
         """See `ports.Executor`."""
         await asyncio.to_thread(self._toolchains)
         with self._points.links(place.root, place.links), self._environment(clean=clean) as env:
-            return await run_process(
-                limited_shell(command, self._limits, counts_processes=False),
-                cwd=place.root,
-                env={**env, **place.variables},
-                timeout=timeout,
-                on_output=on_output,
+            tasks = SessionTasks()
+            return await bounded(
+                self._most,
+                tasks,
+                lambda: run_process(
+                    limited_shell(command, self._limits, counts_processes=False, is_watched=self._most is not None),
+                    cwd=place.root,
+                    env={**env, **place.variables},
+                    timeout=timeout,
+                    on_output=on_output,
+                    start_in=lambda start: tasks.started(start()),
+                ),
             )
 
     async def interpreter(self, place: Place) -> str:
