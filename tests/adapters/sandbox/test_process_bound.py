@@ -82,6 +82,15 @@ async def test_more_processes_than_allowed_are_killed_and_that_is_said(executor:
     assert processes_with(marker) == []
 
 
+async def test_a_command_that_is_watched_comes_behind_who_watches(executor: Executor, demo: Machine) -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+
+    result = await executor.run("nice", demo.place, timeout=20)
+
+    assert int(result.output) == min(ours + 10, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours
+
+
 async def test_threads_count_as_processes(executor: Executor, demo: Machine) -> None:
     program = (
         f"import threading\nfor _ in range({MANY}): threading.Thread(target=threading.Event().wait).start()\n"
