@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -16,6 +17,7 @@ from equitr_coder.adapters.sandbox.interpreters import PRINT_EXECUTABLE, interpr
 from equitr_coder.adapters.sandbox.limits import Limits, counts_processes_per_sandbox, limited_shell, waiting_shell
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
 from equitr_coder.adapters.sandbox.mounts import Arrangement, Mount
+from equitr_coder.adapters.sandbox.priority import started_behind
 from equitr_coder.adapters.sandbox.process_bound import bounded, most_to_hold
 from equitr_coder.adapters.sandbox.seccomp import filter_program, is_known_machine
 from equitr_coder.adapters.sandbox.sight import TMP, Sight, real
@@ -145,6 +147,7 @@ class BubblewrapExecutor:
                         on_output=on_output,
                         pass_fds=[*made.fds, *gate.fds],
                         inner=made.announcement.pid,
+                        start_in=self._start,
                     ),
                 )
         if result.exit_code == 1 and result.output.startswith(b"bwrap: "):
@@ -153,6 +156,9 @@ class BubblewrapExecutor:
                 hint="See `equitrcoder doctor`; with sandbox.mode set to off each command asks instead.",
             )
         return result
+
+    def _start(self, start: Callable[[], "subprocess.Popen[bytes]"]) -> "subprocess.Popen[bytes]":
+        return start() if self._most is None else started_behind(start)
 
     async def _run_waiting(
         self, standby: Standby, *, timeout: float, on_output: Callable[[bytes], None] | None
@@ -196,12 +202,14 @@ class BubblewrapExecutor:
                 shell = waiting_shell(
                     self._limits, counts_processes=self._counts_processes, is_watched=self._most is not None
                 )
-                process = start_process(
-                    [*bubblewrap(self._program, [*made.options, "--chdir", str(wanted.root)]), *shell],
-                    cwd=Path("/"),
-                    env=wanted.environment,
-                    pass_fds=made.fds,
-                    has_input=True,
+                process = self._start(
+                    lambda: start_process(
+                        [*bubblewrap(self._program, [*made.options, "--chdir", str(wanted.root)]), *shell],
+                        cwd=Path("/"),
+                        env=wanted.environment,
+                        pass_fds=made.fds,
+                        has_input=True,
+                    )
                 )
             except BaseException:
                 held.close()

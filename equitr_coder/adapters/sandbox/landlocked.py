@@ -113,7 +113,7 @@ class LandlockExecutor(UnconfinedExecutor):
                     f"The sandbox could not be set up: {error.strerror}.",
                     hint="See `equitrcoder doctor`; with sandbox.mode set to off each command asks instead.",
                 ) from error
-            return start()
+            return self._start(start)
 
         with ThreadPoolExecutor(1, "equitr-restricted") as thread:  # never used again: it stays restricted
             return thread.submit(work).result()

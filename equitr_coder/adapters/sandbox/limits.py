@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Sequence
 
+from equitr_coder.adapters.sandbox.priority import gives_way
 from equitr_coder.domain.frozen import frozen
 
 
@@ -24,21 +25,21 @@ class Limits:
     """Of one process. Unset: the time of the whole command is limited anyhow."""
 
 
-_NICE = "/usr/bin/nice"
-_BEHIND = 10
-"""The kernel's scheduler favours what was just started: beside a command that starts others without end, whoever is to
-end it would come to run after many seconds.
-"""
-
-
 def limited_shell(
     command: str, limits: Limits, *, counts_processes: bool, beside: int = 0, is_watched: bool = False
 ) -> Sequence[str]:
     """`sh -c command` under the limits. `beside` are processes that the kernel counts together with the command's. One
-    that `is_watched` comes behind those that watch when the processor is short.
+    that `is_watched` gives way to those that watch (`priority`).
     """
     steps = _steps(limits, counts_processes=counts_processes, beside=beside)
-    return (*_behind(is_watched), "/bin/sh", "-c", "; ".join([*steps, 'exec /bin/sh -c "$1"']), "sh", command)
+    return (
+        *(gives_way() if is_watched else ()),
+        "/bin/sh",
+        "-c",
+        "; ".join([*steps, 'exec /bin/sh -c "$1"']),
+        "sh",
+        command,
+    )
 
 
 def waiting_shell(limits: Limits, *, counts_processes: bool, is_watched: bool = False) -> Sequence[str]:
@@ -46,11 +47,7 @@ def waiting_shell(limits: Limits, *, counts_processes: bool, is_watched: bool = 
     its standard input (`told_to_run`), or ends with that.
     """
     steps = _steps(limits, counts_processes=counts_processes)
-    return (*_behind(is_watched), "/bin/sh", "-c", "; ".join([*steps, "echo", ". /dev/stdin"]))
-
-
-def _behind(is_watched: bool) -> Sequence[str]:
-    return (_NICE, "-n", str(_BEHIND)) if is_watched and os.access(_NICE, os.X_OK) else ()
+    return (*(gives_way() if is_watched else ()), "/bin/sh", "-c", "; ".join([*steps, "echo", ". /dev/stdin"]))
 
 
 def told_to_run(command: str) -> bytes:

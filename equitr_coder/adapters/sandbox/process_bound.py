@@ -3,7 +3,7 @@
 `copy_process()` in Linux's kernel/fork.c refuses a task beyond RLIMIT_NPROC, unless its real user is INIT_USER: user 0
 of the machine, in a user namespace as well. So the host looks on: at the number of tasks on the machine, which is one
 small read, and only when that has grown by more than the limit at those of the command. It needs no thread, no process,
-and no file descriptor that it does not have already. It needs the processor: the command comes behind it (`limits`).
+and no file descriptor that it does not have already. It needs the processor: the command comes behind it (`priority`).
 
 A command can be above its limit by as many as the processors start between two looks, and by as many as ended elsewhere
 on the machine while its own grew.
@@ -14,13 +14,14 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from equitr_coder.adapters.sandbox.limits import Limits
-from equitr_coder.adapters.sandbox.task_counts import FIRST, Tasks
+from equitr_coder.adapters.sandbox.priority import ahead
+from equitr_coder.adapters.sandbox.task_counts import Tasks
 from equitr_coder.domain.errors import UserError
 from equitr_coder.ports import CommandResult
 
@@ -108,7 +109,7 @@ class _Bound:
         started = time.monotonic()
         self._give_up_spare()
         try:
-            with _ahead():
+            with ahead():  # it takes longer than others give way for
                 count = self._tasks.count(self._most + 1)
                 if count > self._most or self.found:
                     self.found = max(count, self.found)
@@ -133,18 +134,6 @@ class _Bound:
         if self._spare is not None:
             os.close(self._spare)
         self._spare = None
-
-
-@contextlib.contextmanager
-def _ahead() -> Iterator[None]:
-    """This thread before all others, where that may be had: counting takes longer than others give way for."""
-    usual = os.getpriority(os.PRIO_PROCESS, 0)
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, FIRST)
-    try:
-        yield
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, usual)
 
 
 def _open(held: contextlib.ExitStack) -> int:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from equitr_coder.adapters.local.processes import InnerPid
+from equitr_coder.adapters.sandbox.priority import FIRST
 from equitr_coder.domain.frozen import frozen
 
-FIRST = -20
-"""The priority before all others, which only some users may give."""
 _PASSES = 20
 """To stop what starts others: each finds what was started before the one before it was through."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from equitr_coder.adapters.sandbox.interpreters import (
 )
 from equitr_coder.adapters.sandbox.limits import Limits, limited_shell
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
+from equitr_coder.adapters.sandbox.priority import started_behind
 from equitr_coder.adapters.sandbox.process_bound import bounded, most_to_hold
 from equitr_coder.adapters.sandbox.task_counts import SessionTasks
 from equitr_coder.adapters.sandbox.toolchains import Toolchains, find_toolchains
@@ -68,9 +70,12 @@ class UnconfinedExecutor:
                     env={**env, **place.variables},
                     timeout=timeout,
                     on_output=on_output,
-                    start_in=lambda start: tasks.started(start()),
+                    start_in=lambda start: tasks.started(self._start(start)),
                 ),
             )
+
+    def _start(self, start: Callable[[], "subprocess.Popen[bytes]"]) -> "subprocess.Popen[bytes]":
+        return start() if self._most is None else started_behind(start)
 
     async def interpreter(self, place: Place) -> str:
         answer = await self.run(PRINT_EXECUTABLE, place, timeout=_INTERPRETER_SECONDS)
