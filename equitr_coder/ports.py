@@ -486,6 +486,8 @@ class CommandResult:
     timed_out: bool = False
     truncated: bool = False
     duration_ms: int = 0
+    killed_for: str = ""
+    """The limit for which the executor killed it, other than the time, in words that end its output as well."""
 
 
 @frozen

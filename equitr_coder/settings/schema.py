@@ -265,7 +265,7 @@ class SandboxLimits(Value):
     """Of one command; 0 is none."""
 
     processes: CountOrNone = 8192
-    """At a time, where the kernel counts them for each command."""
+    """And threads, at a time, where they can be counted for each command."""
     memory_mb: CountOrNone = 0
     """Of one process."""
     file_mb: CountOrNone = 65536

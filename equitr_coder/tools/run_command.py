@@ -83,6 +83,8 @@ def _ending(result: CommandResult, timeout: float) -> str:
     seconds = f"{result.duration_ms / 1000:.1f} s"
     if result.timed_out:
         return f"timed out after {timeout:g} s and was killed"
+    if result.killed_for:
+        return f"exit {result.exit_code} (killed: {result.killed_for}) in {seconds}"
     if result.exit_code > 128:
         return f"exit {result.exit_code} (killed by signal {result.exit_code - 128}) in {seconds}"
     return f"exit {result.exit_code} in {seconds}"

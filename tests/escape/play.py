@@ -31,8 +31,11 @@ from equitr_coder.tools.search import Search
 from equitr_coder.tools.write_file import WriteFile
 from tests.adapters.git.stage import FileJournal
 from tests.escape.machine import Attempt, Machine, put
+from tests.escape.tasks import MostTasks
 
 SECONDS = 15.0
+_OVER = 20
+"""How many times its limit of processes an attempt may have for a moment, where the kernel does not hold the limit."""
 _MOMENT = 0.3
 _IDENTITY = {
     "GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@y", "GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@y",
@@ -49,6 +52,8 @@ class Outcome:
     """By a limit or the time."""
     said: str
     harm: tuple[str, ...]
+    most_tasks: int = 0
+    """How many more there were on the machine, at the worst, than when it began; 0 when nobody looked."""
 
     def faults(self, attempt: Attempt) -> list[str]:
         """How it is not what the row says must hold."""
@@ -57,6 +62,8 @@ class Outcome:
             wrong.append("was not refused")
         if attempt.outcome == "bounded" and not self.was_ended:
             wrong.append("was not ended")
+        if self.most_tasks > _OVER * _processes(attempt):
+            wrong.append(f"had {self.most_tasks} processes at once")
         if attempt.outcome == "ignored" and self.said != "ignored":
             wrong.append(self.said)
         return wrong
@@ -66,10 +73,12 @@ async def play(attempt: Attempt, machine: Machine, make_executor: MakeExecutor, 
     """With `is_ready` its command is the second one there, for which a sandbox may wait."""
     root = machine.arrange(attempt)
     said, is_refused, was_ended = b"", False, False
+    most = MostTasks()
     try:
         match attempt.tool:
             case "run_command":
-                result = await _run(attempt, root, machine, make_executor, is_ready=is_ready)
+                with most if _processes(attempt) else contextlib.nullcontext():
+                    result = await _run(attempt, root, machine, make_executor, is_ready=is_ready)
                 said, was_ended = result.output, result.timed_out or result.exit_code != 0 or result.truncated
                 said += _left_in(root, attempt)
             case "host_git":
@@ -82,7 +91,11 @@ async def play(attempt: Attempt, machine: Machine, make_executor: MakeExecutor, 
         said, is_refused = str(error).encode(errors="replace"), True
     harm = tuple(machine.harm(said, attempt))
     machine.put_back()
-    return Outcome(attempt.id, is_refused, was_ended, said[-2000:].decode(errors="replace"), harm)
+    return Outcome(attempt.id, is_refused, was_ended, said[-2000:].decode(errors="replace"), harm, most.above_start)
+
+
+def _processes(attempt: Attempt) -> int:
+    return int(attempt.setup.get("limits", {}).get("processes", 0))
 
 
 def play_bare(attempt: Attempt, machine: Machine) -> list[str]:

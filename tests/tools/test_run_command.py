@@ -86,6 +86,19 @@ async def test_what_the_executor_already_cut_is_said(executor: Any, outputs: Any
     assert result.for_model == "exit 0 in 1.5 s\nsome\n[the command printed more than is kept; this is what was kept]"
 
 
+async def test_the_limit_that_ended_it_is_told_to_model_and_user(
+    executor: Any, outputs: Any, session: Any, tmp_path: Path
+) -> None:
+    class Killing(type(executor)):  # type: ignore[misc]  # the fixture's class cannot be imported
+        async def run(self, *_: Any, **__: Any) -> CommandResult:
+            return CommandResult(137, b"[killed: 9 processes]\n", duration_ms=1500, killed_for="9 processes")
+
+    result = await session.call(RunCommand(Killing(), Place(root=tmp_path), outputs), {"command": "x"})
+
+    assert result.for_model == "exit 137 (killed: 9 processes) in 1.5 s\n[killed: 9 processes]"
+    assert result.for_user == "exit 137 (killed: 9 processes) in 1.5 s: x"
+
+
 @pytest.mark.parametrize("command", ["   ", "\n", "a\0b"])
 async def test_nothing_to_run_runs_nothing(tool: RunCommand, session: Any, executor: Any, command: str) -> None:
     assert "nothing was run" in await session.failure(tool, {"command": command})

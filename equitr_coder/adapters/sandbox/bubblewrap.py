@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -16,9 +17,12 @@ from equitr_coder.adapters.sandbox.interpreters import PRINT_EXECUTABLE, interpr
 from equitr_coder.adapters.sandbox.limits import Limits, counts_processes_per_sandbox, limited_shell, waiting_shell
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
 from equitr_coder.adapters.sandbox.mounts import Arrangement, Mount
+from equitr_coder.adapters.sandbox.priority import started_behind
+from equitr_coder.adapters.sandbox.process_bound import bounded, most_to_hold
 from equitr_coder.adapters.sandbox.seccomp import filter_program, is_known_machine
 from equitr_coder.adapters.sandbox.sight import TMP, Sight, real
 from equitr_coder.adapters.sandbox.standby import Standby, Standbys, Waiting, Wanted
+from equitr_coder.adapters.sandbox.task_counts import NamespaceTasks
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.ports import CommandResult, Confinement, Place
@@ -70,6 +74,7 @@ class BubblewrapExecutor:
         self._limits = limits or Limits()
         self._filter = filter_program(has_network_namespace=True) if is_known_machine() else None
         self._counts_processes = counts_processes_per_sandbox()
+        self._most = most_to_hold(self._limits)
         self._points = MountPoints()
         self._interpreters: dict[tuple[str, ...], str] = {}
 
@@ -108,7 +113,7 @@ class BubblewrapExecutor:
                 return await self._run_anew(
                     command, seen.root, arrangement, environment, hosts=hosts, timeout=timeout, on_output=on_output
                 )
-            return await _run_waiting(waiting, timeout=timeout, on_output=on_output)
+            return await self._run_waiting(waiting, timeout=timeout, on_output=on_output)
         finally:
             self._have_ready(self._standbys, wanted, place)
 
@@ -125,15 +130,25 @@ class BubblewrapExecutor:
     ) -> CommandResult:
         with self._set_up(arrangement, environment) as made:
             async with way_out(hosts, made.announcement.first) as gate:
-                shell = limited_shell(command, self._limits, counts_processes=self._counts_processes)
-                result = await run_process(
-                    [*bubblewrap(self._program, [*made.options, *gate.options, "--chdir", str(root)]), *shell],
-                    cwd=Path("/"),
-                    env={**environment, **gate.variables},
-                    timeout=timeout,
-                    on_output=on_output,
-                    pass_fds=[*made.fds, *gate.fds],
-                    inner=made.announcement.pid,
+                shell = limited_shell(
+                    command,
+                    self._limits,
+                    counts_processes=self._counts_processes,
+                    is_watched=self._most is not None,
+                )
+                result = await bounded(
+                    self._most,
+                    NamespaceTasks(made.announcement.pid),
+                    lambda: run_process(
+                        [*bubblewrap(self._program, [*made.options, *gate.options, "--chdir", str(root)]), *shell],
+                        cwd=Path("/"),
+                        env={**environment, **gate.variables},
+                        timeout=timeout,
+                        on_output=on_output,
+                        pass_fds=[*made.fds, *gate.fds],
+                        inner=made.announcement.pid,
+                        start_in=self._start,
+                    ),
                 )
         if result.exit_code == 1 and result.output.startswith(b"bwrap: "):
             raise UserError(
@@ -141,6 +156,29 @@ class BubblewrapExecutor:
                 hint="See `equitrcoder doctor`; with sandbox.mode set to off each command asks instead.",
             )
         return result
+
+    def _start(self, start: Callable[[], "subprocess.Popen[bytes]"]) -> "subprocess.Popen[bytes]":
+        return start() if self._most is None else started_behind(start)
+
+    async def _run_waiting(
+        self, standby: Standby, *, timeout: float, on_output: Callable[[bytes], None] | None
+    ) -> CommandResult:
+        try:
+            return await bounded(
+                self._most,
+                NamespaceTasks(standby.inner),
+                lambda: run_process(
+                    (),
+                    cwd=Path("/"),
+                    env={},
+                    timeout=timeout,
+                    on_output=on_output,
+                    inner=standby.inner,
+                    start_in=lambda _: standby.process,
+                ),
+            )
+        finally:
+            standby.let_go()
 
     @contextlib.contextmanager
     def _set_up(self, arrangement: Arrangement, environment: Mapping[str, str]) -> Iterator["_Made"]:
@@ -161,13 +199,17 @@ class BubblewrapExecutor:
             held = contextlib.ExitStack()
             try:
                 made = held.enter_context(self._set_up(wanted.arrangement, wanted.environment))
-                shell = waiting_shell(self._limits, counts_processes=self._counts_processes)
-                process = start_process(
-                    [*bubblewrap(self._program, [*made.options, "--chdir", str(wanted.root)]), *shell],
-                    cwd=Path("/"),
-                    env=wanted.environment,
-                    pass_fds=made.fds,
-                    has_input=True,
+                shell = waiting_shell(
+                    self._limits, counts_processes=self._counts_processes, is_watched=self._most is not None
+                )
+                process = self._start(
+                    lambda: start_process(
+                        [*bubblewrap(self._program, [*made.options, "--chdir", str(wanted.root)]), *shell],
+                        cwd=Path("/"),
+                        env=wanted.environment,
+                        pass_fds=made.fds,
+                        has_input=True,
+                    )
                 )
             except BaseException:
                 held.close()
@@ -196,21 +238,6 @@ class BubblewrapExecutor:
 
     def _facts(self, place: Place) -> tuple[str, ...]:
         return interpreter_facts(place.root, self._sight.environment(real(place), clean=True))
-
-
-async def _run_waiting(standby: Standby, *, timeout: float, on_output: Callable[[bytes], None] | None) -> CommandResult:
-    try:
-        return await run_process(
-            (),
-            cwd=Path("/"),
-            env={},
-            timeout=timeout,
-            on_output=on_output,
-            inner=standby.inner,
-            start_in=lambda _: standby.process,
-        )
-    finally:
-        standby.let_go()
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -18,8 +18,10 @@ from equitr_coder.adapters.sandbox.environment import command_environment
 from equitr_coder.adapters.sandbox.grants import grants_for
 from equitr_coder.adapters.sandbox.landlock import Grant, landlock_version, restrict_thread
 from equitr_coder.adapters.sandbox.limits import Limits, limited_shell
+from equitr_coder.adapters.sandbox.process_bound import bounded
 from equitr_coder.adapters.sandbox.seccomp import filter_program
 from equitr_coder.adapters.sandbox.sight import Sight
+from equitr_coder.adapters.sandbox.task_counts import SessionTasks
 from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
 from equitr_coder.domain.errors import UserError
 from equitr_coder.ports import CommandResult, Confinement, Place
@@ -80,13 +82,24 @@ class LandlockExecutor(UnconfinedExecutor):
                 toolchains=self._sight.toolchains.variables,
                 clean=clean,
             )
-            return await run_process(
-                limited_shell(command, self._limits, counts_processes=True, beside=_tasks_on_the_machine()),
-                cwd=place.root,
-                env={**env, **place.variables, _MARK: mark},
-                timeout=timeout,
-                on_output=on_output,
-                start_in=lambda start: self._start_restricted(grants, start),
+            tasks = SessionTasks(lambda pid: _carries(pid, mark))
+            return await bounded(
+                self._most,
+                tasks,
+                lambda: run_process(
+                    limited_shell(
+                        command,
+                        self._limits,
+                        counts_processes=True,
+                        beside=_tasks_on_the_machine(),
+                        is_watched=self._most is not None,
+                    ),
+                    cwd=place.root,
+                    env={**env, **place.variables, _MARK: mark},
+                    timeout=timeout,
+                    on_output=on_output,
+                    start_in=lambda start: tasks.started(self._start_restricted(grants, start)),
+                ),
             )
 
     def _start_restricted(
@@ -100,7 +113,7 @@ class LandlockExecutor(UnconfinedExecutor):
                     f"The sandbox could not be set up: {error.strerror}.",
                     hint="See `equitrcoder doctor`; with sandbox.mode set to off each command asks instead.",
                 ) from error
-            return start()
+            return self._start(start)
 
         with ThreadPoolExecutor(1, "equitr-restricted") as thread:  # never used again: it stays restricted
             return thread.submit(work).result()
@@ -147,8 +160,7 @@ def _ended_after() -> Iterator[str]:
     try:
         yield mark
     finally:
-        wanted = f"{_MARK}={mark}".encode()
-        while found := [pid for pid in _numbers(before) if _carries(pid, wanted)]:
+        while found := [pid for pid in _numbers(before) if _carries(pid, mark)]:
             for pid in found:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -158,10 +170,10 @@ def _numbers(before: set[str]) -> Iterator[int]:
     return (int(entry.name) for entry in os.scandir("/proc") if entry.name not in before and entry.name.isdigit())
 
 
-def _carries(pid: int, wanted: bytes) -> bool:
+def _carries(pid: int, mark: str) -> bool:
     """False for one that has ended and waits to be reaped: its environment is gone."""
     try:
-        return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return f"{_MARK}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return False
 

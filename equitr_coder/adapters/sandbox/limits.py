@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Sequence
 
+from equitr_coder.adapters.sandbox.priority import gives_way
 from equitr_coder.domain.frozen import frozen
 
 
@@ -12,7 +13,9 @@ class Limits:
     """Generous by default: they stop a runaway, not a large build."""
 
     processes: int | None = 8192
-    """At a time, in one command; set only where the kernel counts per sandbox."""
+    """At a time, in one command; threads count. Held by the kernel where it counts per sandbox, for root by
+    `process_bound`.
+    """
     memory_kb: int | None = None
     """Of one process. Unset: sanitizers and language runtimes reserve far more than they use, so instead the command
     is the first to go when the machine runs out of memory."""
@@ -22,18 +25,29 @@ class Limits:
     """Of one process. Unset: the time of the whole command is limited anyhow."""
 
 
-def limited_shell(command: str, limits: Limits, *, counts_processes: bool, beside: int = 0) -> Sequence[str]:
-    """`sh -c command` under the limits. `beside` are processes that the kernel counts together with the command's."""
+def limited_shell(
+    command: str, limits: Limits, *, counts_processes: bool, beside: int = 0, is_watched: bool = False
+) -> Sequence[str]:
+    """`sh -c command` under the limits. `beside` are processes that the kernel counts together with the command's. One
+    that `is_watched` gives way to those that watch (`priority`).
+    """
     steps = _steps(limits, counts_processes=counts_processes, beside=beside)
-    return ("/bin/sh", "-c", "; ".join([*steps, 'exec /bin/sh -c "$1"']), "sh", command)
+    return (
+        *(gives_way() if is_watched else ()),
+        "/bin/sh",
+        "-c",
+        "; ".join([*steps, 'exec /bin/sh -c "$1"']),
+        "sh",
+        command,
+    )
 
 
-def waiting_shell(limits: Limits, *, counts_processes: bool) -> Sequence[str]:
+def waiting_shell(limits: Limits, *, counts_processes: bool, is_watched: bool = False) -> Sequence[str]:
     """The same shell before it knows its command: it prints an empty line once it is there, and then does what comes by
     its standard input (`told_to_run`), or ends with that.
     """
     steps = _steps(limits, counts_processes=counts_processes)
-    return ("/bin/sh", "-c", "; ".join([*steps, "echo", ". /dev/stdin"]))
+    return (*(gives_way() if is_watched else ()), "/bin/sh", "-c", "; ".join([*steps, "echo", ". /dev/stdin"]))
 
 
 def told_to_run(command: str) -> bytes:

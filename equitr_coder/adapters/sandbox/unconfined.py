@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ from equitr_coder.adapters.sandbox.interpreters import (
 )
 from equitr_coder.adapters.sandbox.limits import Limits, limited_shell
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
+from equitr_coder.adapters.sandbox.priority import started_behind
+from equitr_coder.adapters.sandbox.process_bound import bounded, most_to_hold
+from equitr_coder.adapters.sandbox.task_counts import SessionTasks
 from equitr_coder.adapters.sandbox.toolchains import Toolchains, find_toolchains
 from equitr_coder.ports import CommandResult, Confinement, Place
 
@@ -35,6 +39,7 @@ class UnconfinedExecutor:
         self._environ = environ
         self._home = environ.get("HOME") or str(Path.home())
         self._limits = limits or Limits()
+        self._most = most_to_hold(self._limits)
         self._points = MountPoints()
         self._found_toolchains: Toolchains | None = None
         self._interpreters: dict[tuple[str, ...], Interpreter | None] = {}
@@ -55,13 +60,22 @@ class UnconfinedExecutor:
         """See `ports.Executor`."""
         await asyncio.to_thread(self._toolchains)
         with self._points.links(place.root, place.links), self._environment(clean=clean) as env:
-            return await run_process(
-                limited_shell(command, self._limits, counts_processes=False),
-                cwd=place.root,
-                env={**env, **place.variables},
-                timeout=timeout,
-                on_output=on_output,
+            tasks = SessionTasks()
+            return await bounded(
+                self._most,
+                tasks,
+                lambda: run_process(
+                    limited_shell(command, self._limits, counts_processes=False, is_watched=self._most is not None),
+                    cwd=place.root,
+                    env={**env, **place.variables},
+                    timeout=timeout,
+                    on_output=on_output,
+                    start_in=lambda start: tasks.started(self._start(start)),
+                ),
             )
+
+    def _start(self, start: Callable[[], "subprocess.Popen[bytes]"]) -> "subprocess.Popen[bytes]":
+        return start() if self._most is None else started_behind(start)
 
     async def interpreter(self, place: Place) -> str:
         answer = await self.run(PRINT_EXECUTABLE, place, timeout=_INTERPRETER_SECONDS)
