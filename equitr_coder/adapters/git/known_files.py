@@ -54,6 +54,8 @@ class KnownFiles:
         self._listed: tuple[str, Mapping[str, Entry]] | None = None
         self._last_by_git: dict[Path, str] = {}
         """The tree that git took last, or checked out, where others have been found without it since."""
+        self._by_index: set[Path] = set()
+        """Where git has changed files by the index of our own, and has not looked at them since."""
 
     async def tree(
         self, git: Git, *, is_ours: bool, also: Collection[str] = ()
@@ -72,7 +74,7 @@ class KnownFiles:
             if known.files is None:
                 return None, state
             base, files, written = known.tree, known.files, known.state.written(state, git.checkout.root)
-        elif (filled := self.filled_with(git.checkout)) is not None:
+        elif place not in self._by_index and (filled := self.filled_with(git.checkout)) is not None:
             files = await self.files(git, filled)
             base, written = filled, self._unlike(git, files, state)
         else:
@@ -93,6 +95,7 @@ class KnownFiles:
         """Git has changed the files by the index of our own."""
         self._standing.pop(checkout.git_dir, None)
         self._last_by_git.pop(checkout.git_dir, None)
+        self._by_index.add(checkout.git_dir)
 
     async def missed(self, git: Git) -> Mapping[str, Entry | None]:
         """What has been found without git since it looked last, and its index therefore does not hold. An index that
@@ -120,6 +123,7 @@ class KnownFiles:
         """Git has found `tree` after `state` was observed."""
         place = git.checkout.git_dir
         self._last_by_git.pop(place, None)
+        self._by_index.discard(place)
         if state is None:
             self._standing.pop(place, None)
             return
@@ -144,6 +148,7 @@ class KnownFiles:
     def note_filled(self, checkout: Checkout, tree: str) -> None:
         """Git has just checked out `tree`, by the checkout's own index."""
         self._last_by_git.pop(checkout.git_dir, None)
+        self._by_index.discard(checkout.git_dir)
         self._filled[checkout.git_dir] = Filled(tree, index_stamp(checkout))
 
     async def files(self, git: Git, tree: str) -> Mapping[str, Entry]:
