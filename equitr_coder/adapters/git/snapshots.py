@@ -77,13 +77,15 @@ class Snapshots:
 
     async def _take(self, git: Git, *, is_ours: bool, also: Collection[str]) -> TreeId:
         async with self._index(git) as (index, held):
-            await self._catch_up(held, index)
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
+                    if attempt == 1:
+                        await self._catch_up(held, index)
                     changed = await self._stage(held, index, is_ours=is_ours, also=also, is_retry=attempt > 1)
                     return await self._tree_of_index(held, index, is_unchanged=not changed)
                 except (GitError, UserError):
-                    # A file that vanished or grew while git read it, or an index that names pruned objects.
+                    # A file that vanished or grew while git read it, or an index or a tree before it that names
+                    # pruned objects.
                     if attempt == _ATTEMPTS:
                         raise
                     _forget(index)

@@ -286,6 +286,26 @@ async def test_a_tree_that_is_gone_is_not_said_to_be_there(
     assert checkout.git("cat-file", "-t", again) == "tree"
 
 
+async def test_a_tree_that_is_gone_from_memory_too_is_taken_anew(
+    checkout: Checkout,
+    repository: GitRepository,
+    commits: list[CommitId],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("equitr_coder.adapters.git.objects._MOST_ENTRIES", 1)
+    place = home / "worktrees" / "one"
+    await repository.add_worktree(place, commits[0])
+    await repository.snapshot(place)
+    (place / "src" / "app.py").write_text("two\n")
+    tree = await repository.snapshot(place)
+    checkout.git("gc", "-q", "--prune=now")
+    await repository.show_file(await repository.tree_of(commits[1]), "README.md")  # reads another tree
+
+    assert await repository.snapshot(place) == tree
+    assert checkout.git("cat-file", "-t", tree) == "tree"
+
+
 async def test_a_folder_that_went_is_seen(repository: GitRepository, commits: list[CommitId], home: Path) -> None:
     place = home / "worktrees" / "one"
     await repository.add_worktree(place, commits[0])
