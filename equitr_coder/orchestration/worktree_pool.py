@@ -15,7 +15,10 @@ from equitr_coder.ports import EventStore, Repository
 
 FOLDER = "pool"
 GATE = "gate-"
-"""How the names of checkouts begin that only serve checks: nothing in them is ever worth keeping."""
+READY = "ready-"
+"""How the names begin of checkouts that only serve checks, and of worktrees that no task has had yet: what they hold is
+never worth keeping.
+"""
 
 
 class WorktreePool:
@@ -78,7 +81,7 @@ class WorktreePool:
             return
         done = {task.id for task in view.tasks.values() if task.state is TaskState.DONE}
         for path in _inside(folder):
-            if path.name.startswith(GATE) or path.name in done:
+            if path.name.startswith((GATE, READY)) or path.name in done:
                 await self.give(path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import CommitId, RequestId, TaskId, TreeId
 from equitr_coder.orchestration.stopwatch import span
-from equitr_coder.orchestration.worktree_pool import GATE, WorktreePool
+from equitr_coder.orchestration.worktree_pool import GATE, READY, WorktreePool
 from equitr_coder.ports import Lease, Leases, Place, Preparation, Repository
 
 _OPENED_AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
@@ -53,8 +53,8 @@ class Worktrees:
         self._pool = pool
         self._leases = leases
         self._held: dict[Path, Lease] = {}
-        self._free: list[Path] = []
-        """Of tasks that are done, for the tasks that come after them."""
+        self._free = sorted(places.root.glob(f"{READY}*"))
+        """Made ahead (some perhaps by a process that died), or of tasks that are done: for the tasks that come."""
         self._opening = asyncio.Semaphore(_OPENED_AT_ONCE)
         self._gates: asyncio.LifoQueue[Path] = asyncio.LifoQueue()  # the one used last is the quickest to reset
         for number in range(gate_slots, 0, -1):
@@ -78,6 +78,15 @@ class Worktrees:
                     await self._repository.restore(path, tree)
             await self._preparation.prepare(self.place(path))
         return path
+
+    async def make_ahead(self, number: int, commit: CommitId) -> None:
+        """A worktree at `commit` for whatever task comes; no other has this `number`."""
+        path = self._places.root / f"{READY}{number}"
+        if path in self._free:
+            return
+        async with self._opening:
+            await self._make_ready(path, commit)
+        self._free.append(path)
 
     async def reset(self, task: TaskId, base: CommitId, tree: TreeId) -> Path:
         """After a crash: the worktree exactly as its last recorded step left it; ignored files stay."""

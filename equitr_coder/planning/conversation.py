@@ -59,6 +59,7 @@ class Conversation:
         options: PlanningOptions,
         forecast: MakeForecast | None = None,
         probe: CheckProbe | None = None,
+        expect: Callable[[Plan], None] | None = None,
     ) -> None:
         """Without `questions`, or with `options.can_ask` off, nobody answers and the planner decides by itself."""
         self._spawner = spawner
@@ -66,7 +67,7 @@ class Conversation:
         self._questions = questions if options.can_ask else None
         self._facts = facts
         self._options = options
-        self._drafts = DraftBook(sink=sink, facts=facts, options=options, forecast=forecast, probe=probe)
+        self._drafts = DraftBook(sink=sink, facts=facts, options=options, forecast=forecast, probe=probe, expect=expect)
         self._agent: Agent | None = None
 
     @property

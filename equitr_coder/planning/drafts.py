@@ -87,7 +87,10 @@ class DraftBook:
         options: PlanningOptions,
         forecast: MakeForecast | None = None,
         probe: CheckProbe | None = None,
+        expect: Callable[[Plan], None] | None = None,
     ) -> None:
+        """`expect` is told of each plan that is sound, before its checks are tried."""
+        self._expect = expect
         self._sink = sink
         self._facts = facts
         self._options = options
@@ -162,8 +165,10 @@ class DraftBook:
             *unsound,
             *([few] if few else []),
             *self._unsettled(accepted, is_sound=not unsound),
-            *await self._unproven(accepted),
         ]
+        if self._expect is not None and not problems:
+            self._expect(accepted)
+        problems += await self._unproven(accepted)
         if problems:
             if few and self._was_told_of_few():
                 raise _too_few_again(accepted, self._options.rules)

@@ -27,14 +27,13 @@ from equitr_coder.workflows.documents import NAMES
 
 
 class Crew:
-    def __init__(self, kit: RunKit) -> None:
+    def __init__(self, kit: RunKit, worktrees: Worktrees) -> None:
         view = kit.events.view
         plan, branch = view.plan, view.branch
         assert plan is not None, "an epic is approved before it is built"
         assert branch is not None
         self._kit = kit
-        self._pool = open_pool(kit)
-        worktrees = self.worktrees = open_worktrees(kit, slots=view.options.max_workers, pool=self._pool)
+        self.worktrees = worktrees
         documents = {name: document.content for name, document in view.documents.items()}
         gate = open_gate(kit, worktrees, timeout=kit.terms.check_timeout)
         proof = ProofKeeper(gate=gate, repository=kit.repository, events=kit.events, approvals=kit.approvals)
@@ -119,7 +118,7 @@ class Crew:
         Raises:
             UserError: the integration branch is not where the log left it.
         """
-        await self._pool.reclaim()
+        await open_pool(self._kit).reclaim()
         for task in self._kit.events.view.tasks.values():
             if task.state is TaskState.DONE:
                 self.worktrees.close(task.id)
@@ -132,8 +131,8 @@ def open_pool(kit: RunKit) -> WorktreePool:
     )
 
 
-def open_worktrees(kit: RunKit, *, slots: int, pool: WorktreePool) -> Worktrees:
-    """Those of the run; so many checks may run in checkouts of their own at once."""
+def open_worktrees(kit: RunKit, pool: WorktreePool) -> Worktrees:
+    """Those of the run; as many checks as it has workers may run in checkouts of their own at once."""
     git_dir = kit.repository.git_dir()
     root = kit.worktrees / kit.events.view.run
     return Worktrees(
@@ -142,7 +141,7 @@ def open_worktrees(kit: RunKit, *, slots: int, pool: WorktreePool) -> Worktrees:
         preparation=kit.preparation,
         pool=pool,
         leases=kit.leases,
-        gate_slots=slots,
+        gate_slots=kit.events.view.options.max_workers,
     )
 
 

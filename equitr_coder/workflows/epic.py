@@ -22,6 +22,7 @@ from equitr_coder.domain.planned_commands import Standing, approved_with
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunState
 from equitr_coder.engine.step_trees import release
+from equitr_coder.orchestration.head_start import HeadStart
 from equitr_coder.orchestration.merge_queue import moved_away
 from equitr_coder.orchestration.probe import LONGEST, UntouchedTree
 from equitr_coder.orchestration.worktrees import Worktrees
@@ -45,6 +46,8 @@ from equitr_coder.workflows.documents import (
 )
 
 _LISTED_FILES = 5000
+_By = Literal["user", "yes_flag"]
+"""Who approves."""
 Decision = ApprovePlan | ReviseDocument | EditDocument | RejectPlan
 
 
@@ -65,6 +68,8 @@ class EpicRun:
         self._kit = kit
         self._decisions = decisions
         self._crew: Crew | None = None
+        self._worktrees: Worktrees | None = None
+        """Those of the planning, when this process has done it."""
 
     @property
     def _view(self) -> RunView:
@@ -117,13 +122,14 @@ class EpicRun:
         if not self._is_planned():
             await self._approve(self._direct_plan(), by="direct", has_documents=False)
             return True
-        worktrees = open_worktrees(self._kit, slots=1, pool=open_pool(self._kit))
+        worktrees = open_worktrees(self._kit, open_pool(self._kit))
+        by: _By | None = None
         try:
-            conversation = await self._conversation(worktrees)
-            await conversation.plan()
-            by = await self._wait_for_approval(conversation)
+            by = await self._plan(worktrees)
         finally:
-            await worktrees.close_all()
+            if by is None:
+                await worktrees.close_all()
+        self._worktrees = worktrees
         if by is None:
             await self._kit.events.record(
                 RunFinished(state=RunState.CANCELLED, reason=StopReason.DECLINED, content="The plan was not approved.")
@@ -134,7 +140,23 @@ class EpicRun:
         await self._approve(plan, by=by, has_documents=True)
         return True
 
-    async def _conversation(self, worktrees: Worktrees) -> Conversation:
+    async def _plan(self, worktrees: Worktrees) -> _By | None:
+        """Until the plan is approved or, with None, rejected; the worktrees for its first tasks are made meanwhile."""
+        head = (await self._kit.repository.inspect()).head
+        options = self._view.options
+        is_built_next = not options.plan_only and (options.approve_plan or options.yes or options.can_ask)
+        ahead = HeadStart(worktrees, head, workers=options.max_workers if is_built_next else 0)
+
+        async def plan() -> _By | None:
+            conversation = await self._conversation(worktrees, head, ahead.expect)
+            await conversation.plan()
+            return await self._wait_for_approval(conversation)
+
+        return await ahead.beside(plan)
+
+    async def _conversation(
+        self, worktrees: Worktrees, head: CommitId | None, expect: Callable[[Plan], None]
+    ) -> Conversation:
         terms, options = self._kit.terms, self._view.options
         listing = await self._kit.open_workspace(self._kit.checkout).list(limit=_LISTED_FILES)
         return Conversation(
@@ -162,7 +184,8 @@ class EpicRun:
                 standing=self._standing,
                 can_ask=options.can_ask and not options.yes,
             ),
-            probe=await self._probe(worktrees),
+            probe=self._probe(worktrees, head),
+            expect=expect,
             forecast=Forecaster(
                 store=self._kit.store,
                 prices=self._kit.prices,
@@ -180,14 +203,12 @@ class EpicRun:
             return ""
         return map_text(await self._kit.code_maps.draw(self._kit.checkout, self._view.request))
 
-    async def _probe(self, worktrees: Worktrees) -> CheckProbe | None:
+    def _probe(self, worktrees: Worktrees, head: CommitId | None) -> CheckProbe | None:
         """What runs planned checks on the files as they are; None when nothing is committed yet."""
-        kit = self._kit
-        state = await kit.repository.inspect()
-        if state.head is None:
+        if head is None:
             return None
-        timeout = min(kit.terms.check_timeout, LONGEST)
-        return UntouchedTree(gate=open_gate(self._kit, worktrees, timeout=timeout), commit=state.head)
+        timeout = min(self._kit.terms.check_timeout, LONGEST)
+        return UntouchedTree(gate=open_gate(self._kit, worktrees, timeout=timeout), commit=head)
 
     def _is_planned(self) -> bool:
         if self._view.plan is not None or self._view.documents:
@@ -207,7 +228,7 @@ class EpicRun:
         )
         return Plan(title=short, tasks=(task,))
 
-    async def _wait_for_approval(self, conversation: Conversation) -> Literal["user", "yes_flag"] | None:
+    async def _wait_for_approval(self, conversation: Conversation) -> _By | None:
         options = self._view.options
         if options.plan_only:
             raise RunStopped(
@@ -332,7 +353,7 @@ class EpicRun:
     async def _execute(self) -> EquitrError | None:
         require_profiles(self._view, self._kit.terms.workers)
         await self._kit.store.clear_journal(self._branch_journal)  # the approval is recorded, and with it the branch
-        crew = self._crew = Crew(self._kit)
+        crew = self._crew = Crew(self._kit, self._worktrees or open_worktrees(self._kit, open_pool(self._kit)))
         await crew.recover()
         try:
             stop = await crew.supervisor.run()
