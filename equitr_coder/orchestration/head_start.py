@@ -13,6 +13,8 @@ from equitr_coder.domain.errors import EquitrError
 from equitr_coder.domain.ids import CommitId
 from equitr_coder.orchestration.worktrees import Worktrees
 
+_AT_FIRST = 3
+"""Tasks that can begin at once: few plans have less. What they do not need serves their checks."""
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -25,8 +27,8 @@ class HeadStart:
         self._worktrees = worktrees
         self._commit = commit
         self._workers = workers
-        self._wanted = 1 + min(1, workers)
-        """One in which the checks of the plan are tried, and whatever is planned, one task comes first."""
+        self._wanted = 1 + min(_AT_FIRST, workers)
+        """With one in which the checks of the plan are tried."""
         self._is_over = False
         self._changed = asyncio.Event()
 

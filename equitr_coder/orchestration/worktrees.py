@@ -85,7 +85,9 @@ class Worktrees:
         if path in self._free:
             return
         async with self._opening:
-            await self._make_ready(path, commit)
+            if not _stands(path):
+                await self._pool.take(path)
+            await self._repository.add_worktree(path, commit)
         self._free.append(path)
 
     async def reset(self, task: TaskId, base: CommitId, tree: TreeId) -> Path:

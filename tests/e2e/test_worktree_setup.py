@@ -8,7 +8,9 @@ from tests.e2e.scenes import (
     builds,
     file_of,
     first_message,
+    gate,
     hands_in,
+    held,
     plans,
     task,
     tool_results,
@@ -16,6 +18,7 @@ from tests.e2e.scenes import (
     worker,
     writes,
 )
+from tests.e2e.test_resume import until
 
 PLANNED = ("chat", "-M", "--plan", "always", "--yes")
 
@@ -110,6 +113,87 @@ def test_worktrees_of_a_run_wait_for_the_next_one_which_sees_nothing_of_their_pa
     of_the_second = [request for request in user.asked("weak") if word_of("T3") in first_message(request)]
     [looked] = [results for request in of_the_second if (results := tool_results(request))]
     assert looked[0].startswith("exit 0"), looked
+
+
+def ready(user: Stage) -> dict[int, Path]:
+    """Worktrees that wait for a task of their run, filled, by their inode."""
+    found = user.equitr_home.glob("worktrees/*/*/ready-*/README.md")
+    return {inode(path.parent): path.parent for path in found}
+
+
+def test_the_first_worktrees_are_made_while_the_plan_is_drafted(stage: OpenStage) -> None:
+    [reply] = plans(task("T1"), task("T2"), task("T3")).turns
+    builds_held = [
+        worker(name, says("", writes(file_of(name), f"{word_of(name)}\n"), hands_in(), barrier=held(name)))
+        for name in ("T1", "T2")
+    ]
+    user = stage(
+        [
+            *(gate(name) for name in ("plan", "T1", "T2")),
+            rule(reply.model_copy(update={"barrier": held("plan")}), model="strong", offers="submit_plan"),
+            *builds_held,
+            builds("T3"),
+        ],
+        config={"orchestrator": {"max_workers": 2}},
+    )
+    start = user.tip()
+    process = user.start(*PLANNED, "build words")
+    user.wait_for("strong")
+    until(lambda: len(ready(user)) == 3)
+    made = ready(user)
+    assert user.tip() == start
+    assert user.git("for-each-ref", "--format=%(refname)") == "refs/heads/main"
+
+    user.open_gate("plan")
+    for name in ("T1", "T2"):
+        user.wait_for("weak", contains=word_of(name))
+    [run] = {path.parent for path in made.values()}
+    assert {inode(run / name) for name in ("T1", "T2")} < made.keys()
+    assert (run / "T1" / "docs").is_dir(), "at the commit that the plan was approved with"
+    for name in ("T1", "T2"):
+        user.open_gate(name)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0, out + err
+    assert waiting(user) == set()
+    assert [user.read(file_of(name)) for name in ("T1", "T2", "T3")] == ["T1-built\n", "T2-built\n", "T3-built\n"]
+
+
+def test_a_run_that_is_killed_in_its_planning_leaves_its_worktrees_to_the_next_one(stage: OpenStage) -> None:
+    user = stage(
+        [
+            always(ScriptedReply(hang=True), model="strong", times=1),
+            plans(task("T1"), task("T2")),
+            builds("T1"),
+            builds("T2"),
+        ],
+        config={"orchestrator": {"max_workers": 2, "worktree_pool": 9}},
+    )
+    process = user.start(*PLANNED, "build words")
+    user.wait_for("strong")
+    until(lambda: len(ready(user)) == 3)
+    made = ready(user).keys()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+    other = user.run(*PLANNED, "build words again")
+    kept = {inode(path) for path in waiting(user)}
+
+    assert other.code == 0, other.brief
+    assert made <= kept
+    user.git("reset", "-q", "--hard", "HEAD~4")  # the plan, two tasks, the ticks
+    resumed = user.run("resume", "--yes")
+    assert resumed.code == 0, resumed.brief
+    assert {inode(path) for path in waiting(user)} == kept
+
+
+def test_a_plan_that_is_only_saved_leaves_no_worktree(stage: OpenStage) -> None:
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+
+    saved = user.run("epic", "create", "build words")
+
+    assert saved.code == 0, saved.brief
+    assert waiting(user) == set()
 
 
 def test_the_pool_keeps_what_it_is_told_to(stage: OpenStage) -> None:
