@@ -234,7 +234,7 @@ def wrap_git(user: Stage, folder: Path, *, command: str, count: int, moment: str
     ("command", "count"),
     [
         pytest.param("refs/heads/equitr/epic-001 ", 1, id="documents come onto their branch", marks=pytest.mark.slow),
-        pytest.param("write-tree", 4, id="what a worker wrote", marks=pytest.mark.slow),
+        pytest.param("refs/equitr/epic-001/T1.1 ", 1, id="what a worker wrote", marks=pytest.mark.slow),
         pytest.param("refs/heads/equitr/epic-001 ", 4, id="a task is merged"),
         pytest.param("checkout-index", 1, id="landing, files", marks=pytest.mark.slow),
         pytest.param("refs/heads/main ", 1, id="landing, the user's branch", marks=pytest.mark.slow),
