@@ -1,13 +1,21 @@
 """Where tasks work, on real git: a worktree goes on to the next task, and of a dead run only what is needed stays."""
 
+import asyncio
+import logging
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from equitr_coder.adapters.git.repository import open_repository
 from equitr_coder.adapters.local.leases import LocalLeases
 from equitr_coder.adapters.local.preparation import PreparationPlan, WorktreePreparation
 from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
 from equitr_coder.adapters.sqlite.store import SqliteStore
+from equitr_coder.domain.epic import Plan, Task
+from equitr_coder.domain.errors import RunStopped, StopReason
 from equitr_coder.domain.ids import AgentName, TaskId
+from equitr_coder.orchestration.head_start import HeadStart
 from equitr_coder.orchestration.outcomes import HandIn
 from equitr_coder.orchestration.worktree_pool import WorktreePool
 from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
@@ -95,4 +103,110 @@ async def test_another_run_takes_from_a_dead_one_what_its_finished_tasks_left(tm
     assert [path.name for path in root.iterdir()] == [TWO]
     assert {name for name in _listed(scene) if not name.startswith("pool/")} == {f"{RUN}/{TWO}"}
     assert len(_listed(scene)) == 2
+    await store.close()
+
+
+def _plan(*needs: tuple[str, ...]) -> Plan:
+    """T1, T2 and so on, each with what it needs."""
+    tasks = [
+        Task(id=TaskId(f"T{number}"), title="a task", description="", needs=tuple(map(TaskId, each)), todos=())
+        for number, each in enumerate(needs, start=1)
+    ]
+    return Plan(title="Words", tasks=tuple(tasks))
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    """For what only the disk and the log tell."""
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - nobody is there who could set an event
+            await asyncio.sleep(0.005)
+
+
+async def test_a_head_start_makes_as_many_as_a_plan_can_begin_with(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, HISTORY)
+    store = SqliteStore(scene.home)
+    repository = await open_repository(scene.repo, home=scene.home, store=store, shadow_ok=False)
+    worktrees = _worktrees(scene, repository, store)
+    ahead = HeadStart(worktrees, scene.base, workers=8)
+
+    def made() -> int:
+        return len(_listed(scene))
+
+    async def planning() -> str:
+        await _until(lambda: made() == 4)
+        ahead.expect(_plan((), *(("T1",),) * 9))  # all but one wait
+        ahead.expect(_plan((), (), (), (), ("T1",), ()))
+        await _until(lambda: made() == 6)
+        ahead.expect(_plan(()))
+        return "planned"
+
+    assert await ahead.beside(planning) == "planned"
+    assert _listed(scene) == {f"{RUN}/ready-{number}" for number in range(1, 7)}
+
+    opened = [await worktrees.open(TaskId(f"T{number}"), scene.second) for number in range(1, 8)]
+    assert _listed(scene) == {f"{RUN}/T{number}" for number in range(1, 8)}
+    assert all((path / "second.txt").exists() for path in opened)
+    await worktrees.close_all()
+    await store.close()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+async def test_few_workers_need_few_worktrees_ahead_and_a_plan_that_is_not_built_that_of_its_checks(
+    tmp_path: Path, workers: int
+) -> None:
+    scene = Scene(tmp_path, HISTORY)
+    store = SqliteStore(scene.home)
+    repository = await open_repository(scene.repo, home=scene.home, store=store, shadow_ok=False)
+    worktrees = _worktrees(scene, repository, store)
+    ahead = HeadStart(worktrees, scene.base, workers=workers)
+
+    async def planning() -> None:
+        await _until(lambda: len(_listed(scene)) == workers + 1)
+        ahead.expect(_plan((), (), (), ()))
+        # What is made next would be found by git when this one has been taken away.
+        await repository.remove_worktree(scene.home / "worktrees" / "one" / RUN / "ready-1")
+
+    await ahead.beside(planning)
+    assert _listed(scene) == {f"{RUN}/ready-{number}" for number in range(2, workers + 2)}
+    await store.close()
+
+
+async def test_a_planning_that_stops_ends_its_head_start(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, HISTORY)
+    store = SqliteStore(scene.home)
+    repository = await open_repository(scene.repo, home=scene.home, store=store, shadow_ok=False)
+    worktrees = _worktrees(scene, repository, store)
+
+    async def planning() -> None:
+        await _until(lambda: len(_listed(scene)) == 1)
+        raise RunStopped(StopReason.BUDGET_EXCEEDED, "no money is left")
+
+    with pytest.raises(RunStopped, match="no money is left"):
+        await HeadStart(worktrees, scene.base, workers=3).beside(planning)
+
+    await worktrees.close_all()
+    assert {name.partition("/")[0] for name in _listed(scene)} == {"pool"}
+    assert not (scene.home / "worktrees" / "one" / RUN).exists()
+    await store.close()
+
+
+async def test_what_cannot_be_made_ahead_is_left_to_whoever_needs_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = Scene(tmp_path, HISTORY)
+    store = SqliteStore(scene.home)
+    repository = await open_repository(scene.repo, home=scene.home, store=store, shadow_ok=False)
+    worktrees = _worktrees(scene, repository, store)
+    in_the_way = scene.home / "worktrees" / "one" / RUN
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("a file\n")
+    caplog.set_level(logging.INFO)
+
+    async def planning() -> str:
+        await _until(lambda: "no worktree was made ahead" in caplog.text)
+        return "planned"
+
+    assert await HeadStart(worktrees, scene.base, workers=3).beside(planning) == "planned"
+    in_the_way.unlink()
+    assert (await worktrees.open(ONE, scene.base) / "README.md").exists()
     await store.close()
