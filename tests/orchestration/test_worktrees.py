@@ -129,21 +129,20 @@ async def test_a_head_start_makes_as_many_as_a_plan_can_begin_with(tmp_path: Pat
     worktrees = _worktrees(scene, repository, store)
     ahead = HeadStart(worktrees, scene.base, workers=8)
 
-    def made() -> int:
-        return len(_listed(scene))
-
     async def planning() -> str:
-        await _until(lambda: made() == 4)
+        await _until(lambda: len(_listed(scene)) == 4)
         ahead.expect(_plan((), *(("T1",),) * 9))  # all but one wait
+        for number in range(1, 4):
+            await worktrees.open(TaskId(f"T{number}"), scene.second)
+        assert len(_listed(scene)) == 4
         ahead.expect(_plan((), (), (), (), ("T1",), ()))
-        await _until(lambda: made() == 6)
-        ahead.expect(_plan(()))
+        await _until(lambda: len(_listed(scene)) == 6)
         return "planned"
 
     assert await ahead.beside(planning) == "planned"
-    assert _listed(scene) == {f"{RUN}/ready-{number}" for number in range(1, 7)}
+    assert {"T1", "T2", "T3", "ready-5", "ready-6"} < {name.removeprefix(f"{RUN}/") for name in _listed(scene)}
 
-    opened = [await worktrees.open(TaskId(f"T{number}"), scene.second) for number in range(1, 8)]
+    opened = [await worktrees.open(TaskId(f"T{number}"), scene.second) for number in range(4, 8)]
     assert _listed(scene) == {f"{RUN}/T{number}" for number in range(1, 8)}
     assert all((path / "second.txt").exists() for path in opened)
     await worktrees.close_all()
@@ -178,7 +177,7 @@ async def test_a_planning_that_stops_ends_its_head_start(tmp_path: Path) -> None
     worktrees = _worktrees(scene, repository, store)
 
     async def planning() -> None:
-        await _until(lambda: len(_listed(scene)) == 1)
+        await _until(lambda: len(_listed(scene)) >= 1)
         raise RunStopped(StopReason.BUDGET_EXCEEDED, "no money is left")
 
     with pytest.raises(RunStopped, match="no money is left"):
