@@ -43,6 +43,8 @@ class Work:
     latency: float = 0.3
     files: int = 50
     """Files of the repository."""
+    planning: float = 0.0
+    """Seconds until the plan comes."""
 
     def names(self) -> list[str]:
         return [f"T{number}" for number in range(1, self.tasks + 1)]
@@ -53,7 +55,8 @@ class Work:
             call("write_document", name=name, content=text)
             for name, text in (("requirements", REQUIREMENTS), ("design", DESIGN))
         ]
-        planner = rule(says("", *documents, plan), model="strong", offers="submit_plan")
+        reply = says("", *documents, plan).model_copy(update={"delay": self.planning})
+        planner = rule(reply, model="strong", offers="submit_plan")
         return [planner, *(self._worker(name) for name in self.names())]
 
     def _worker(self, name: str) -> Rule:
@@ -245,13 +248,14 @@ def cells(ran: Ran, first: Ran) -> list[str]:
         f"{metrics['git_commands'] / len(tasks):.1f}",
         f"{1000 * sum(task['merge'] for task in tasks) / len(tasks):.0f}",
         f"{1000 * metrics['queue'] / len(tasks):.0f}",
+        f"{max(task['waiting'] for task in tasks[: metrics['workers']]):.2f}",
         f"{ran.memory:.0f}",
     ]
 
 
 HEAD = (
     "workers", "wall, s", "speed", "utilization", "overhead", "at work", "of workers", "git/task, ms", "git/task",
-    "merge/task, ms", "queue/task, ms", "memory, MB",
+    "merge/task, ms", "queue/task, ms", "last start, s", "memory, MB",
 )  # fmt: skip
 
 
@@ -284,10 +288,11 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=24)
     parser.add_argument("--files", type=int, default=50, help="files of the repository")
     parser.add_argument("--latency", type=float, default=0.3, help="seconds of each model call")
+    parser.add_argument("--planning", type=float, default=0.0, help="seconds until the plan comes")
     parser.add_argument("--single", action="store_true", help="also one agent in a chat against 4 workers")
     parser.add_argument("--lease", type=int, metavar="FILES", help="worktrees of so many files instead")
     given = parser.parse_args()
-    work = Work(tasks=given.tasks, latency=given.latency, files=given.files)
+    work = Work(tasks=given.tasks, latency=given.latency, files=given.files, planning=given.planning)
     machine = f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores"
     print(f"{machine}, load {os.getloadavg()[0]:.1f}")
     if given.lease:
