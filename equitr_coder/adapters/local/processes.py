@@ -11,7 +11,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -135,6 +135,17 @@ def end_process(process: subprocess.Popen[bytes], inner: InnerPid | None) -> Non
         leader.close()
 
 
+def begin_to_end(process: subprocess.Popen[bytes], inner: InnerPid) -> None:
+    """Kill the namespace that `inner` leads, or the process where none is known. Nobody waits: `end_process` sees it
+    gone.
+    """
+    leader = _Leader(process, inner)
+    try:
+        leader.kill_soon()
+    finally:
+        leader.forget()
+
+
 async def _pump(pipe: IO[bytes] | None, sink: Sink) -> None:
     assert pipe is not None
     await read_all(pipe.fileno(), sink)
@@ -168,6 +179,8 @@ class _Leader:
                         await self.exited()
             elif self._inner is None:
                 await self._end_leftovers(pumps)
+            if self._inner is not None:
+                await self._end_namespace(self._inner())
         finally:
             self.kill()
 
@@ -201,24 +214,48 @@ class _Leader:
             while _is_alive(self._process.pid) and time.monotonic() < deadline:
                 time.sleep(0.001)
 
+    async def _end_namespace(self, first: int | None) -> None:
+        """As `kill` does it, and nobody else waits meanwhile: the kernel takes some milliseconds for it."""
+        with self._killed(first) as fd, contextlib.suppress(TimeoutError):
+            if fd is not None:
+                async with asyncio.timeout(_STUCK):
+                    await until(fd, lambda: True)
+
+    def kill_soon(self) -> None:
+        with self._killed(self._inner() if self._inner is not None else None) as first:
+            if first is None:
+                _send(self._process.pid, signal.SIGKILL)
+
     def _kill_namespace(self, first: int | None) -> None:
-        """The first process of a pid namespace takes all others with it, and ends only after them."""
-        if first is None:
-            return
+        with self._killed(first) as fd:
+            if fd is not None:
+                _wait_readable(fd, seconds=_STUCK)
+
+    @contextlib.contextmanager
+    def _killed(self, first: int | None) -> Iterator[int | None]:
+        """The first process of a pid namespace, which takes all others with it and ends only after them; None when
+        there is none any more.
+        """
         try:
-            fd = os.pidfd_open(first)
+            fd = os.pidfd_open(first) if first is not None else None
         except ProcessLookupError:
+            fd = None
+        if fd is None:
+            yield None
             return
         try:
             if not self._has_exited():  # else it is ending already, and by now the id might be another's
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
-            _wait_readable(fd, seconds=_STUCK)
+            yield fd
         finally:
             os.close(fd)
 
-    def close(self) -> None:
+    def forget(self) -> None:
         if self._pidfd is not None:
             os.close(self._pidfd)
+
+    def close(self) -> None:
+        self.forget()
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from equitr_coder.adapters.local.processes import InnerPid, end_process
+from equitr_coder.adapters.local.processes import InnerPid, begin_to_end, end_process
 from equitr_coder.adapters.sandbox.limits import told_to_run
 from equitr_coder.adapters.sandbox.mounts import Arrangement
 from equitr_coder.domain.frozen import frozen
@@ -117,12 +117,34 @@ class Standby:
             return ""
 
 
+class _Ending:
+    """One that was killed and is not gone yet. The kernel takes milliseconds to take a sandbox down, in which nothing
+    else of ours would go on.
+    """
+
+    def __init__(self, standby: Standby, ended: Callable[["_Ending"], None]) -> None:
+        self._standby = standby
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._pidfd = os.pidfd_open(standby.process.pid)
+        self._loop.add_reader(self._pidfd, self.see_gone)
+        begin_to_end(standby.process, standby.inner)
+
+    def see_gone(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._ended(self)
+        self._standby.discard()
+
+
 class Standbys:
     """Those that wait. Whoever makes this closes it."""
 
     def __init__(self, most: int = 8) -> None:
         self._most = most
         self._by_root: dict[Path, Standby] = {}
+        self._ending: set[_Ending] = set()
         self._is_closed = False
 
     async def take(self, wanted: Wanted, command: str) -> Standby | None:
@@ -148,10 +170,12 @@ class Standbys:
         except OSError:  # the next command will say what is wrong
             return
         while len(self._by_root) > self._most:
-            self._by_root.pop(next(iter(self._by_root))).discard()
+            self._ending.add(_Ending(self._by_root.pop(next(iter(self._by_root))), self._ending.discard))
 
     def close(self) -> None:
         self._is_closed = True
+        for ending in tuple(self._ending):
+            ending.see_gone()
         while self._by_root:
             self._by_root.popitem()[1].discard()
 
