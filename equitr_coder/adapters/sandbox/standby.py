@@ -174,6 +174,8 @@ class Standbys:
 
     def close(self) -> None:
         self._is_closed = True
+        for standby in self._by_root.values():
+            begin_to_end(standby.process, standby.inner)  # all before any is waited for
         for ending in tuple(self._ending):
             ending.see_gone()
         while self._by_root:

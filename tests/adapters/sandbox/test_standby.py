@@ -196,6 +196,23 @@ async def test_the_oldest_goes_when_there_are_too_many(session: Session) -> None
     assert session.standbys.taken == [False, False, False, True, True, False]
 
 
+async def test_one_that_goes_is_gone_in_a_moment_though_nobody_waits_for_it(session: Session) -> None:
+    demo, children = session.demo, Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    before = set(children.read_text().split())
+    for name in ("T7", "T8", "T9", "T10"):
+        git("worktree", "add", "-q", "--detach", str(demo.worktree.with_name(name)), cwd=demo.checkout)
+        await session.run("true", replace(demo.place, root=demo.worktree.with_name(name)))
+    waiting = {str(standby.process.pid) for standby in session.standbys.all}
+
+    async with asyncio.timeout(10):
+        while set(children.read_text().split()) - before - waiting:  # noqa: ASYNC110 - only the kernel knows
+            await asyncio.sleep(0)
+
+    assert len(waiting) == 2
+    await session.run("true", replace(demo.place, root=demo.worktree.with_name("T10")))
+    assert session.standbys.taken[-1]
+
+
 async def test_nothing_stands_in_the_users_checkout_meanwhile(session: Session) -> None:
     folder = session.demo.home / "plain"
     put(folder, {"a.txt": "one\n"})
