@@ -1,4 +1,4 @@
-"""`epic create`, `run`, `status`, `assign` and `list`: planning apart from building."""
+"""`epic create`, `run`, `status`, `assign`, `hold`, `release`, `stop` and `list`: planning apart from building."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from equitr_coder.cli.program import CommonGroup, usage_error
 from equitr_coder.domain.errors import UserError
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, Literal
 
     from equitr_coder.domain.events import Event
     from equitr_coder.domain.run_view import RunView
@@ -68,6 +69,44 @@ def assign(invocation: Invocation, name: str, task: str | None, to: str | None, 
     has the fewest tasks. It holds from a task's next attempt on.
     """
     return _assign(invocation, name, task, to, output)
+
+
+def _run_option() -> Callable[[Any], Any]:
+    text = "Epic or run of the task [default: the newest epic that is not finished]."
+    return click.option("--run", "name", metavar="RUN", help=text)
+
+
+@epic.command()
+@click.argument("task")
+@_run_option()
+@output_option("text", "json")
+@click.pass_obj
+def hold(invocation: Invocation, task: str, name: str | None, output: str) -> object:
+    """Keep TASK of a run that is not at work from going on: a resume leaves it as it is until it is released."""
+    return _direct(invocation, "hold", task, name, output)
+
+
+@epic.command()
+@click.argument("task")
+@_run_option()
+@output_option("text", "json")
+@click.pass_obj
+def release(invocation: Invocation, task: str, name: str | None, output: str) -> object:
+    """Let TASK, which is held, go on with the next resume."""
+    return _direct(invocation, "release", task, name, output)
+
+
+@epic.command()
+@click.argument("task")
+@_run_option()
+@output_option("text", "json")
+@click.pass_obj
+def stop(invocation: Invocation, task: str, name: str | None, output: str) -> object:
+    """Give TASK of a run that is paused up: a resume does not go on with it, and blocks what needs it.
+
+    Once the run has ended without it, `resume EPIC` tries it again, as it does what has failed.
+    """
+    return _direct(invocation, "stop", task, name, output)
 
 
 @epic.command("list")
@@ -185,6 +224,29 @@ async def _assign(invocation: Invocation, name: str, task: str | None, to: str |
     return 0
 
 
+async def _direct(
+    invocation: Invocation, verb: Literal["hold", "release", "stop"], task: str, name: str | None, output: str
+) -> int:
+    from equitr_coder.cli.door import console
+    from equitr_coder.domain.commands import HoldTask, ReleaseTask, StopTask
+    from equitr_coder.domain.ids import TaskId
+    from equitr_coder.presentation.listings import directed_lines
+    from equitr_coder.presentation.outcome import directed
+
+    commands: dict[str, type[HoldTask | ReleaseTask | StopTask]]
+    commands = {"hold": HoldTask, "release": ReleaseTask, "stop": StopTask}
+    async with connect(invocation) as api:
+        found = await (_find(api, name) if name is not None else _newest_unfinished(api))
+        known = next((one for one in found.tasks if one.lower() == task.lower()), TaskId(task))
+        view = await api.view(await api.submit(commands[verb](run=found.run, task=known)))
+    screen = console(invocation)
+    if output == "json":
+        screen.data(directed(view, known))
+    else:
+        screen.say(directed_lines(view, known))
+    return 0
+
+
 async def _list(invocation: Invocation, output: str) -> int:
     from equitr_coder.cli.door import console
     from equitr_coder.presentation.listings import epics_lines
@@ -198,6 +260,12 @@ async def _list(invocation: Invocation, output: str) -> int:
     else:
         screen.say(epics_lines(views, width=screen.width))
     return 0
+
+
+async def _newest_unfinished(api: RunApi) -> RunView:
+    """Else the newest."""
+    epics = [view for view in await api.runs() if view.epic is not None]
+    return next((view for view in epics if not view.state.is_final), None) or await _find(api, None)
 
 
 async def _find(api: RunApi, name: str | None) -> RunView:

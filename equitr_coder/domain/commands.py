@@ -214,10 +214,12 @@ class RenameRun(Value):
 
 
 class HoldTask(Value):
-    """Stop the worker of one task where it is; the others go on. Nothing of it is lost.
+    """Stop the worker of one task where it is; the others go on. Nothing of it is lost, and no resume takes it up
+    before it is let go. Of a run that is paused, or has failed and can be tried again, it is recorded for the next one.
 
     Raises:
-        UserError: nobody works on it now, or what was handed in is on its way onto the branch.
+        UserError: it has ended, is held already, or what was handed in is on its way onto the branch; or another living
+            process owns the run.
     """
 
     type: Literal["hold_task"] = "hold_task"
@@ -226,7 +228,11 @@ class HoldTask(Value):
 
 
 class ReleaseTask(Value):
-    """Let a task that is held go on."""
+    """Let a task that is held go on: now, or with the next resume of a run that is not at work.
+
+    Raises:
+        UserError: it is not held, or another living process owns the run.
+    """
 
     type: Literal["release_task"] = "release_task"
     run: RunId
@@ -234,10 +240,11 @@ class ReleaseTask(Value):
 
 
 class StopTask(Value):
-    """Give a task up, for as long as nobody resumes the run: its worker stops, and what needs the task is blocked.
+    """Give a task up, until the run has ended and is tried again: its worker stops, and what needs the task is blocked.
 
     Raises:
-        UserError: it has ended, or what was handed in is on its way onto the branch.
+        UserError: it or the run has ended, or what was handed in is on its way onto the branch; or another living
+            process owns the run.
     """
 
     type: Literal["stop_task"] = "stop_task"

@@ -98,6 +98,7 @@ class StopReason(StrEnum):
     REVIEW_REJECTED = "review_rejected"
     MERGE_CONFLICT = "merge_conflict"
     CONFLICT_OPEN = "conflict_open"
+    HELD = "held"
     NO_HAND_IN = "no_hand_in"
     NO_CHANGE = "no_change"
     NO_PROGRESS = "no_progress"

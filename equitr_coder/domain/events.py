@@ -4,8 +4,8 @@ Order that every log keeps (asserted by `testing.assert_well_formed`): `run_star
 `model_call_reserved` precedes its `model_call_settled` or `model_call_failed`, of which there is exactly one; a
 `tool_called` precedes its `tool_returned`; a `question_asked` or `approval_requested` precedes its answer; after
 `run_finished` or `run_paused` comes nothing but `run_resumed`, and before it what a person decides meanwhile
-(`task_assigned`, `message_cancelled`, `run_renamed`); a message of the user is delivered once, and never after it was
-cancelled. `seq` counts from 1 within a run, without gaps.
+(`task_assigned`, `task_changed` of a task that is held, let go or stopped, `message_cancelled`, `run_renamed`); a
+message of the user is delivered once, and never after it was cancelled. `seq` counts from 1 within a run, without gaps.
 """
 
 from collections.abc import Mapping

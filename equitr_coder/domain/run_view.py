@@ -71,6 +71,11 @@ class TaskView:
     profiles: dict[int, str] = field(default_factory=dict)
     """Attempt -> the worker profile that made it."""
 
+    @property
+    def is_held(self) -> bool:
+        """Whether nobody takes it up before the person says so."""
+        return self.waits == HELD and not self.state.is_final
+
 
 @dataclass
 class SyncPointView:
@@ -342,8 +347,7 @@ class RunView:
     @property
     def can_be_tried_again(self) -> bool:
         """Whether `resume` gives the tasks of this ended epic more attempts."""
-        given_up = (TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED)
-        unfinished = any(task.state in given_up for task in self.tasks.values())
+        unfinished = any(task.state is not TaskState.DONE for task in self.tasks.values())
         return self.state is RunState.FAILED and self.is_approved and unfinished
 
     def last_call(self, session: SessionId) -> datetime | None:

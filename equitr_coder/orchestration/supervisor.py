@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from equitr_coder.domain.claims import beyond
 from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
@@ -18,8 +18,8 @@ from equitr_coder.domain.errors import (
 from equitr_coder.domain.events import BudgetReached, TaskChanged
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.money import ZERO
-from equitr_coder.domain.run_view import HELD
 from equitr_coder.orchestration.conflict_log import ended_with, waiting_for_a_person
+from equitr_coder.orchestration.holding import held, let_go, nothing_else, require_stoppable, stopped
 from equitr_coder.orchestration.schedule import Now, Outlook, Schedule
 from equitr_coder.orchestration.worker import TaskWorker
 from equitr_coder.ports import EventSink
@@ -49,6 +49,8 @@ class Supervisor:
         self._pulled: set[TaskId] = set()
         """Tasks whose worker stops because a person said so."""
         self._held: set[TaskId] = set()
+        self._held_before: set[TaskId] = set()
+        """Those of them that were held when the run was taken up: it ends without waiting for their release."""
         self._changed = asyncio.Event()
 
     async def run(self) -> EquitrError | None:
@@ -56,7 +58,9 @@ class Supervisor:
 
         A stop never cancels the other workers: budget and provider end them by themselves, at a step's edge.
         """
-        await self._let_go(task.id for task in self._events.view.tasks.values() if task.waits == HELD)
+        self._held_before = {task.id for task in self._events.view.tasks.values() if task.is_held}
+        self._held |= self._held_before
+        self._parked |= self._held_before
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
@@ -70,8 +74,9 @@ class Supervisor:
                     await self._tell_waiting(outlook)
                 except UserError as stop:  # nothing can be recorded; the workers find out at their next step
                     self._stop(stop)
-                if not self._running and (not self._held or self._ends_run(self._halt)):
-                    return self._halt or next(iter(self._in_conflict.values()), None) or self._shortage()
+                if not self._running and (self._held <= self._held_before or self._ends_run(self._halt)):
+                    in_conflict = next(iter(self._in_conflict.values()), None)
+                    return self._halt or in_conflict or self._shortage() or self._all_held()
                 await self._changed.wait()
 
     def look_again(self) -> None:
@@ -91,15 +96,16 @@ class Supervisor:
             raise UserError(f"{task} is held already", hint=f"let it go on, or stop {task} for good")
         await self._pull(task)
         self._held.add(task)
-        await self._events.record(TaskChanged(task=task, state=TaskState.WAITING, detail=HELD))
+        await self._events.record(held(task))
 
     async def release(self, task: TaskId) -> None:
         """Raises UserError when the task is not held."""
         if task not in self._held:
             raise UserError(f"{task} is not held", hint="only what was held can be let go on")
         self._held.discard(task)
+        self._held_before.discard(task)
         self._parked.discard(task)
-        await self._let_go([task])
+        await self._events.record(let_go(task))
         self._changed.set()
 
     async def stop(self, task: TaskId) -> None:
@@ -111,29 +117,16 @@ class Supervisor:
         self._require_stoppable(task)
         await self._pull(task)
         self._held.discard(task)
+        self._held_before.discard(task)
         view = self._events.view
-        await self._events.record(
-            TaskChanged(
-                task=task,
-                state=TaskState.CANCELLED,
-                agent=view.tasks[task].agent,
-                attempt=view.tasks[task].attempt,
-                reason=StopReason.CANCELLED,
-                detail="stopped by you",
-            ),
-            *ended_with(view, task, None),
-        )
+        await self._events.record(stopped(view.tasks[task]), *ended_with(view, task, None))
         self._changed.set()
 
     def _require_stoppable(self, task: TaskId) -> None:
         known = self._events.view.tasks.get(task)
         if known is None:
             raise UserError(f"there is no task {task}", hint=f"there are: {', '.join(self._events.view.tasks)}")
-        if known.state.is_final:
-            raise UserError(f"{task} is {known.state.value} already", hint="nothing is to be stopped")
-        if known.state is TaskState.REVIEW:
-            hint = "wait for its end: it lands, or its worker gets it back"
-            raise UserError(f"what {task} has handed in is on its way onto the branch", hint=hint)
+        require_stoppable(known, landing="wait for its end: it lands, or its worker gets it back")
 
     async def _pull(self, task: TaskId) -> None:
         """Returns when nothing of it goes on."""
@@ -143,9 +136,6 @@ class Supervisor:
             self._pulled.add(task)
             hand.cancel()
             await asyncio.wait([hand])
-
-    async def _let_go(self, tasks: Iterable[TaskId]) -> None:
-        await self._events.record(*(TaskChanged(task=task, state=TaskState.WAITING) for task in list(tasks)))
 
     def _next(self) -> Outlook:
         self._release_settled()
@@ -250,6 +240,12 @@ class Supervisor:
         emptiest = max(self._short, key=lambda refused: refused.spent or ZERO)
         words = "; ".join(str(refused) for refused in self._short)
         return RunStopped(StopReason.BUDGET_EXCEEDED, words, hint=emptiest.hint)
+
+    def _all_held(self) -> RunStopped | None:
+        """Why the run must wait when all that could go on without a person's word has ended."""
+        view = self._events.view
+        kept = [task.id for task in self._plan.tasks if task.id in self._held]
+        return nothing_else(view, kept) if kept else None
 
     async def _block_doomed(self) -> None:
         doomed = self._schedule.doomed(self._now())

@@ -6,7 +6,7 @@ from textwrap import wrap
 
 from equitr_coder.domain.approvals import Verdict
 from equitr_coder.domain.epic import SyncPoint, TaskState, agent_names
-from equitr_coder.domain.ids import RunId
+from equitr_coder.domain.ids import RunId, TaskId
 from equitr_coder.domain.queries import (
     ConfigAnswer,
     ConfiguredModel,
@@ -146,6 +146,19 @@ def epic_lines(view: RunView) -> list[Line]:
         state = f"{sync_state(point, view)}{_sharing(point, view)}"
         lines.append(Line(f"  {point.id} {words} ({point.producer} -> {consumers}) - {state}"))
     return lines
+
+
+def directed_lines(view: RunView, task: TaskId) -> list[Line]:
+    """What a person's word on a task of a run that is not at work has made of it, and what the next resume does."""
+    name, found = view.epic or view.run, view.tasks[task]
+    if found.is_held:
+        words, then = "held", f"`equitrcoder resume {name}` leaves it as it is until `equitrcoder epic release {task}`"
+    elif found.state is TaskState.CANCELLED:
+        words, then = "stopped", f"`equitrcoder resume {name}` does not go on with it, and blocks what needs it"
+    else:
+        words, then = "not held any more", f"`equitrcoder resume {name}` goes on with it"
+    title = prose(view.plan.task(task).title) if view.plan is not None else ""
+    return [Line(f"{task} {title}: {words}"), Line(f"  {then}", Tone.DIM)]
 
 
 def assignment_lines(view: RunView, *, width: int | None = None) -> list[Line]:

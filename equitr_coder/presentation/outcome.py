@@ -4,6 +4,7 @@ from typing import Any
 
 from equitr_coder.domain.artifacts import ContractVerdict
 from equitr_coder.domain.epic import SyncPoint, TaskState
+from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.run_view import RunView, SyncPointView, TaskView
 from equitr_coder.domain.task_graph import serial_advice
 from equitr_coder.presentation.conflicts import conflicts_data, overlaps_data
@@ -63,6 +64,7 @@ def epic_status(view: RunView) -> dict[str, Any]:
                 **_task(view, task),
                 "needs": list(plan.task(task.id).needs) if plan is not None else [],
                 **_assigned(task),
+                "held": task.is_held,
                 "waits_for": list(waits_for(plan, view, task)) if plan is not None else [],
                 "why": (why_waiting(plan, view, task) or None) if plan is not None else None,
                 "footprint": footprint_data(plan, task) if plan is not None else None,
@@ -94,6 +96,18 @@ def _sync_point(view: RunView, point: SyncPoint) -> dict[str, Any]:
         "read_by": [{"task": task, "version": version} for task, version in found.read.items()],
         "checked": found.verdict.value if found.verdict is not None else None,
         "differences": checked.detail if checked is not None and found.verdict is ContractVerdict.BROKEN else None,
+    }
+
+
+def directed(view: RunView, task: TaskId) -> dict[str, Any]:
+    """What a person's word on a task has made of it."""
+    found = view.tasks[task]
+    return {
+        "epic": view.epic,
+        "run": view.run,
+        "task": found.id,
+        "state": found.state.value,
+        "held": found.is_held,
     }
 
 

@@ -37,7 +37,7 @@ def plan_lines(
         (task.id, prose(task.title), task.priority.value, names[task.id], _needs(task), prose(task.check or "none"))
         for task in plan.tasks
     ]
-    head, *body = table(rows, header=header, width=width, spare=(2, 3))
+    head, *body = table(rows, header=header, width=width, spare=(3, 2))
     lines = [
         Line(f"Plan: {prose(plan.title)}", Tone.STRONG),
         Line(f"Created {plural(len(plan.tasks), 'task')}"),

@@ -70,7 +70,7 @@ def waits_for(plan: Plan, view: RunView, task: TaskView) -> tuple[str, ...]:
 
 def why_waiting(plan: Plan, view: RunView, task: TaskView) -> str:
     """In one line why a task that nobody has in hand does not go on: as the scheduler said, or what it needs."""
-    if task.state.is_final or task.state is TaskState.WORKING:
+    if task.state.is_final or (task.state is TaskState.WORKING and not task.is_held):
         return ""
     return task.waits or needs_words(plan, view, task)
 

@@ -31,6 +31,7 @@ _NEXT = {
     StopReason.REVIEW_REJECTED: "read the reviewer's reasons above and ask again with an answer to them",
     StopReason.MERGE_CONFLICT: "merge the kept attempt by hand, or ask again now that the other change is in",
     StopReason.CONFLICT_OPEN: "resolve it: `equitrcoder conflict list` shows it and the ways",
+    StopReason.HELD: "`equitrcoder epic release TASK --run {run}`, then `equitrcoder resume {run}`",
     StopReason.NO_HAND_IN: "read what it answered above; ask again in smaller steps, or with another worker model",
     StopReason.NO_CHANGE: "say what must be different when it is done, with a check that fails until then",
     StopReason.NO_PROGRESS: "say more in the request (`equitrcoder escalations {run}` shows where it was stuck), or "

@@ -7,7 +7,7 @@ from equitr_coder.domain.conflicts import ConflictStage, ConflictState
 from equitr_coder.domain.epic import Plan, Task, TaskState
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.models import Purpose
-from equitr_coder.domain.run_view import HELD, ConflictView, RunView, TaskView
+from equitr_coder.domain.run_view import ConflictView, RunView, TaskView
 from equitr_coder.domain.runs import RunState
 from equitr_coder.domain.task_graph import promised, unmet
 from equitr_coder.presentation.figures import countdown
@@ -42,7 +42,7 @@ def wait_of(view: RunView, happenings: Happenings, task: TaskView, now: datetime
         return found
     if f"task {task.id}" in happenings.short:
         return Wait("more money", about=f"the budget of {task.id} is reached", is_person=True)
-    if is_held(task):
+    if task.is_held:
         return Wait("you", "held: p lets it go on", is_held=True)
     if view.state is not RunState.RUNNING:
         return Wait("resume" if view.state is RunState.PAUSED else "the end of the run")
@@ -53,10 +53,6 @@ def wait_of(view: RunView, happenings: Happenings, task: TaskView, now: datetime
             return Wait(task.waits.removeprefix("waits for ")) if task.waits else _of_merge(view, happenings, task)
         case _:
             return _to_start(view, task)
-
-
-def is_held(task: TaskView) -> bool:
-    return task.waits == HELD and not task.state.is_final
 
 
 def waits_for_person(view: RunView, found: ConflictView) -> bool:

@@ -13,7 +13,6 @@ from typing import Self, assert_never
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import queries as q
 from equitr_coder.domain.attachments import Attachments, with_attachments
-from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import ModelErrorKind, StopReason, UserError
 from equitr_coder.domain.escalations import EscalationRow, escalation_rows
 from equitr_coder.domain.events import (
@@ -24,7 +23,6 @@ from equitr_coder.domain.events import (
     RunRenamed,
     RunResumed,
     RunStarted,
-    TaskChanged,
 )
 from equitr_coder.domain.ids import RunId, epic_id, new_id
 from equitr_coder.domain.images import Image, require_few
@@ -46,6 +44,7 @@ from equitr_coder.session.said import cancelled, queued
 from equitr_coder.workflows.assignment import assign, measured
 from equitr_coder.workflows.chat import ChatRun, images_of, next_message
 from equitr_coder.workflows.rewinding import Rewinding
+from equitr_coder.workflows.told import told, tried_again
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +152,7 @@ class LocalRunApi:
             case c.AssignTasks() | c.RenameRun():
                 return await self._mark(command)
             case c.HoldTask() | c.ReleaseTask() | c.StopTask() | c.RaiseBudget():
-                await self._running(command.run).direct(command)
+                await self._direct(command)
             case _ as unreachable:
                 assert_never(unreachable)
         return command.run
@@ -245,13 +244,14 @@ class LocalRunApi:
 
         def opening(view: RunView) -> Sequence[Event]:
             name = view.epic or view.run
-            again = _failed_again(view) if command.run is not None else []
-            if view.state.is_final and not again:
+            tries_again = command.run is not None and view.can_be_tried_again
+            again = [event for task in view.tasks.values() for event in tried_again(task)] if tries_again else []
+            if view.state.is_final and not tries_again:
                 hint = "equitrcoder runs lists what can be resumed"
                 raise UserError(f"{name} has ended ({view.state.value})", hint=hint)
             options = view.options.model_copy(
                 update={
-                    "rounds": view.options.rounds + (self._make_options(_AS_CONFIGURED).rounds if again else 0),
+                    "rounds": view.options.rounds + (self._make_options(_AS_CONFIGURED).rounds if tries_again else 0),
                     "yes": command.yes,
                     "can_ask": command.can_ask,
                     "approve_plan": command.approve,
@@ -351,6 +351,18 @@ class LocalRunApi:
                 hint="`equitrcoder conflict list` shows what waits" if left else f"equitrcoder resume {name}",
             )
             await hub.record(resumed, *events, paused)
+
+    async def _direct(self, command: c.HoldTask | c.ReleaseTask | c.StopTask | c.RaiseBudget) -> None:
+        """A person's word on a task, or more money: to the run that works here. On a task also into the log of a run
+        that waits.
+        """
+        live = self._live.get(command.run)
+        if isinstance(command, c.RaiseBudget) or (live is not None and not await live.has_stopped()):
+            await self._running(command.run).direct(command)
+            return
+        await self.view(command.run)  # says so when there is no such run
+        async with self._at_rest(command.run) as hub:
+            await hub.record(*told(hub.view, command))
 
     async def _assign(self, command: c.AssignTasks) -> RunId:
         run = (await self._find(command.run)).run
@@ -692,20 +704,6 @@ class LocalRunApi:
                 return found
         await require_unmoved(self._store, self._repository, self._checkout, name)
         raise UserError(f"there is no run or epic {name} in this workspace", hint="equitrcoder runs lists them")
-
-
-def _failed_again(view: RunView) -> list[Event]:
-    """What lets the failed tasks of an ended epic be tried once more; nothing when there are none."""
-    if not view.can_be_tried_again:
-        return []
-    events: list[Event] = []
-    for task in view.tasks.values():
-        if task.state in (TaskState.FAILED, TaskState.CANCELLED):
-            ready = TaskState.READY if task.attempt else TaskState.WAITING
-            events.append(TaskChanged(task=task.id, state=ready, reason=task.reason, detail=task.detail))
-        elif task.state is TaskState.BLOCKED:
-            events.append(TaskChanged(task=task.id, state=TaskState.WAITING))
-    return events
 
 
 def _first_reader(kind: RunKind, options: RunOptions, request: str) -> Tier:

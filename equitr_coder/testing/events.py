@@ -45,8 +45,18 @@ def _answered(event: e.Event) -> str | None:
             return None
 
 
-_AT_REST = (e.RunResumed, e.TaskAssigned, e.MessageCancelled, e.RunRenamed, e.FileChanged, e.CheckpointTaken)
-"""What may follow the end or a pause: a person goes on, assigns a task, names the run, or goes back in a chat."""
+_AT_REST = (
+    e.RunResumed,
+    e.TaskAssigned,
+    e.TaskChanged,
+    e.MessageCancelled,
+    e.RunRenamed,
+    e.FileChanged,
+    e.CheckpointTaken,
+)
+"""What may follow the end or a pause: a person goes on, assigns a task, holds one, lets it go or stops it, names the
+run, or goes back in a chat.
+"""
 
 
 class _Reader:

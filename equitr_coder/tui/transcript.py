@@ -12,6 +12,7 @@ from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunKind
 from equitr_coder.presentation.figures import dollars, limit
 from equitr_coder.presentation.markdown_blocks import blocks_of
+from equitr_coder.presentation.plan import plan_lines
 from equitr_coder.presentation.progress import progress_lines, question_lines
 from equitr_coder.presentation.summary import trouble
 from equitr_coder.presentation.text import Line, Tone, first_line, prose
@@ -51,7 +52,19 @@ class Told:
     lines: tuple[Line, ...]
 
 
-Block = Said | Answered | Step | Told
+@frozen
+class Planned:
+    """A plan that waits for approval: its columns fit the width in which it is seen."""
+
+    event: e.PlanSubmitted
+
+    def lines(self, width: int | None = None) -> list[Line]:
+        """Without a width nothing is cut."""
+        plan = self.event
+        return plan_lines(plan.plan, gaps=plan.gaps, forecast=plan.forecast, standing=plan.standing, width=width)
+
+
+Block = Said | Answered | Step | Told | Planned
 
 
 @dataclass
@@ -89,7 +102,13 @@ class Transcript:
             case e.RunPaused() | e.RunFinished():
                 self._end(view)
             case _:
-                self.tell(progress_lines(event, view))
+                self._news(event, view)
+
+    def _news(self, event: e.Event, view: RunView) -> None:
+        if isinstance(event, e.PlanSubmitted):
+            self.blocks.append(Planned(event))
+        else:
+            self.tell(progress_lines(event, view))
 
     @staticmethod
     def _is_conversation(event: e.AgentEvent, view: RunView) -> bool:
@@ -139,5 +158,7 @@ def plain(block: Block) -> str:
             return block.result
         case Told():
             return "\n".join(line.text for line in block.lines)
+        case Planned():
+            return "\n".join(line.text for line in block.lines())
         case _ as unreachable:
             assert_never(unreachable)

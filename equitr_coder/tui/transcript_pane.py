@@ -10,15 +10,18 @@ from equitr_coder.domain.ids import CallId
 from equitr_coder.presentation.markdown_blocks import blocks_of
 from equitr_coder.presentation.rows import Ink, Span, row, text_of, toned
 from equitr_coder.presentation.text import plural, prose, visible
+from equitr_coder.presentation.wrapping import wrapped
 from equitr_coder.tui.draw.markdown import markdown_strips
 from equitr_coder.tui.rows_pane import Printable, RowsPane
 from equitr_coder.tui.theme import DEFAULT
-from equitr_coder.tui.transcript import Answered, Block, Said, Step, Told, plain
+from equitr_coder.tui.transcript import Answered, Block, Planned, Said, Step, Told, plain
 
 _WINDOW = 400
 """Blocks that are drawn; scrolling to the top shows as many more."""
 _MARGIN = 6
 """Columns before the text: who speaks stands in them."""
+_BAR = 1
+"""Columns of the scrollbar, which stands over the last of them once there is one."""
 _RESULT_LINES = 400
 _READS = {"read_file": "read", "list_files": "listed", "search": "searched", "recall": "recalled"}
 
@@ -114,7 +117,7 @@ class TranscriptPane(RowsPane):
 
     @property
     def _room(self) -> int:
-        return max(20, self.content_size.width - _MARGIN)
+        return max(20, self.content_size.width - _MARGIN - _BAR)
 
     def _block(self, block: Block) -> list[Printable]:
         key = (block, self._room, self._theme, self.is_unfolded)
@@ -140,6 +143,12 @@ class TranscriptPane(RowsPane):
                     piece
                     for line in block.lines
                     for piece in (toned(" " * _MARGIN + text, line.tone) for text in _wrapped(line.text, self._room))
+                ]
+            case Planned():
+                return [
+                    toned(" " * _MARGIN + text, line.tone)
+                    for line in block.lines(self._room)
+                    for text in wrapped(visible(line.text), self._room)
                 ]
             case _ as unreachable:
                 assert_never(unreachable)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from equitr_coder.domain.commands import HoldTask, ReleaseTask, StopTask
-from equitr_coder.presentation.waits import is_held
 
 if TYPE_CHECKING:
     from equitr_coder.domain.ids import TaskId
     from equitr_coder.tui.desk import Desk
+    from equitr_coder.tui.followed import FollowedRun
 
 
 def hold_or_release(desk: Desk, task: TaskId | None) -> None:
@@ -17,11 +18,11 @@ def hold_or_release(desk: Desk, task: TaskId | None) -> None:
     if run is None or task is None:
         desk.say("no worker is chosen", "1-9 or the arrows choose a lane")
         return
-    if is_held(run.view.tasks[task]):
-        desk.do(desk.api.submit(ReleaseTask(run=run.run, task=task)))
-        desk.say(f"{task} goes on")
+    if run.view.tasks[task].is_held:
+        desk.do(_tell(desk, run, ReleaseTask(run=run.run, task=task)))
+        desk.say(f"{task} goes on" if run.is_live else f"{task} goes on with the next resume")
     else:
-        desk.do(desk.api.submit(HoldTask(run=run.run, task=task)))
+        desk.do(_tell(desk, run, HoldTask(run=run.run, task=task)))
 
 
 def stop(desk: Desk, task: TaskId | None) -> None:
@@ -29,4 +30,20 @@ def stop(desk: Desk, task: TaskId | None) -> None:
     if run is None or task is None:
         desk.say("no task is chosen", "1-9 or the arrows choose one")
         return
-    desk.do(desk.api.submit(StopTask(run=run.run, task=task)))
+    desk.do(_tell(desk, run, StopTask(run=run.run, task=task)))
+
+
+async def _tell(desk: Desk, run: FollowedRun, command: HoldTask | ReleaseTask | StopTask) -> None:
+    """Of a run that is not at work no events come by themselves."""
+    is_live = run.is_live
+    await desk.api.submit(command)
+    if is_live:
+        return
+    last = (await desk.api.view(run.run)).seq
+    items = desk.api.events(run.run, after=run.view.seq)
+    async with aclosing(items):  # type: ignore[type-var] # an async generator behind the port's iterator
+        async for item in items:
+            run.take(item)
+            if run.view.seq >= last:
+                break
+    desk.changed()

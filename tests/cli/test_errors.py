@@ -159,7 +159,7 @@ def test_bug_is_reported_when_the_home_cannot_be_written(
         (["chat", "  "], "there is no text to work on", "usage: equitrcoder chat [OPTIONS] [TEXT]..."),
         (["loop"], "missing argument 'GOAL'", "usage: equitrcoder loop [OPTIONS] GOAL"),
         (["loop", " "], "there is no goal to work on", "usage: equitrcoder loop [OPTIONS] GOAL"),
-        (["epic"], "missing command", "usage: equitrcoder epic create|run|status|assign|list ..."),
+        (["epic"], "missing command", "usage: equitrcoder epic create|run|status|assign|hold|release|stop|list ..."),
         (["epic", "run"], "missing argument 'EPIC'", "usage: equitrcoder epic run [OPTIONS] EPIC"),
         (
             ["chat", "hi", "--plan", "maybe"],

@@ -167,7 +167,9 @@ def test_bash_accepts_the_completion_script() -> None:
     ("words", "offered"),
     [
         ("equitrcoder ep", ["epic"]),
-        ("equitrcoder epic s", ["status"]),
+        ("equitrcoder epic s", ["status", "stop"]),
+        ("equitrcoder epic h", ["hold"]),
+        ("equitrcoder epic release --r", ["--run", "--repo"]),
         ("equitrcoder chat --out", ["--output"]),
         ("equitrcoder chat --output st", ["stream-json"]),
         ("equitrcoder --supervisor", ["--supervisor-model"]),

@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 
 from equitr_coder.domain.epic import TaskState
+from equitr_coder.domain.errors import StopReason
 from equitr_coder.domain.ids import TaskId
 from equitr_coder.domain.run_view import HELD
+from equitr_coder.domain.runs import RunState
 from tests.e2e.pane import Pane
 from tests.faults import scenes
 from tests.faults.conftest import OpenVictim
@@ -69,12 +71,18 @@ def die_when_told(victim: Victim, tell: Callable[[Pane], None], point: Point) ->
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_task_that_was_held_is_held_in_the_log_and_goes_on_with_the_resume(victim: OpenVictim, when: When) -> None:
+def test_a_task_that_was_held_is_held_by_the_resume_once_the_log_says_so(victim: OpenVictim, when: When) -> None:
     killed = victim(AT_WORK)
     first, other = die_when_told(killed, press_on_the_first("p"), Point("append.task_held", when, 1))
 
     assert killed.view.tasks[first].waits == (HELD if when == "after" else "")
     assert killed.view.tasks[other].state is TaskState.WORKING
+    if when == "after":
+        killed.run("resume", "--yes")
+        assert (killed.view.state, killed.view.reason) == (RunState.PAUSED, StopReason.HELD)
+        assert killed.view.tasks[other].state is TaskState.DONE
+        assert killed.view.tasks[first].is_held
+        killed.run("epic", "release", first)
     killed.finish()
     assert killed.is_done
     assert {killed.files["t1.txt"], killed.files["t2.txt"]} == {"T1-built\n", "T2-built\n"}

@@ -11,7 +11,7 @@ from equitr_coder.app.overrides import Overrides
 from equitr_coder.domain.commands import HoldTask, RaiseBudget, ReleaseTask, ResumeRun, StartRun, StopTask
 from equitr_coder.domain.epic import TaskState
 from equitr_coder.domain.errors import StopReason, UserError
-from equitr_coder.domain.events import BudgetRaised, Event, RunFinished, TaskChanged
+from equitr_coder.domain.events import BudgetRaised, Event, RunFinished, RunPaused, TaskChanged
 from equitr_coder.domain.ids import RunId, TaskId
 from equitr_coder.domain.run_view import HELD
 from equitr_coder.domain.runs import PlanMode, RunKind, RunState
@@ -93,6 +93,66 @@ async def test_a_task_that_is_held_waits_for_its_person_and_goes_on_where_it_was
     assert [e.attempt for e in events if isinstance(e, TaskChanged) and e.task == T1 and e.attempt] == [1, 1, 1]
     writes_of_t1 = [e for e in events if is_written(e)]
     assert len(writes_of_t1) == 1
+
+
+async def test_what_is_held_when_a_run_pauses_is_held_in_the_next_process_and_let_go_while_nobody_drives_it(
+    stage: OpenStage,
+) -> None:
+    user = stage([*script()[:1], slow("T1"), slow("T1"), *script()[2:]])
+    async with asyncio.timeout(60), open_api(overrides(user)) as api:
+        run = await api.submit(START)
+        await until(api, run, is_written)
+        await api.submit(HoldTask(run=run, task=T1))
+
+    async with asyncio.timeout(60), open_api(overrides(user)) as api:
+        await api.submit(ResumeRun(run=run, yes=True))
+        paused = (await log(api, run))[-1]
+        left = {name: (one.state, one.is_held) for name, one in (await api.view(run)).tasks.items()}
+        with pytest.raises(UserError, match="held already"):
+            await api.submit(HoldTask(run=run, task=T1))
+        await api.submit(HoldTask(run=run, task=T3))
+        both = (await api.view(run)).detail
+        for name in (T3, T1):
+            await api.submit(ReleaseTask(run=run, task=name))
+        now = await api.view(run)
+        await api.submit(ResumeRun(run=run, yes=True))
+        await asyncio.to_thread(user.open_gate, "t1")
+        events = await log(api, run)
+
+    assert isinstance(paused, RunPaused)
+    assert (paused.reason, paused.detail) == (StopReason.HELD, "T1 is held by you, and nothing else can go on")
+    assert left == {T1: (TaskState.WORKING, True), T2: (TaskState.DONE, False), T3: (TaskState.WAITING, False)}
+    assert both == "T1, T3 are held by you, and nothing else can go on"
+    assert (now.state, now.reason, now.hint) == (
+        RunState.PAUSED,
+        StopReason.INTERRUPTED,
+        f"equitrcoder resume {now.epic}",
+    )
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].state is RunState.COMPLETED
+    assert len([e for e in events if is_written(e)]) == 1
+
+
+async def test_what_was_held_before_is_let_go_while_the_run_is_at_work(stage: OpenStage) -> None:
+    user = stage(
+        [plans(task("T1"), task("T2")), slow("T1"), slow("T1"), slow("T2"), slow("T2"), gate("t1"), gate("t2")]
+    )
+    async with asyncio.timeout(60), open_api(overrides(user)) as api:
+        run = await api.submit(START)
+        await until(api, run, is_written)
+        await api.submit(HoldTask(run=run, task=T1))
+
+    async with asyncio.timeout(60), open_api(overrides(user)) as api:
+        at = (await api.view(run)).seq
+        await api.submit(ResumeRun(run=run, yes=True))
+        await until(api, run, lambda e: e.type == "model_call_reserved" and e.task == T2, after=at)
+        await api.submit(ReleaseTask(run=run, task=T1))
+        for name in ("t1", "t2"):
+            await asyncio.to_thread(user.open_gate, name)
+        events = await log(api, run)
+
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].state is RunState.COMPLETED
 
 
 async def test_a_task_that_is_stopped_blocks_what_needs_it_and_a_resume_tries_it_again(stage: OpenStage) -> None:

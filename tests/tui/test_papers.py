@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from equitr_coder.domain import commands as c
 from equitr_coder.domain import events as e
 from equitr_coder.domain import queries as q
@@ -16,6 +18,7 @@ from tests.tui.paper_samples import (
     BEGIN,
     BUILT,
     DRAFTING,
+    PLAN,
     PLANNED,
     REQUIREMENTS,
     RUN,
@@ -62,6 +65,37 @@ def opens(seat: Seat) -> list[str]:
     opened: list[str] = []
     seat.desk.open = opened.append
     return opened
+
+
+# ---------------------------------------------------------------- the plan in the conversation
+
+
+@pytest.mark.parametrize("width", [120, 80])
+@pytest.mark.parametrize(
+    "title", ["Parser: rows -> orders", "the parser of rows, which makes orders of them and skips what is bad"]
+)
+async def test_the_plan_is_a_table_of_one_row_a_task_in_the_half_of_a_screen_too(width: int, title: str) -> None:
+    tasks = tuple(task.model_copy(update={"title": title}) for task in PLAN.tasks)
+    planned = e.PlanSubmitted(plan=PLAN.model_copy(update={"tasks": tasks}))
+    async with at("talk", (*DRAFTING, planned), size=(width, 60)) as (seat, _):
+        shown = [line.split("│")[0].rstrip() for line in seat.shown().split("\n")]
+        head = next(number for number, line in enumerate(shown) if line.split()[:2] == ["task", "title"])
+        rows = shown[head + 1 : head + 1 + len(tasks)]
+
+        assert [row.split()[0] for row in rows] == [task.id for task in tasks]
+        assert all(title[:12] in row for row in rows)
+        cells = [row[shown[head].index("check") :] for row in rows]
+        assert all(
+            cell == (task.check or "none") or cell.endswith("...") for cell, task in zip(cells, tasks, strict=True)
+        )
+        column = shown[head].index("needs")
+        assert [row[column : column + 6].strip() for row in rows] == [", ".join(task.needs) or "-" for task in tasks]
+        await seat.pilot.resize_terminal(60, 60)
+        await seat.settle()
+        narrow = [
+            line.split()[0] for line in seat.shown().split("\n") if line.strip()[:2] in {task.id for task in tasks}
+        ]
+        assert narrow[: len(tasks)] == [task.id for task in tasks]
 
 
 # ---------------------------------------------------------------- review

@@ -60,6 +60,19 @@ async def test_a_held_worker_goes_on_with_the_same_key() -> None:
         assert screen.api.told == [ReleaseTask(run=RUN, task=T4)]
 
 
+async def test_a_worker_of_a_run_that_is_paused_is_held_and_let_go_for_the_next_resume() -> None:
+    async with shown(at_work().pause(StopReason.INTERRUPTED, "interrupted")) as (screen, pilot):
+        screen.run.is_followed = False
+        screen.story.change("T4", TaskState.WAITING, detail=HELD)  # what the door makes of the key
+        screen.app.screen.query_one("#run-lanes").focus()
+        await screen.press(pilot, "3", "p")
+        assert screen.run.view.tasks[T4].is_held
+        await screen.press(pilot, "p")
+
+        assert screen.api.told == [HoldTask(run=RUN, task=T4), ReleaseTask(run=RUN, task=T4)]
+        assert "T4 goes on with the next resume" in screen.text
+
+
 async def test_a_lane_is_opened_and_left_with_the_same_one_chosen() -> None:
     async with shown(at_work()) as (screen, pilot):
         screen.app.screen.query_one("#run-lanes").focus()

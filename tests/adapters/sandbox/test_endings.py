@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -17,7 +19,7 @@ from equitr_coder.adapters.sandbox.standby import Standbys
 from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
 from equitr_coder.domain.errors import UserError
 from equitr_coder.ports import Executor, Place
-from tests.adapters.sandbox.conftest import Machine, gone, processes_with
+from tests.adapters.sandbox.conftest import Machine, gone, processes_with, put
 
 
 @pytest.fixture(params=["confined", "ready", "landlock", "unconfined"])
@@ -264,6 +266,45 @@ async def test_nothing_outlives_a_killed_host(demo: Machine, marker: str) -> Non
     for pid in running:
         await gone(pid)
     assert processes_with(marker) == []
+
+
+_HELD_UP = {
+    "before bubblewrap has begun": 'read x <{gate}; exec {bwrap} "$@"',
+    "while bubblewrap mounts": 'exec {bwrap} --file 9 /held "$@" 9<{gate}',
+}
+_MORE_THAN_A_PIPE_HOLDS = 1 << 17
+
+
+@pytest.mark.parametrize("when", _HELD_UP)
+async def test_a_command_whose_host_is_killed_while_its_sandbox_is_made_never_runs(
+    demo: Machine, tmp_path: Path, when: str
+) -> None:
+    await demo.executor()
+    gate, program, root = tmp_path / "gate", tmp_path / "bin" / "bwrap", str(demo.folder)
+    os.mkfifo(gate)
+    held_up = _HELD_UP[when].format(gate=gate, bwrap=shutil.which("bwrap"))
+    put(tmp_path, {"bin/bwrap": f'#!/bin/sh\ncase "$*" in *"--chdir {root} "*) {held_up};; esac\nexec bwrap "$@"\n'})
+    program.chmod(0o755)
+    host = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _HOST.replace("/usr/bin:/bin", f"{program.parent}:/usr/bin:/bin"),
+        "echo it ran >ran",
+        root,
+        cwd=Path(__file__).parents[3],
+    )
+    holding = await asyncio.to_thread(os.open, gate, os.O_WRONLY)
+    if "mounts" in when:  # it has begun to read, which it does for its first mount
+        await asyncio.to_thread(os.write, holding, b"x" * _MORE_THAN_A_PIPE_HOLDS)
+
+    host.kill()
+    await host.wait()
+    os.close(holding)
+
+    while left := processes_with(root):
+        for pid in left:
+            await gone(pid)
+    assert not (demo.folder / "ran").exists()
 
 
 async def test_the_sandbox_can_be_turned_off_and_says_so(demo: Machine) -> None:
