@@ -246,6 +246,24 @@ def test_verify_says_what_is_red_and_what_differs(stage: OpenStage) -> None:
     assert "1 of 2 checks green again" in red.out
 
 
+def test_verify_says_which_commits_git_no_longer_has(stage: OpenStage) -> None:
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+    start = user.tip()
+    assert user.run(*PLANNED, "build words").code == 0
+    user.git("reset", "-q", "--hard", start)
+    for ref in user.git("for-each-ref", "--format=%(refname)").splitlines():
+        if ref != "refs/heads/main":
+            user.git("update-ref", "-d", ref)
+    user.git("reflog", "expire", "--expire=now", "--all")
+    user.git("gc", "-q", "--prune=now")
+
+    ended = user.run("verify", "epic-001")
+
+    assert ended.code == 1, ended.brief
+    assert ended.out.count("differs: git no longer has commit") == 2
+    assert "0 of 2 checks green again" in ended.out
+
+
 def test_what_verify_works_on_is_not_taken_by_a_run_that_begins_meanwhile(stage: OpenStage) -> None:
     user = stage([plans(task("T1", check="shopcheck && grep T1-built t1.txt")), builds("T1"), builds("T2")])
     tools = user.home / "tools"
