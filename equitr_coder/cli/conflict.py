@@ -51,17 +51,21 @@ def show(invocation: Invocation, number: str, name: str | None, output: str) -> 
 @conflict.command()
 @click.argument("number", metavar="ID")
 @_run_option()
-@click.option("--ours", "take", flag_value="ours", help="Take what has landed in the files of the conflict.")
-@click.option("--theirs", "take", flag_value="theirs", help="Take what was handed in.")
-@click.option("--proposal", "take", flag_value="proposal", help="Take the supervisor's merge.")
+@click.option("--ours", is_flag=True, help="Take what has landed in the files of the conflict.")
+@click.option("--theirs", is_flag=True, help="Take what was handed in.")
+@click.option("--proposal", is_flag=True, help="Take the supervisor's merge.")
 @output_option("text", "json")
 @click.pass_obj
-def resolve(invocation: Invocation, number: str, name: str | None, take: str | None, output: str) -> object:
+def resolve(invocation: Invocation, /, number: str, name: str | None, output: str, **sides: bool) -> object:
     """Resolve conflict ID with the files as you have edited them in its worktree, or with one side.
 
     `equitrcoder resume` then goes on: the checks run on your resolution before it lands.
     """
-    return _resolve(invocation, number, name, take or "edited", output)
+    chosen = [side for side, is_taken in sides.items() if is_taken]
+    if len(chosen) > 1:
+        named = " and ".join(f"--{side}" for side in chosen)
+        raise UserError(f"{named} say two things of {number.upper()}", hint="name one of them; nothing was resolved")
+    return _resolve(invocation, number, name, chosen[0] if chosen else "edited", output)
 
 
 @conflict.command()

@@ -265,6 +265,40 @@ def test_a_conflict_that_is_given_back_is_done_again_by_its_worker(stage: OpenSt
     assert "<<<<<<<" in json.dumps(user.asked("weak")[user.asked("weak").index(with_file) + 1].messages)
 
 
+def test_two_sides_at_once_resolve_nothing(stage: OpenStage) -> None:
+    user, _, _ = in_manual(stage)
+
+    both = user.run("conflict", "resolve", "C1", "--ours", "--theirs")
+
+    assert both.code == 2, both.brief
+    assert both.err.splitlines() == [
+        "error: --ours and --theirs say two things of C1",
+        "hint: name one of them; nothing was resolved",
+    ]
+    assert "waits for you" in user.run("conflict", "list").out
+
+
+@pytest.mark.parametrize(
+    "arguments", [("conflict", "list"), ("conflict", "resolve", "C1"), ("resume",), ("runs",), ("chat", "merge it")]
+)
+def test_where_a_conflict_is_edited_is_no_workspace_and_the_workspace_is_named(
+    stage: OpenStage, arguments: tuple[str, ...]
+) -> None:
+    user, _, files = in_manual(stage)
+    asked = len(user.server.requests)
+
+    there = user.run(*arguments, cwd=files)
+
+    assert there.code == 2, there.brief
+    assert there.err.splitlines() == [
+        f"error: {files} is a worktree of epic-001, not a workspace",
+        f"hint: give the command in {user.repo}, or name it with --repo",
+    ]
+    assert len(user.server.requests) == asked
+    (files / "list.txt").write_text(BOTH)
+    assert user.run("conflict", "resolve", "C1", "--repo", str(user.repo), cwd=files).code == 0
+
+
 def test_other_tasks_go_on_while_a_conflict_waits(stage: OpenStage) -> None:
     user = stage(
         [
