@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _run_option() -> Callable[[Any], Any]:
-    return click.option("--run", "name", metavar="RUN", help="Run or epic [default: the newest].")
+    return click.option("--run", "name", metavar="RUN", help="Run or epic [default: where one is open].")
 
 
 @click.group(cls=CommonGroup, no_args_is_help=False)
@@ -34,7 +34,7 @@ def conflict() -> None:
 @output_option("text", "json")
 @click.pass_obj
 def list_conflicts(invocation: Invocation, name: str | None, output: str) -> object:
-    """List the conflicts of a run, open ones first."""
+    """List the conflicts of a run, open ones first; without a run, of every run in which one waits for you."""
     return _list(invocation, name, output)
 
 
@@ -84,11 +84,13 @@ async def _list(invocation: Invocation, name: str | None, output: str) -> int:
 
     async with connect(invocation) as api:
         view = await _find(api, name)
+        open_too = [each for each in await api.runs() if name is None and _is_open(each, None)]
     if output == "json":
         data = {"run": view.run if view else None, "epic": view.epic if view else None}
         console(invocation).data(data | {"conflicts": conflicts_data(view) if view else []})
     else:
-        console(invocation).say(conflicts_lines(view))
+        shown: list[RunView | None] = [*open_too] or [view]
+        console(invocation).say([line for each in shown for line in conflicts_lines(each, several=len(shown) > 1)])
     return 0
 
 

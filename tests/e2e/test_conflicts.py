@@ -299,6 +299,20 @@ def test_where_a_conflict_is_edited_is_no_workspace_and_the_workspace_is_named(
     assert user.run("conflict", "resolve", "C1", "--repo", str(user.repo), cwd=files).code == 0
 
 
+def test_conflicts_that_wait_in_two_runs_are_listed_with_commands_that_work(stage: OpenStage) -> None:
+    user, _, _ = in_manual(stage)
+    again = user.run(*PLANNED, "build words")
+    assert again.code == 1, again.brief
+
+    listed = user.run("conflict", "list").out
+
+    commands = [line.partition("equitrcoder ")[2] for line in listed.splitlines() if "waits for you" in line]
+    assert commands == [f"conflict resolve C1 --run {epic}" for epic in ("epic-002", "epic-001")]
+    assert user.run("conflict", "resolve", "C1").code == 2, "which of the two?"
+    for command in commands:
+        assert user.run(*command.split(), "--theirs").code == 0
+
+
 def test_other_tasks_go_on_while_a_conflict_waits(stage: OpenStage) -> None:
     user = stage(
         [
