@@ -50,8 +50,10 @@ async def run_process(
     pass_fds: Sequence[int] = (),
     inner: InnerPid | None = None,
     start_in: Started = _here,
+    told: bytes | None = None,
 ) -> CommandResult:
-    """Run `argv` without a terminal or input. Stderr joins stdout unless `on_errors` takes it.
+    """Run `argv` without a terminal or input. Stderr joins stdout unless `on_errors` takes it. What is `told` goes
+    to its input once it has written an empty line, which is no output then; with that the input ends.
 
     With `inner` the process only waits for another that leads a session and a pid namespace (bubblewrap): signals then
     go to that one. `start_in` may start it in a thread that is restricted, or answer with one that waits already.
@@ -68,15 +70,23 @@ async def run_process(
     try:
         # Not in a thread: bubblewrap dies with the *thread* that started it.
         process = start_in(
-            lambda: start_process(argv, cwd=cwd, env=env, pass_fds=pass_fds, joins_stderr=on_errors is None)
+            lambda: start_process(
+                argv,
+                cwd=cwd,
+                env=env,
+                pass_fds=pass_fds,
+                joins_stderr=on_errors is None,
+                has_input=told is not None,
+            )
         )
     except (OSError, ValueError) as error:
         return CommandResult(exit_code=_CANNOT_START, output=f"cannot start {argv[0]}: {error}\n".encode())
     leader = _Leader(process, inner)
+    handover = _Handover(process, told, keep) if told is not None else None
     timed_out = False
     try:
         async with asyncio.TaskGroup() as tasks:
-            pumps = [tasks.create_task(_pump(process.stdout, keep))]
+            pumps = [tasks.create_task(_pump(process.stdout, handover.take if handover is not None else keep))]
             if on_errors is not None:
                 pumps.append(tasks.create_task(_pump(process.stderr, on_errors)))
             try:
@@ -90,6 +100,8 @@ async def run_process(
             for pump in pumps:
                 pump.cancel()
     finally:
+        if handover is not None:
+            handover.close()
         leader.close()
     return CommandResult(
         exit_code=-1 if timed_out else _shell_code(process.returncode),
@@ -133,6 +145,40 @@ def end_process(process: subprocess.Popen[bytes], inner: InnerPid | None) -> Non
         leader.kill()
     finally:
         leader.close()
+
+
+class _Handover:
+    """Between the output of a process and its `sink`, until the process is there and has been told what to do."""
+
+    def __init__(self, process: subprocess.Popen[bytes], told: bytes, sink: Sink) -> None:
+        assert process.stdin is not None
+        self._input = process.stdin
+        self._told = told
+        self._sink = sink
+        self._before = b""
+        """What came before the empty line: as a rule nothing, or why there will be none."""
+
+    def take(self, data: bytes) -> None:
+        if self._input.closed:
+            self._sink(data)
+            return
+        self._before += data
+        at = 0 if self._before.startswith(b"\n") else self._before.find(b"\n\n") + 1
+        if at or self._before.startswith(b"\n"):
+            output, self._before = self._before[:at] + self._before[at + 1 :], b""
+            with contextlib.suppress(OSError):  # it has ended just now
+                os.write(self._input.fileno(), self._told)
+            self._input.close()
+            if output:
+                self._sink(output)
+
+    def close(self) -> None:
+        """Once nothing more comes."""
+        if not self._input.closed:
+            self._input.close()
+        if self._before:
+            self._sink(self._before)
+            self._before = b""
 
 
 async def _pump(pipe: IO[bytes] | None, sink: Sink) -> None:

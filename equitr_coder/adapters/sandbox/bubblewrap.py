@@ -14,7 +14,14 @@ from equitr_coder.adapters.sandbox.environment import environment_digest
 from equitr_coder.adapters.sandbox.gate import way_out
 from equitr_coder.adapters.sandbox.hosts import Hosts
 from equitr_coder.adapters.sandbox.interpreters import PRINT_EXECUTABLE, interpreter_facts
-from equitr_coder.adapters.sandbox.limits import Limits, counts_processes_per_sandbox, limited_shell, waiting_shell
+from equitr_coder.adapters.sandbox.limits import (
+    Limits,
+    can_be_told,
+    counts_processes_per_sandbox,
+    limited_shell,
+    told_to_run,
+    waiting_shell,
+)
 from equitr_coder.adapters.sandbox.mount_points import MountPoints
 from equitr_coder.adapters.sandbox.mounts import Arrangement, Mount
 from equitr_coder.adapters.sandbox.priority import started_behind
@@ -130,12 +137,7 @@ class BubblewrapExecutor:
     ) -> CommandResult:
         with self._set_up(arrangement, environment) as made:
             async with way_out(hosts, made.announcement.first) as gate:
-                shell = limited_shell(
-                    command,
-                    self._limits,
-                    counts_processes=self._counts_processes,
-                    is_watched=self._most is not None,
-                )
+                shell, told = self._shell(command)
                 result = await bounded(
                     self._most,
                     NamespaceTasks(made.announcement.pid),
@@ -148,6 +150,7 @@ class BubblewrapExecutor:
                         pass_fds=[*made.fds, *gate.fds],
                         inner=made.announcement.pid,
                         start_in=self._start,
+                        told=told,
                     ),
                 )
         if result.exit_code == 1 and result.output.startswith(b"bwrap: "):
@@ -156,6 +159,18 @@ class BubblewrapExecutor:
                 hint="See `equitrcoder doctor`; with sandbox.mode set to off each command asks instead.",
             )
         return result
+
+    def _shell(self, command: str) -> tuple[Sequence[str], bytes | None]:
+        """What bubblewrap starts, and what that is told once it is there.
+
+        Until bubblewrap has started something, the process that mounts for it is not bound to this one: it would go on,
+        and run what it was started with, should this one be killed meanwhile. A shell that waits for its command ends.
+        """
+        watched, counts = self._most is not None, self._counts_processes
+        if can_be_told(command):
+            shell = waiting_shell(self._limits, counts_processes=counts, is_watched=watched)
+            return shell, told_to_run(command)
+        return limited_shell(command, self._limits, counts_processes=counts, is_watched=watched), None
 
     def _start(self, start: Callable[[], "subprocess.Popen[bytes]"]) -> "subprocess.Popen[bytes]":
         return start() if self._most is None else started_behind(start)
@@ -258,7 +273,11 @@ class _Announcement:
     """The first process of the sandbox, as bubblewrap tells it."""
 
     def __enter__(self) -> Self:
-        self._reading, self.fd = os.pipe()
+        self._reading, writing = os.pipe()
+        # Bubblewrap can read what it writes: with this process dead, and with it the only other reader, SIGPIPE would
+        # end its first process, and its second would wait for that one's word (on an eventfd) for ever.
+        self.fd = os.open(f"/proc/self/fd/{writing}", os.O_RDWR | os.O_CLOEXEC)
+        os.close(writing)
         os.set_blocking(self._reading, False)
         self._text = b""
         return self

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from equitr_coder.adapters.sandbox.priority import gives_way
 from equitr_coder.domain.frozen import frozen
 
+_MOST_BYTES = 60_000
+"""Of a command that is told: less than a pipe holds, so that handing it over never waits."""
+
 
 @frozen
 class Limits:
@@ -48,6 +51,10 @@ def waiting_shell(limits: Limits, *, counts_processes: bool, is_watched: bool = 
     """
     steps = _steps(limits, counts_processes=counts_processes)
     return (*(gives_way() if is_watched else ()), "/bin/sh", "-c", "; ".join([*steps, "echo", ". /dev/stdin"]))
+
+
+def can_be_told(command: str) -> bool:
+    return "\0" not in command and len(os.fsencode(command)) < _MOST_BYTES
 
 
 def told_to_run(command: str) -> bytes:

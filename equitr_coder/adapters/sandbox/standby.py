@@ -13,12 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from equitr_coder.adapters.local.processes import InnerPid, end_process
-from equitr_coder.adapters.sandbox.limits import told_to_run
+from equitr_coder.adapters.sandbox.limits import can_be_told, told_to_run
 from equitr_coder.adapters.sandbox.mounts import Arrangement
 from equitr_coder.domain.frozen import frozen
 
-_MOST_BYTES = 60_000
-"""Of a command: less than a pipe holds, so that handing it over never waits."""
 _SECONDS = 5.0
 """To be ready; it takes some hundredths of one."""
 _ESCAPED = re.compile(r"\\([0-7]{3})")
@@ -132,8 +130,7 @@ class Standbys:
             return None
         is_taken = False
         try:
-            is_short = "\0" not in command and len(os.fsencode(command)) < _MOST_BYTES
-            is_taken = is_short and await found.is_as_wanted(wanted) and found.hand_over(command)
+            is_taken = can_be_told(command) and await found.is_as_wanted(wanted) and found.hand_over(command)
         finally:
             if not is_taken:
                 found.discard()
