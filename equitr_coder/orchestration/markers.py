@@ -7,13 +7,21 @@ from equitr_coder.domain.ids import TreeId
 from equitr_coder.ports import Repository
 
 _MARKERS = ("<<<<<<< ", "=======", ">>>>>>> ")
+_NAMED = re.compile(
+    rb"^(?:<<<<<<<|>>>>>>>) (?:landed: |handed in: |(?:[0-9a-f]{64}|[0-9a-f]{40})[:\r\n])", re.MULTILINE
+)
+"""A marker that names a side, in our words or by its commit: nobody else writes such a line."""
 _BESIDE = re.compile(r"(?P<path>.+)~(?:[0-9a-f]{40}|[0-9a-f]{64})(?:_\d+)?", re.DOTALL)
 """Where one side has a file and the other a folder of the same name, the file gets its commit's name as well."""
 
 
 def is_marked(content: bytes) -> bool:
-    """All three kinds, each at the start of a line: a rule of `=` under a heading is none."""
-    return all(f"\n{mark}".encode() in b"\n" + content for mark in _MARKERS)
+    """All three kinds, each at the start of a line: a rule of `=` under a heading is none. Of one that names a side a
+    single line is enough, which a person may have overlooked.
+    """
+    if all(f"\n{mark}".encode() in b"\n" + content for mark in _MARKERS):
+        return True
+    return _NAMED.search(content + b"\n") is not None
 
 
 async def labelled(repository: Repository, tree: TreeId, paths: Iterable[str], sides: Mapping[str, str]) -> TreeId:

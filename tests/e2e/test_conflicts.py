@@ -313,6 +313,20 @@ def test_conflicts_that_wait_in_two_runs_are_listed_with_commands_that_work(stag
         assert user.run(*command.split(), "--theirs").code == 0
 
 
+def test_a_single_marker_that_was_overlooked_is_found(stage: OpenStage) -> None:
+    user, ended, files = in_manual(stage)
+    second, landed = clashes(ended)[0]["tasks"]
+
+    for left in (f"<<<<<<< landed: {landed}\n", f">>>>>>> handed in: {second}\n"):
+        (files / "list.txt").write_text(BOTH.replace("5\n", f"{left}5\n"))
+        early = user.run("conflict", "resolve", "C1")
+        assert early.code == 2, early.brief
+        assert "markers are left in: list.txt" in early.err
+
+    (files / "list.txt").write_text(f"{BOTH}=======\n")  # a rule under a heading is none
+    assert user.run("conflict", "resolve", "C1").code == 0
+
+
 def folder_and_file(*more: Rule, mode: str) -> tuple[list[Rule], dict[str, Any]]:
     """One task makes a folder of a file that the other one edits."""
     commands = {
