@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -277,9 +277,10 @@ async def _stand_as_recorded(git: Git, index: Path, paths: Collection[str]) -> C
     if not rest or len(rest) > _MOST_COMPARED:
         return same
     with TemporaryDirectory(prefix="equitr-") as folder:
-        await git.run(
-            "checkout-index", "-q", "-z", "--stdin", f"--prefix={folder}/", index=index, stdin=nul_separated(rest)
-        )
+        with suppress(GitError, UserError):  # a filter that fails: git itself reads the file, or says so
+            await git.run(
+                "checkout-index", "-q", "-z", "--stdin", f"--prefix={folder}/", index=index, stdin=nul_separated(rest)
+            )
         return same | {path for path in rest if _are_equal(Path(folder) / path, root / path)}
 
 
