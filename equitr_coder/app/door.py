@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
@@ -17,6 +18,7 @@ from equitr_coder.app.enquiries import Enquiries
 from equitr_coder.app.overrides import Overrides
 from equitr_coder.app.workshop import Workshop
 from equitr_coder.domain.errors import UserError
+from equitr_coder.domain.ids import epic_id
 from equitr_coder.domain.redaction import without_assignments, without_shapes
 from equitr_coder.ports import EventStore, RunApi
 from equitr_coder.session.service import LocalRunApi
@@ -86,7 +88,28 @@ async def _open_workspace(overrides: Overrides, home: Path, store: EventStore) -
         await found.ensure()
         found.close()
         found = await open_repository(root.resolve(), home=home, store=store, shadow_ok=True)
+    try:
+        await _require_users_own(found.root, home, store)
+    except UserError:
+        found.close()
+        raise
     return found
+
+
+async def _require_users_own(root: Path, home: Path, store: EventStore) -> None:
+    """Whoever edits the files of a conflict stands in a worktree of a run, which has no runs of its own, and must not
+    be worked in by another.
+    """
+    worktrees = (home / "worktrees").resolve()
+    if not root.is_relative_to(worktrees):
+        return
+    inside = root.relative_to(worktrees).parts
+    row = next((row for row in await store.runs() if row.run in inside), None)
+    owner = f"of {epic_id(row.epic_number) if row.epic_number is not None else row.run}" if row else "of a run"
+    where = shlex.quote(row.workspace) if row else "the repository it belongs to"
+    raise UserError(
+        f"{root} is a worktree {owner}, not a workspace", hint=f"give the command in {where}, or name it with --repo"
+    )
 
 
 def _log_to(path: Path, held: HeldKeys) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _run_option() -> Callable[[Any], Any]:
-    return click.option("--run", "name", metavar="RUN", help="Run or epic [default: the newest].")
+    return click.option("--run", "name", metavar="RUN", help="Run or epic [default: where one is open].")
 
 
 @click.group(cls=CommonGroup, no_args_is_help=False)
@@ -34,7 +34,7 @@ def conflict() -> None:
 @output_option("text", "json")
 @click.pass_obj
 def list_conflicts(invocation: Invocation, name: str | None, output: str) -> object:
-    """List the conflicts of a run, open ones first."""
+    """List the conflicts of a run, open ones first; without a run, of every run in which one waits for you."""
     return _list(invocation, name, output)
 
 
@@ -51,17 +51,21 @@ def show(invocation: Invocation, number: str, name: str | None, output: str) -> 
 @conflict.command()
 @click.argument("number", metavar="ID")
 @_run_option()
-@click.option("--ours", "take", flag_value="ours", help="Take what has landed in the files of the conflict.")
-@click.option("--theirs", "take", flag_value="theirs", help="Take what was handed in.")
-@click.option("--proposal", "take", flag_value="proposal", help="Take the supervisor's merge.")
+@click.option("--ours", is_flag=True, help="Take what has landed in the files of the conflict.")
+@click.option("--theirs", is_flag=True, help="Take what was handed in.")
+@click.option("--proposal", is_flag=True, help="Take the supervisor's merge.")
 @output_option("text", "json")
 @click.pass_obj
-def resolve(invocation: Invocation, number: str, name: str | None, take: str | None, output: str) -> object:
+def resolve(invocation: Invocation, /, number: str, name: str | None, output: str, **sides: bool) -> object:
     """Resolve conflict ID with the files as you have edited them in its worktree, or with one side.
 
     `equitrcoder resume` then goes on: the checks run on your resolution before it lands.
     """
-    return _resolve(invocation, number, name, take or "edited", output)
+    chosen = [side for side, is_taken in sides.items() if is_taken]
+    if len(chosen) > 1:
+        named = " and ".join(f"--{side}" for side in chosen)
+        raise UserError(f"{named} say two things of {number.upper()}", hint="name one of them; nothing was resolved")
+    return _resolve(invocation, number, name, chosen[0] if chosen else "edited", output)
 
 
 @conflict.command()
@@ -80,11 +84,13 @@ async def _list(invocation: Invocation, name: str | None, output: str) -> int:
 
     async with connect(invocation) as api:
         view = await _find(api, name)
+        open_too = [each for each in await api.runs() if name is None and _is_open(each, None)]
     if output == "json":
         data = {"run": view.run if view else None, "epic": view.epic if view else None}
         console(invocation).data(data | {"conflicts": conflicts_data(view) if view else []})
     else:
-        console(invocation).say(conflicts_lines(view))
+        shown: list[RunView | None] = [*open_too] or [view]
+        console(invocation).say([line for each in shown for line in conflicts_lines(each, several=len(shown) > 1)])
     return 0
 
 

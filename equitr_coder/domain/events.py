@@ -27,6 +27,7 @@ from equitr_coder.domain.ids import AgentName, CallId, CommitId, EpicId, Request
 from equitr_coder.domain.models import Message, Purpose, StopCause, Tier
 from equitr_coder.domain.money import Price, Usage
 from equitr_coder.domain.panel import Voice
+from equitr_coder.domain.path_text import ShownPath
 from equitr_coder.domain.planned_commands import Standing
 from equitr_coder.domain.receipts import Receipt
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
@@ -66,7 +67,7 @@ class RunStarted(EventBase):
     base_branch: str | None = None
     """None when HEAD is detached, or there is no repository yet."""
     base_commit: CommitId | None = None
-    unseen: tuple[str, ...] = ()
+    unseen: tuple[ShownPath, ...] = ()
     """Uncommitted files that worktrees do not see."""
     user: str = ""
     """Name of the local user who started it."""
@@ -242,7 +243,7 @@ class CheckpointTaken(AgentEvent):
     tree: TreeId
     state: int | None = None
     """After an undo, a redo or a rewind: the number of the state that the files were brought to."""
-    left: tuple[str, ...] = ()
+    left: tuple[ShownPath, ...] = ()
     """Then also: files that were changed since and therefore left alone."""
     covers: tuple[str, ...] = ()
     """Within a turn: ignored files that a call writes, or that a command has written, as they were before; from here on
@@ -250,9 +251,9 @@ class CheckpointTaken(AgentEvent):
     """
     before: str = ""
     """Within a turn: why the next command is classed as destructive. The tree has what a person changed meanwhile."""
-    uncovered: tuple[str, ...] = ()
-    """Ignored files and folders (with a slash) that no tree holds: too many, too large, or made by a tool. A command
-    may have changed them, or going back has left them as they are.
+    uncovered: tuple[ShownPath, ...] = ()
+    """Ignored files and folders (with a slash) that no tree holds: too many, too large, made by a tool, or with
+    a name that is no text. A command may have changed them, or going back has left them as they are.
     """
 
 
@@ -333,7 +334,7 @@ class ContextCompacted(AgentEvent):
 
 class FileChanged(AgentEvent):
     type: Literal["file_changed"] = "file_changed"
-    path: str
+    path: ShownPath
     change: Literal["created", "modified", "deleted"]
     added: int = 0
     removed: int = 0

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from equitr_coder.domain.approvals import Touches, Verdict
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.path_text import is_text, shown
 from equitr_coder.ports import Policy
 
 PUT_BACK_OPENING = "[The host put back"
@@ -29,6 +30,9 @@ def beyond(policy: Policy, tool: str, paths: Iterable[str], *, allowed: Collecti
     asks: dict[str, str] = {}
     is_about_proof = False
     for path in paths:
+        if not is_text(path):
+            forbidden[path] = "its name is not UTF-8, so it cannot be named in the log nor landed"
+            continue
         decision = policy.decide(tool, Touches(writes=(path,)))
         if decision.verdict is Verdict.DENY:
             forbidden[path] = decision.reason
@@ -50,7 +54,7 @@ def question(command: str, paths: Collection[str]) -> str:
 def put_back_words(reasons: Mapping[str, str], created: Collection[str], answer: str) -> str:
     """For the model: what was put back, why, and how to go on. `answer` is what was said when somebody was asked."""
     paths = sorted(reasons)
-    named = [f"{path} (removed)" if path in created else path for path in paths[:_NAMED]]
+    named = [f"{shown(path)} (removed)" if path in created else shown(path) for path in paths[:_NAMED]]
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
     why = reasons[paths[0]]
     said = f" {answer}" if answer else ""

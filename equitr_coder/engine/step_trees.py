@@ -10,6 +10,7 @@ from pathlib import Path
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import RunId, SessionId, TreeId
+from equitr_coder.domain.path_text import is_text
 from equitr_coder.ports import IgnoredFiles, Repository
 
 
@@ -117,9 +118,15 @@ class TreeWatch:
             return (), ()
         now = await self._repository.ignored_files(self._root)
         self._ignored = None
-        uncovered = tuple(sorted({*before.left, *now.left}))
         changes = await self._repository.changed(before.tree, now.tree) if before.tree != now.tree else {}
-        changed = {path: change for path, change in changes.items() if not self._is_left(path, now.left)}
+        # What the log cannot name is in no later process' trees either.
+        unnamed = {path for path in changes if not is_text(path)}
+        uncovered = tuple(sorted({*before.left, *now.left, *unnamed}))
+        changed = {
+            path: change
+            for path, change in changes.items()
+            if path not in unnamed and not self._is_left(path, now.left)
+        }
         if not changed:
             return (), uncovered
         self._written.update(changed)

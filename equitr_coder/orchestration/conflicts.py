@@ -63,7 +63,7 @@ class Conflicts:
         ours = found.conflict.ours or old
         if ours != old:
             forecast = await self._repository.forecast(ours, theirs)
-        settled = await self._by_mode(hand_in, found, forecast.marked_tree, found.conflict.paths)
+        settled = await self._by_mode(hand_in, found, forecast.marked_tree, _in_question(found, forecast))
         if isinstance(settled, SentBack) or ours == old:
             return settled
         again = await self._repository.forecast(old, self.standing(hand_in))
@@ -270,6 +270,11 @@ def _lies_at(path: Path, found: ConflictView, tree: TreeId | None) -> ConflictCh
 
 def _resolved(number: RequestId, how: str, commit: CommitId | None, detail: str) -> ConflictResolved:
     return ConflictResolved.model_validate({"conflict": number, "how": how, "commit": commit, "detail": detail})
+
+
+def _in_question(found: ConflictView, forecast: MergeForecast) -> tuple[str, ...]:
+    """What is to be resolved, and what git put beside it."""
+    return tuple(dict.fromkeys((*found.conflict.paths, *(clash.path for clash in forecast.clashes))))
 
 
 def _marked(paths: Sequence[str]) -> SentBack:

@@ -25,7 +25,7 @@ from equitr_coder.orchestration.conflict_log import ended_with
 from equitr_coder.orchestration.conflicts import merged_by_structure
 from equitr_coder.orchestration.footprints import Footprints
 from equitr_coder.orchestration.forecast import Forecasts
-from equitr_coder.orchestration.markers import marked_paths
+from equitr_coder.orchestration.markers import left_words, marked_paths
 from equitr_coder.orchestration.merge_queue import MergeQueue, signature
 from equitr_coder.orchestration.outcomes import WOULD_STEER, HandIn, SentBack
 from equitr_coder.orchestration.stopwatch import Stopwatch, stopwatch
@@ -339,7 +339,7 @@ class TaskWorker:
         if view.attempt > 1:
             marked = await self._still_marked(base, tree)
             if marked:
-                return SentBack(StopReason.MERGE_CONFLICT, f"conflict markers are left in: {', '.join(marked)}", marked)
+                return SentBack(StopReason.MERGE_CONFLICT, left_words(marked), marked)
         await self._hand_in(task, view, tree, end.summary)
         return None
 

@@ -19,11 +19,13 @@ def alert_lines(view: RunView) -> list[Line]:
     return [Line("Conflicts:"), *found] if found else []
 
 
-def conflicts_lines(view: RunView | None) -> list[Line]:
+def conflicts_lines(view: RunView | None, *, several: bool = False) -> list[Line]:
+    """With `several` other runs are listed as well: the commands name this one."""
     if view is None or not view.conflicts:
         return [Line("No conflicts." if view is None else f"No conflicts in {view.epic or view.run}.")]
     lines = [Line(f"{view.epic or view.run}:", Tone.STRONG)]
-    lines += [Line(f"! {_what(one)} - {_waits_for(view, one)}", Tone.WARN) for one in _open(view)]
+    named = f" --run {view.epic or view.run}" if several else ""
+    lines += [Line(f"! {_what(one)} - {_waits_for(view, one, named)}", Tone.WARN) for one in _open(view)]
     settled = [one for one in view.conflicts.values() if one.resolved is not None]
     return lines + [Line(f"  {_what(one)} - {_how(one)}", Tone.DIM) for one in settled]
 
@@ -141,7 +143,8 @@ def _ways(found: ConflictView) -> list[Line]:
     return [Line(f"  equitrcoder {command:<{longest}}  {words}") for command, words in ways]
 
 
-def _waits_for(view: RunView, found: ConflictView) -> str:
+def _waits_for(view: RunView, found: ConflictView, named: str = "") -> str:
+    """`named` is the option that names the run, where its conflicts alone are not told from another's."""
     conflict = found.conflict
     if conflict.stage is ConflictStage.FORECAST:
         return "both workers know"
@@ -152,7 +155,7 @@ def _waits_for(view: RunView, found: ConflictView) -> str:
     is_still = task is not None and task.state is TaskState.REVIEW and task.attempt == conflict.attempt
     if found.state is ConflictState.ESCALATED and is_still:
         where = f" (files: {found.worktree})" if found.worktree else ""
-        return f"waits for you{where}: equitrcoder conflict resolve {conflict.id}"
+        return f"waits for you{where}: equitrcoder conflict resolve {conflict.id}{named}"
     if not is_still:
         return f"{conflict.tasks[0]} is to merge it"
     return "a merge is proposed" if found.state is ConflictState.PROPOSED else "open"

@@ -12,7 +12,7 @@ from equitr_coder.domain.ids import CommitId, RequestId, TreeId
 from equitr_coder.domain.queries import ConflictAnswer
 from equitr_coder.domain.run_view import ConflictView, RunView
 from equitr_coder.orchestration.conflict_log import waiting_for_a_person
-from equitr_coder.orchestration.markers import marked_paths
+from equitr_coder.orchestration.markers import left_words, marked_paths
 from equitr_coder.ports import Repository
 
 
@@ -94,12 +94,12 @@ async def _edited(view: RunView, repository: Repository, found: ConflictView) ->
     marked = await marked_paths(repository, tree, conflict.paths)
     if marked:
         raise UserError(
-            f"conflict markers are left in: {', '.join(marked)}",
+            left_words(marked),
             hint=f"edit them in {found.worktree}, or take one side: {_other_ways(found)}",
         )
     if tree == found.tree:
         raise UserError(
-            f"nothing was decided: {', '.join(conflict.paths)} stand as the merge left them",
+            f"nothing was decided: the merge is as it was left in {', '.join(conflict.paths)}",
             hint=f"edit them in {found.worktree}, or take one side: {_other_ways(found)}",
         )
     return tree
@@ -125,7 +125,8 @@ def _waiting(view: RunView, number: RequestId) -> ConflictView:
     found = _known(view, number)
     name = view.epic or view.run
     if found.resolved is not None:
-        raise UserError(f"{number} is settled already", hint=f"equitrcoder resume {name} goes on")
+        on = f"{name} has ended ({view.state.value})" if view.state.is_final else f"equitrcoder resume {name} goes on"
+        raise UserError(f"{number} is settled already", hint=on)
     if view.state.is_final:
         raise UserError(f"{name} has ended ({view.state.value})", hint="equitrcoder runs lists what can be resumed")
     if found.conflict.kind == "finding":

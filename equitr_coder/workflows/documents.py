@@ -3,8 +3,9 @@ of them: the same however often they are made.
 """
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from datetime import datetime
+from itertools import accumulate, count
 from pathlib import Path
 
 from equitr_coder.domain.epic import Plan
@@ -15,7 +16,8 @@ from equitr_coder.ports import Repository
 
 NAMES = ("requirements", "design", "todos")
 _MARK = re.compile(rb"\A<!-- equitr: (epic-\d+) -->\n")
-_FOLDERS = ("docs", "docs/equitr")
+_BESIDE = "equitr-docs"
+"""Where `docs` is none of ours to write in."""
 
 
 def marked(epic: EpicId, content: str) -> bytes:
@@ -34,24 +36,45 @@ async def place_documents(
 ) -> tuple[str, dict[str, bytes | None]]:
     """The folder that takes the documents, and the files to put into the base's tree.
 
-    `docs/` unless a file of the same name stands there that we did not write; then `docs/equitr/`. Documents of an
-    earlier epic move to `docs/archive/epic-NNN/`. `at` is the folder when it was chosen before.
+    `docs/` unless something of the user's stands in the way: a file of the same name that we did not write, or what is
+    no folder at all; then `docs/equitr/`, then one beside it. Documents of an earlier epic move to
+    `docs/archive/epic-NNN/`. `at` is the folder when it was chosen before.
     """
-    for folder in _FOLDERS if at is None else (at,):
+    for folder in _folders() if at is None else (at,):
         old = {name: await repository.show_file(base, f"{folder}/{name}.md") for name in documents}
-        untracked = any(
-            content is None and (checkout / folder / f"{name}.md").exists() for name, content in old.items()
-        )
-        is_ours = all(content is None or _MARK.match(content) for content in old.values())
-        if (is_ours and not untracked) or folder == _FOLDERS[-1]:
+        if at is not None or await _is_free(repository, checkout, base, folder, old):
             break
+    root = folder if folder.startswith(_BESIDE) else "docs"
     files: dict[str, bytes | None] = {}
     for name, content in old.items():
         mark = _MARK.match(content) if content is not None else None
         if mark is not None and mark.group(1).decode() != epic:
-            files[f"docs/archive/{mark.group(1).decode()}/{name}.md"] = content
+            files[f"{root}/archive/{mark.group(1).decode()}/{name}.md"] = content
     files.update({f"{folder}/{name}.md": marked(epic, content) for name, content in documents.items()})
     return folder, files
+
+
+def _folders() -> Iterator[str]:
+    yield from ("docs", "docs/equitr", _BESIDE)
+    yield from (f"{_BESIDE}-{number}" for number in count(2))
+
+
+async def _is_free(
+    repository: Repository, checkout: Path, base: CommitId, folder: str, old: Mapping[str, bytes | None]
+) -> bool:
+    """Nothing that we did not write would be overwritten there, in the commit or in the checkout."""
+    for part in accumulate(folder.split("/"), "{}/{}".format):
+        place = checkout / part
+        if await repository.show_file(base, part) is not None or place.is_symlink():
+            return False
+        if place.exists() and (not place.is_dir() or (place / ".git").exists()):
+            return False
+    untracked = any(content is None and _stands(checkout / folder / f"{name}.md") for name, content in old.items())
+    return not untracked and all(content is None or _MARK.match(content) for content in old.values())
+
+
+def _stands(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
 
 
 def planned_message(epic: EpicId, plan: Plan, run: RunId) -> str:

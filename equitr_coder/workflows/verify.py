@@ -60,10 +60,9 @@ class Verification:
         )
 
     async def _why_gone(self, receipt: Receipt) -> str:
-        try:
-            tree = await self._kit.repository.tree_of(receipt.commit)
-        except UserError:
+        if await self._kit.repository.resolve(receipt.commit) is None:
             return f"git no longer has commit {receipt.commit[:12]}: what kept it was deleted"
+        tree = await self._kit.repository.tree_of(receipt.commit)
         return "" if tree == receipt.tree else f"commit {receipt.commit[:12]} has another tree than the receipt says"
 
     async def _what_is_gone(self, command: str) -> str:
@@ -97,6 +96,7 @@ class Verification:
             gate_slots=1,
         )
         async with kit.store.lock_run(name):
+            await pool.reclaim()  # also what a verification has left that was killed
             try:
                 yield Gate(
                     repository=kit.repository,

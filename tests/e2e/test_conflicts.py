@@ -265,6 +265,140 @@ def test_a_conflict_that_is_given_back_is_done_again_by_its_worker(stage: OpenSt
     assert "<<<<<<<" in json.dumps(user.asked("weak")[user.asked("weak").index(with_file) + 1].messages)
 
 
+def test_two_sides_at_once_resolve_nothing(stage: OpenStage) -> None:
+    user, _, _ = in_manual(stage)
+
+    both = user.run("conflict", "resolve", "C1", "--ours", "--theirs")
+
+    assert both.code == 2, both.brief
+    assert both.err.splitlines() == [
+        "error: --ours and --theirs say two things of C1",
+        "hint: name one of them; nothing was resolved",
+    ]
+    assert "waits for you" in user.run("conflict", "list").out
+
+
+@pytest.mark.parametrize(
+    "arguments", [("conflict", "list"), ("conflict", "resolve", "C1"), ("resume",), ("runs",), ("chat", "merge it")]
+)
+def test_where_a_conflict_is_edited_is_no_workspace_and_the_workspace_is_named(
+    stage: OpenStage, arguments: tuple[str, ...]
+) -> None:
+    user, _, files = in_manual(stage)
+    asked = len(user.server.requests)
+
+    there = user.run(*arguments, cwd=files)
+
+    assert there.code == 2, there.brief
+    assert there.err.splitlines() == [
+        f"error: {files} is a worktree of epic-001, not a workspace",
+        f"hint: give the command in {user.repo}, or name it with --repo",
+    ]
+    assert len(user.server.requests) == asked
+    (files / "list.txt").write_text(BOTH)
+    assert user.run("conflict", "resolve", "C1", "--repo", str(user.repo), cwd=files).code == 0
+
+
+def test_conflicts_that_wait_in_two_runs_are_listed_with_commands_that_work(stage: OpenStage) -> None:
+    user, _, _ = in_manual(stage)
+    again = user.run(*PLANNED, "build words")
+    assert again.code == 1, again.brief
+
+    listed = user.run("conflict", "list").out
+
+    commands = [line.partition("equitrcoder ")[2] for line in listed.splitlines() if "waits for you" in line]
+    assert commands == [f"conflict resolve C1 --run {epic}" for epic in ("epic-002", "epic-001")]
+    assert user.run("conflict", "resolve", "C1").code == 2, "which of the two?"
+    for command in commands:
+        assert user.run(*command.split(), "--theirs").code == 0
+
+
+def test_a_single_marker_that_was_overlooked_is_found(stage: OpenStage) -> None:
+    user, ended, files = in_manual(stage)
+    second, landed = clashes(ended)[0]["tasks"]
+
+    for left in (f"<<<<<<< landed: {landed}\n", f">>>>>>> handed in: {second}\n"):
+        (files / "list.txt").write_text(BOTH.replace("5\n", f"{left}5\n"))
+        early = user.run("conflict", "resolve", "C1")
+        assert early.code == 2, early.brief
+        assert "markers are left in: list.txt" in early.err
+
+    (files / "list.txt").write_text(f"{BOTH}=======\n")  # a rule under a heading is none
+    assert user.run("conflict", "resolve", "C1").code == 0
+
+
+def folder_and_file(*more: Rule, mode: str) -> tuple[list[Rule], dict[str, Any]]:
+    """One task makes a folder of a file that the other one edits."""
+    commands = {
+        "T1": "rm shape; mkdir shape; echo T1-built > shape/in; echo T1-built > t1.txt",
+        "T2": "echo T2-built >> shape; echo T2-built > t2.txt",
+    }
+    rules = [
+        *more,
+        plans(*(task(name, files=[]) for name in NAMES)),
+        *(
+            worker(
+                name,
+                ScriptedReply(calls=(call("run_command", command=command), hands_in()), barrier=SAME_TIME),
+                times=1,
+            )
+            for name, command in commands.items()
+        ),
+    ]
+    config = {
+        "collaboration": {"conflict_resolution": {"mode": mode}},
+        "orchestrator": {"max_workers": 2, "max_attempts": 2},
+    }
+    return rules, config
+
+
+def test_a_file_that_git_puts_beside_a_folder_is_not_taken_for_work(stage: OpenStage) -> None:
+    rules, config = folder_and_file(mode="manual")
+    user = stage(rules, config=config)
+    user.commit({"shape": "a file\n"})
+    ended = user.run(*PLANNED, "--output", "stream-json", "build words")
+    files = Path(only(ended, "conflict_changed")["worktree"])
+    [beside] = [path for path in files.iterdir() if path.name.startswith("shape~")]
+    (files / "shape" / "in").write_text("T1-built\nT2-built\n")
+
+    early = user.run("conflict", "resolve", "C1")
+    beside.unlink()
+    resolved = user.run("conflict", "resolve", "C1")
+    ended = user.run("resume", "--yes")
+
+    assert early.code == 2, early.brief
+    assert f"{beside.name} is the shape of one side, put aside: use it for shape or not, and delete it" in early.err
+    assert (resolved.code, ended.code) == (0, 0), ended.brief
+    assert user.read("shape/in") == "T1-built\nT2-built\n"
+    assert not list(user.repo.glob("shape~*"))
+
+
+def test_the_supervisor_may_not_leave_what_git_put_beside_a_folder(stage: OpenStage) -> None:
+    leaves = rule(says("", hands_in("both are there")), says("It stays."), model="strong", offers="hand_in")
+    mends = call(
+        "run_command", command="rm -f shape~*; test -d shape || { rm -f shape; mkdir shape; }; echo > shape/in"
+    )
+    rules, config = folder_and_file(leaves, reviews("approve"), mode="merge_review")
+    user = stage(
+        [
+            *rules,
+            *(
+                worker(name, says("", mends), says("", hands_in()), first=["clashes with what others"])
+                for name in NAMES
+            ),
+        ],
+        config=config,
+    )
+    user.commit({"shape": "a file\n"})
+
+    ended = user.run(*PLANNED, "--output", "stream-json", "build words")
+
+    assert ended.code == 0, ended.brief
+    assert not ended.of("conflict_resolved", how="proposal")
+    assert not list(user.repo.glob("shape~*"))
+    assert (user.repo / "shape").is_dir()
+
+
 def test_other_tasks_go_on_while_a_conflict_waits(stage: OpenStage) -> None:
     user = stage(
         [

@@ -1,5 +1,6 @@
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -448,6 +449,50 @@ def test_the_users_own_documents_are_not_overwritten(stage: OpenStage) -> None:
     assert user.read("docs/design.md") == "My own design.\n"
     assert user.read("docs/equitr/design.md").endswith(DESIGN)
     assert "- [x] 1. create t1.txt" in user.read("docs/equitr/todos.md")
+
+
+def a_file(user: Stage) -> None:
+    user.commit({"docs": "a file\n"})
+
+
+def a_link(user: Stage) -> None:
+    user.write({"manual/index.md": "manual\n"})
+    (user.repo / "docs").symlink_to("manual")
+    user.commit({})
+
+
+def an_untracked_link(user: Stage) -> None:
+    (user.repo / "docs").symlink_to("nowhere")
+
+
+def a_submodule(user: Stage) -> None:
+    library = user.home / "library"
+    user.git("init", "-q", str(library))
+    user.git(
+        "-C", str(library), "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"
+    )
+    user.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "docs")
+    user.git("commit", "-qm", "with a library")
+
+
+def both_folders(user: Stage) -> None:
+    user.commit({"docs/design.md": "mine\n", "docs/equitr/todos.md": "mine as well\n"})
+
+
+@pytest.mark.parametrize("prepare", [a_file, a_link, an_untracked_link, a_submodule, both_folders])
+def test_what_stands_where_the_documents_would_go_stays(stage: OpenStage, prepare: Callable[[Stage], None]) -> None:
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+    prepare(user)
+    start, status = user.tip(), user.git("status", "--porcelain")
+
+    ended = user.run(*PLANNED, "build words")
+
+    assert ended.code == 0, ended.brief
+    assert user.git("diff", "--name-only", "--diff-filter=MDTUX", start, "equitr/epic-001") == ""
+    assert user.git("status", "--porcelain") == status
+    assert user.read("equitr-docs/design.md").endswith(DESIGN)
+    assert "- [x] 1. create t1.txt" in user.read("equitr-docs/todos.md")
+    assert user.run("replay", "epic-001").code == 0
 
 
 def test_older_plans_are_archived(stage: OpenStage) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -246,6 +247,24 @@ def test_verify_says_what_is_red_and_what_differs(stage: OpenStage) -> None:
     assert "1 of 2 checks green again" in red.out
 
 
+def test_verify_says_which_commits_git_no_longer_has(stage: OpenStage) -> None:
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+    start = user.tip()
+    assert user.run(*PLANNED, "build words").code == 0
+    user.git("reset", "-q", "--hard", start)
+    for ref in user.git("for-each-ref", "--format=%(refname)").splitlines():
+        if ref != "refs/heads/main":
+            user.git("update-ref", "-d", ref)
+    user.git("reflog", "expire", "--expire=now", "--all")
+    user.git("gc", "-q", "--prune=now")
+
+    ended = user.run("verify", "epic-001")
+
+    assert ended.code == 1, ended.brief
+    assert ended.out.count("differs: git no longer has commit") == 2
+    assert "0 of 2 checks green again" in ended.out
+
+
 def test_what_verify_works_on_is_not_taken_by_a_run_that_begins_meanwhile(stage: OpenStage) -> None:
     user = stage([plans(task("T1", check="shopcheck && grep T1-built t1.txt")), builds("T1"), builds("T2")])
     tools = user.home / "tools"
@@ -269,6 +288,32 @@ def test_what_verify_works_on_is_not_taken_by_a_run_that_begins_meanwhile(stage:
     assert played.code == other.code == 0, other.brief
     assert verifying.returncode == 0, (out, err)
     assert "1 of 1 check green again" in out
+
+
+def test_what_a_killed_verify_has_left_is_taken_up_by_the_next_one(stage: OpenStage) -> None:
+    user = stage([plans(task("T1", check="shopcheck && grep T1-built t1.txt"), task("T2")), builds("T1"), builds("T2")])
+    tools = user.home / "tools"
+    program, pipe = tools / "shopcheck", tools / "waits" / "pipe"
+    pipe.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    os.mkfifo(pipe)
+    user.put_first_on_path(tools)
+    played = user.run(*PLANNED, "build words")
+    program.write_text(f"#!/bin/sh\ncat {pipe}\n")
+    verifying = user.start("verify", "epic-001")
+    with pipe.open("w"):  # its check reads there, and waits
+        os.killpg(verifying.pid, signal.SIGKILL)
+        verifying.communicate()
+    left = list(user.equitr_home.glob("worktrees/*/verify-*"))
+    program.write_text("#!/bin/sh\nexit 0\n")
+
+    again = user.run("verify", "epic-001")
+
+    assert (played.code, again.code) == (0, 0), again.brief
+    assert len(left) == 1
+    assert not list(user.equitr_home.glob("worktrees/*/verify-*"))
+    assert "verify-" not in user.git("worktree", "list")
 
 
 def test_prune_shows_first_and_deletes_with_yes(stage: OpenStage) -> None:

@@ -280,6 +280,17 @@ def test_each_worktree_has_a_number_and_ports_of_its_own_as_long_as_it_is_used(s
     assert all(ended.task(name)["receipt"] is not None for name in told)
 
 
+def test_whoever_links_a_file_of_the_tree_is_told_to_take_it_out_of_the_links(stage: OpenStage) -> None:
+    user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
+    user.commit({".equitr/worktree.yaml": "links: [README.md]\n"})
+    assert user.run("trust", "--yes").code == 0
+
+    ended = user.run(*PLANNED, "build words")
+
+    assert ended.code == 1, ended.brief
+    assert "take README.md out of `links` in .equitr/worktree.yaml" in ended.out
+
+
 def test_an_unknown_key_of_the_worktree_file_is_refused_by_name(stage: OpenStage) -> None:
     user = stage([says("never asked")])
     user.commit({".equitr/worktree.yaml": "port: [PORT]\n"})

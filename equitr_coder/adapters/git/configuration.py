@@ -15,6 +15,7 @@ from equitr_coder.adapters.git.process import GitProcess
 from equitr_coder.domain.frozen import frozen
 
 _OWN = frozenset({"local", "worktree"})
+_FALSE = frozenset({"false", "no", "off", "0", ""})
 _TEXT_MERGE = "git merge-file -q --marker-size=%L %A %O %B || exit 1"
 """What git does when a merge driver is named but not defined: an ordinary three-way merge."""
 
@@ -41,6 +42,11 @@ class Configuration:
     def is_set(self, key: str, *, default: bool) -> bool:
         value = self.values.get(key)
         return default if value is None else value.lower() in {"", "true", "yes", "on", "1"}
+
+    @property
+    def converts_lines(self) -> bool:
+        """Whether lines end otherwise in files than in blobs, without any attribute that says so."""
+        return self.values.get("core.autocrlf", "false").lower() not in _FALSE
 
 
 async def read_configuration(process: GitProcess, checkout: Checkout) -> Configuration:

@@ -181,7 +181,7 @@ class KnownFiles:
         ]
         if len(unread) > _MOST_READ:
             return there | files.keys()
-        changed = {path for path in unread if not _holds(root / path, state.stamps[path][0], files[path])}
+        changed = {path for path in unread if not holds(root / path, state.stamps[path][0], files[path])}
         return (there ^ files.keys()) | changed
 
     def _observe(self, checkout: Checkout) -> FolderState | None:
@@ -237,7 +237,7 @@ def _are_all(files: Mapping[str, Entry], state: FolderState, root: Path) -> bool
     return state.folders() == folders and all(stat.S_IMODE(state.stamps[path][0]) == usual for path in ("", *folders))
 
 
-def _holds(path: Path, mode: int, entry: Entry) -> bool:
+def holds(path: Path, mode: int, entry: Entry) -> bool:
     """Whether the file is the entry without any conversion."""
     if mode_of(mode) != entry.mode:
         return False

@@ -15,8 +15,10 @@ from equitr_coder.adapters.git.preconditions import (
     Move,
     RefusalError,
     check_changes,
+    check_clean,
     check_files,
     check_place,
+    check_stored,
     read_head,
     refuse,
 )
@@ -100,9 +102,11 @@ class Landings:
         wanted = {path: change.new for path, change in intent.changes.items()}
         staged = staging_name(git, places.staged)
         await stage(git, files, staged, tree=move.new, paths=[path for path, entry in wanted.items() if entry])
+        await check_stored(git, staged, intent.changes)
         put_in_place(files, root, staged, wanted=wanted, expected=expected)
         await put_entries(git, places.index, wanted)
         await refresh(git, places.index)
+        await check_clean(git, intent.changes, index=places.index)
         if not await swap(git, move.branch, move.new, old=move.old, reason=f"land {intent.run}"):
             raise RefusalError(f"`{intent.short_branch}` has moved on since the run started.")
         files.replace(places.index, git.checkout.index)

@@ -4,11 +4,13 @@ import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from equitr_coder.adapters.git.attributes import has_attributes
 from equitr_coder.adapters.git.entries import SUBMODULE, Change, nul_separated
 from equitr_coder.adapters.git.refs import branch_at
 from equitr_coder.adapters.git.runner import Git
-from equitr_coder.adapters.git.writing import obstacle
+from equitr_coder.adapters.git.writing import files_in, obstacle
 from equitr_coder.domain.frozen import frozen
+from equitr_coder.domain.path_text import is_text, shown
 from equitr_coder.ports import Landing
 
 _NAMED = 3
@@ -83,7 +85,7 @@ async def check_changes(git: Git, move: Move, changes: Mapping[str, Change]) -> 
     for path, change in changes.items():
         if SUBMODULE in {entry.mode for entry in (change.old, change.new) if entry}:
             raise RefusalError(f"It changes the submodule {path}.")
-        if not _is_text(path):
+        if not is_text(path):
             raise RefusalError(f"The name of {path!r} is not UTF-8.")
     if configuration.own_filters:
         await _check_filters(git, changes, configuration.own_filters)
@@ -119,6 +121,39 @@ async def check_files(git: Git, changes: Mapping[str, Change], *, index: Path | 
         raise RefusalError(f"{_some(found)} {'is' if len(found) == 1 else 'are'} in the way and not tracked.")
 
 
+async def check_stored(git: Git, staged: Path, changes: Mapping[str, Change]) -> None:
+    """Git would find the staged files to be what it has written there. Those that are stored in another form than its
+    attributes want it calls changed at once, and they could not be known again when a landing must be undone.
+    """
+    if await _are_plain(git, changes):
+        return
+    inside = git.with_files_in(files_in(staged))
+    said = await inside.run("ls-files", "--modified", "-z", index=staged / "index")
+    _refuse_unlike([path for path in said.records if path in changes and changes[path].new is not None])
+
+
+async def check_clean(git: Git, changes: Mapping[str, Change], *, index: Path) -> None:
+    """With the files in their place: changed attributes do not let others look changed."""
+    if not await _are_plain(git, changes):
+        said = await git.run("diff-files", "--name-only", "-z", "--ignore-submodules=all", index=index)
+        _refuse_unlike(said.records)
+
+
+async def _are_plain(git: Git, changes: Mapping[str, Change]) -> bool:
+    """Whether every file is what its bytes are. A changed `.gitattributes` is looked for where it will be."""
+    configuration = await git.configuration()
+    brings = any(path.rpartition("/")[2] == ".gitattributes" for path in changes)
+    return not (brings or configuration.converts_lines or has_attributes(git.checkout, configuration, changes))
+
+
+def _refuse_unlike(paths: list[str]) -> None:
+    if paths:
+        they_are = "it is" if len(paths) == 1 else "they are"
+        raise RefusalError(
+            f"{_some(paths)} would look changed at once: git attributes want a form in which {they_are} not stored."
+        )
+
+
 async def refuse(git: Git, move: Move, reason: str) -> Landing:
     """The branch stays; with the command that takes the result when the user is ready."""
     short = shlex.quote(move.branch.removeprefix("refs/heads/"))
@@ -145,13 +180,5 @@ def path_in_status(record: str) -> str:
 
 
 def _some(paths: list[str]) -> str:
-    named = ", ".join(paths[:_NAMED])
+    named = ", ".join(map(shown, paths[:_NAMED]))
     return named if len(paths) <= _NAMED else f"{named} and {len(paths) - _NAMED} more"
-
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

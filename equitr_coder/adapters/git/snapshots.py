@@ -5,17 +5,21 @@ costs a stat. Plumbing only: `git add` and a plain `git status` would run comman
 repository that an agent made inside its worktree.
 """
 
+import filecmp
 import os
 import re
 import stat
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from equitr_coder.adapters.git.attributes import has_attributes
 from equitr_coder.adapters.git.entries import (
     SUBMODULE,
     index_entries,
     is_beyond_link,
+    mode_of,
     nul_separated,
     parents,
     put_entries,
@@ -25,7 +29,7 @@ from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
 from equitr_coder.adapters.git.files import copy_file, make_writable
 from equitr_coder.adapters.git.inspection import ignored
-from equitr_coder.adapters.git.known_files import KnownFiles, exists, is_loose
+from equitr_coder.adapters.git.known_files import KnownFiles, exists, holds, is_loose
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.frozen import frozen
@@ -35,6 +39,8 @@ LARGE = 50 * 1024 * 1024
 """An untracked file of the user's above this many bytes is no part of a checkpoint."""
 
 _ATTEMPTS = 3
+_MOST_COMPARED = 200
+"""Files that git has converted and that are compared with what it would check out; of more it is believed."""
 _NONE = "none"
 _PATTERN_CHARACTERS = re.compile(r"[*?\[\\]")
 _ESCAPED = r"\\\g<0>"
@@ -137,8 +143,9 @@ class Snapshots:
         if is_ours:
             for nested in listing.nested:
                 others += await _files_of_nested(git, nested)
-        changed = tuple(dict.fromkeys((*listing.changed, *unmerged)))
-        listed = {*others, *changed}
+        same = await _stand_as_recorded(git, index, [path for path in listing.changed if path not in unmerged])
+        changed = tuple(dict.fromkeys(path for path in (*listing.changed, *unmerged) if path not in same))
+        listed = {*others, *listing.changed, *unmerged}
         others += [path for path in also if path not in listed and _can_be_added(git.checkout.root, path)]
         fed, gone = await _sort_out(git, index, changed=changed, others=others)
         if fed or gone:
@@ -247,6 +254,39 @@ def _read(path: Path) -> str:
 def _is_large(path: Path) -> bool:
     try:
         return path.lstat().st_size > LARGE
+    except OSError:
+        return False
+
+
+async def _stand_as_recorded(git: Git, index: Path, paths: Collection[str]) -> Collection[str]:
+    """Of the files that git calls changed those that stand as it would check them out, or hold what is recorded byte
+    for byte: it would record them in another way because of attributes that came after them, which is nobody's change.
+    """
+    root, configuration = git.checkout.root, await git.configuration()
+    if not paths or not (configuration.converts_lines or has_attributes(git.checkout, configuration, paths)):
+        return ()
+    recorded = await index_entries(git, index)
+    modes = {path: mode for path in paths if path in recorded and (mode := _mode(root / path)) is not None}
+    there = {path: mode for path, mode in modes.items() if not is_beyond_link(root, path)}
+    same = {path for path, mode in there.items() if holds(root / path, mode, recorded[path])}
+    rest = [
+        path
+        for path, mode in there.items()
+        if path not in same and stat.S_ISREG(mode) and mode_of(mode) == recorded[path].mode
+    ]
+    if not rest or len(rest) > _MOST_COMPARED:
+        return same
+    with TemporaryDirectory(prefix="equitr-") as folder:
+        with suppress(GitError, UserError):  # a filter that fails: git itself reads the file, or says so
+            await git.run(
+                "checkout-index", "-q", "-z", "--stdin", f"--prefix={folder}/", index=index, stdin=nul_separated(rest)
+            )
+        return same | {path for path in rest if _are_equal(Path(folder) / path, root / path)}
+
+
+def _are_equal(one: Path, other: Path) -> bool:
+    try:
+        return filecmp.cmp(one, other, shallow=False)
     except OSError:
         return False
 

@@ -25,7 +25,6 @@ _AS_USUAL = (
     ("core.ignorecase", False),
     ("core.precomposeunicode", False),
 )
-_FALSE = frozenset({"false", "no", "off", "0", ""})
 _GITS_OWN = re.compile(r"(?:^|/)\.git[^/]*|[\\:~]", re.IGNORECASE)
 """Names that git reads itself, or takes only after a look of its own (`verify_path` in its read-cache.c)."""
 _LONGEST_RULES = 1 << 16
@@ -73,7 +72,7 @@ def _is_plain(git: Git, configuration: Configuration, paths: Collection[str]) ->
     """Whether git takes these paths by their names and bytes alone."""
     if any(configuration.is_set(key, default=usual) != usual for key, usual in _AS_USUAL):
         return False
-    if configuration.values.get("core.autocrlf", "false").lower() not in _FALSE:
+    if configuration.converts_lines:
         return False
     if any(_GITS_OWN.search(path) or (not path.isascii() and "git" in path.lower()) for path in paths):
         return False

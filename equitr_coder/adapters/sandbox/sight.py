@@ -5,7 +5,7 @@ Answers with mounts and environments; runs nothing.
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,7 +162,7 @@ class Sight:
         taken = [path[len(checkout) + 1 :] for path in inside if _is_the_machines(Path(path), Path(checkout))]
         taken += [os.path.normpath(relative) for relative in seen.links]
         own = sorted({relative for relative in taken if not _is_free(f"{root}/{relative}")})
-        return f"the tree brings its own {', '.join(own)}, whose programs would run in place of yours" if own else ""
+        return _in_place_of_yours(own, {os.path.normpath(relative) for relative in seen.links}) if own else ""
 
     def _secrets(self, root: str, roots: tuple[str, ...]) -> list[Mount]:
         """The project's settings are read-only; the user's credentials stay out of sight wherever they lie."""
@@ -210,6 +210,12 @@ def _is_the_machines(path: Path, checkout: Path) -> bool:
     """A virtual environment or installed packages, or a folder of them: never part of what a task builds."""
     above = [folder for folder in (path, *path.parents) if is_inside(str(folder), str(checkout)) and folder != checkout]
     return any(folder.name == "node_modules" or is_environment(folder) for folder in above)
+
+
+def _in_place_of_yours(own: list[str], links: Collection[str]) -> str:
+    words = f"the tree brings its own {', '.join(own)}, whose programs would run in place of yours"
+    linked = [relative for relative in own if relative in links]
+    return f"{words}; take {', '.join(linked)} out of `links` in .equitr/worktree.yaml" if linked else words
 
 
 def _is_free(path: str) -> bool:
