@@ -73,7 +73,8 @@ async def test_more_processes_than_allowed_are_killed_and_that_is_said(executor:
 
     result = await executor.run(f"echo begun; {sleepers(marker)} wait", demo.place, timeout=20)
 
-    first, killed, what_to_do = result.output.decode().splitlines()
+    # One of them may find that it cannot fork while all are killed, and say so under its own name.
+    first, killed, what_to_do = (line for line in result.output.decode().splitlines() if marker not in line)
     assert first == "begun"
     assert (result.exit_code, result.timed_out) == (137, False)
     assert result.killed_for.endswith(f"processes and threads at once, {MOST} are allowed")
