@@ -198,7 +198,9 @@ async def test_no_descriptor_need_be_left_to_hold_a_command() -> None:
     result = await bounded(MOST, tasks, run)
 
     assert result.killed_for
-    assert processes_with(marker) == []
+    async with asyncio.timeout(5):  # they have been killed, and the kernel is at it
+        while processes_with(marker):  # noqa: ASYNC110 - only the kernel knows
+            await asyncio.sleep(0)
 
 
 @contextlib.contextmanager
