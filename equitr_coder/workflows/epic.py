@@ -123,22 +123,21 @@ class EpicRun:
             await self._approve(self._direct_plan(), by="direct", has_documents=False)
             return True
         worktrees = open_worktrees(self._kit, open_pool(self._kit))
-        by: _By | None = None
         try:
             by = await self._plan(worktrees)
+            if by is not None:
+                plan = self._view.plan
+                assert plan is not None
+                await self._approve(plan, by=by, has_documents=True)
+                self._worktrees = worktrees
         finally:
-            if by is None:
+            if self._worktrees is None:
                 await worktrees.close_all()
-        self._worktrees = worktrees
         if by is None:
             await self._kit.events.record(
                 RunFinished(state=RunState.CANCELLED, reason=StopReason.DECLINED, content="The plan was not approved.")
             )
-            return False
-        plan = self._view.plan
-        assert plan is not None
-        await self._approve(plan, by=by, has_documents=True)
-        return True
+        return by is not None
 
     async def _plan(self, worktrees: Worktrees) -> _By | None:
         """Until the plan is approved or, with None, rejected; the worktrees for its first tasks are made meanwhile."""
@@ -351,16 +350,19 @@ class EpicRun:
     # ---------------------------------------------------------------- execute
 
     async def _execute(self) -> EquitrError | None:
-        require_profiles(self._view, self._kit.terms.workers)
-        await self._kit.store.clear_journal(self._branch_journal)  # the approval is recorded, and with it the branch
-        crew = self._crew = Crew(self._kit, self._worktrees or open_worktrees(self._kit, open_pool(self._kit)))
-        await crew.recover()
+        worktrees = self._worktrees or open_worktrees(self._kit, open_pool(self._kit))
         try:
+            require_profiles(self._view, self._kit.terms.workers)
+            await self._kit.store.clear_journal(
+                self._branch_journal
+            )  # the approval is recorded, and with it the branch
+            crew = self._crew = Crew(self._kit, worktrees)
+            await crew.recover()
             stop = await crew.supervisor.run()
             if stop is None:
-                await crew.worktrees.close_all()
+                await worktrees.close_all()
         finally:
-            crew.worktrees.release()
+            worktrees.release()
         return stop
 
     # ---------------------------------------------------------------- land

@@ -187,6 +187,33 @@ def test_a_run_that_is_killed_in_its_planning_leaves_its_worktrees_to_the_next_o
     assert {inode(path) for path in waiting(user)} == kept
 
 
+def test_an_approval_that_cannot_be_carried_out_leaves_no_worktree(stage: OpenStage) -> None:
+    [reply] = plans(task("T1"), task("T2")).turns
+    user = stage(
+        [
+            gate("plan"),
+            rule(reply.model_copy(update={"barrier": held("plan")}), model="strong", offers="submit_plan"),
+            builds("T1"),
+            builds("T2"),
+        ],
+        config={"orchestrator": {"max_workers": 2}},
+    )
+    process = user.start(*PLANNED, "build words")
+    user.wait_for("strong")
+    until(lambda: len(ready(user)) == 3)
+    user.git("branch", "equitr/epic-001")
+    user.open_gate("plan")
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 2, out + err
+    assert "equitr/epic-001 exists already" in err
+    assert waiting(user) == set()
+    user.git("branch", "-D", "equitr/epic-001")
+    resumed = user.run("resume", "--yes")
+    assert resumed.code == 0, resumed.brief
+    assert waiting(user) == set()
+
+
 def test_a_plan_that_is_only_saved_leaves_no_worktree(stage: OpenStage) -> None:
     user = stage([plans(task("T1"), task("T2")), builds("T1"), builds("T2")])
 
