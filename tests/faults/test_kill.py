@@ -37,6 +37,9 @@ _SAMPLE = (
     Point("append.tool_returned", "before", 4),
     Point("git.read-tree", "during", 1),
     Point("git.read-tree", "during", 3),
+    Point("files.check_out", "after", 1),
+    Point("files.replace_index", "before", 1),
+    Point("files.replace_index", "after", 1),
     # a gate that is green for this tree and no other
     Point("repository.commit_tree", "after", 2),
     Point("append.merge_queued", "after", 1),

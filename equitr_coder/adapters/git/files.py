@@ -49,7 +49,9 @@ def prune_empty(folder: Path, *, below: Path) -> None:
 
 
 class FileOps:
-    """Every change of a landing to files that git does not make: one seam, so that a test can stop anywhere."""
+    """Every change to the files of a checkout or a repository that git does not make: one seam, so that a test can stop
+    anywhere.
+    """
 
     def write_new(self, path: Path, content: bytes) -> None:
         """Raises FileExistsError."""
@@ -110,6 +112,30 @@ class FileOps:
         """A file, and the folders it leaves empty."""
         path.unlink()
         prune_empty(path.parent, below=below)
+
+    def check_out(self, path: Path, content: bytes, *, is_executable: bool) -> None:
+        """A new file, with the mode that git gives one.
+
+        Raises:
+            FileExistsError: something stands there.
+        """
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o777 if is_executable else 0o666)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+
+    def replace_index(self, index: Path, data: bytes) -> None:
+        """By git's own protocol: who has the lock writes, and nobody reads half of it.
+
+        Raises:
+            FileExistsError: somebody else has the lock.
+        """
+        lock = index.with_name("index.lock")
+        self.check_out(lock, data, is_executable=False)
+        try:
+            lock.replace(index)
+        except OSError:
+            lock.unlink(missing_ok=True)
+            raise
 
     def make_empty(self, folder: Path) -> None:
         """A new folder of our own, whatever stood there."""

@@ -132,8 +132,13 @@ class KnownFiles:
             files = None
         self._standing[place] = Standing(tree, state, await self._terms(git, is_ours=is_ours, also=also), files)
 
-    def exact(self, checkout: Checkout) -> Standing | None:
-        """What stands in the checkout, when all of that is known, ignored files included."""
+    async def exact(self, git: Git) -> Standing | None:
+        """What stands in a checkout of ours, when all of that is known, ignored files included. One that nobody has
+        looked at since git filled it is looked at.
+        """
+        checkout = git.checkout
+        if checkout.git_dir not in self._standing and self.filled_with(checkout) is not None:
+            await self.tree(git, is_ours=True)
         known = self._standing.get(checkout.git_dir)
         if known is None or known.files is None:
             return None

@@ -64,18 +64,21 @@ class Objects:
         self._entries = 0
         self._of_commits: dict[str, str] = {}
 
-    async def read(self, ids: Sequence[str]) -> Sequence[Object | None] | None:
-        """The objects with these full ids, each None where there is none of that id; None when git could not say."""
+    async def read(self, ids: Sequence[str], *, most: int | None = None) -> Sequence[Object | None] | None:
+        """The objects with these full ids, each None where there is none of that id; None when git could not say, or
+        when they are more than `most` bytes together.
+        """
         found: list[Object | None] = []
         step = min(_AT_ONCE, LONGEST // 65)
         for begin in range(0, len(ids), step):
             wanted = ids[begin : begin + step]
-            answer = _Batch(len(wanted))
+            answer = _Batch(len(wanted), most)
             try:
                 await (await self._resident(*READING)).ask("".join(f"{one}\n" for one in wanted).encode(), answer)
-            except (EndedError, _UnknownAnswerError):
+            except (EndedError, _UnknownAnswerError, _TooMuchError):
                 return None
             found += answer.objects
+            most = answer.most
         return found
 
     async def write(self, kind: str, content: bytes) -> str | None:
@@ -157,10 +160,16 @@ class _UnknownAnswerError(Exception):
     pass
 
 
+class _TooMuchError(Exception):
+    pass
+
+
 class _Batch:
     """Implements `resident.Answer`: for each `ID KIND SIZE`, the content and a line end, or `ID missing`."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, most: int | None) -> None:
+        """`most` bytes may come."""
+        self.most = most
         self._left = count
         self._buffer = bytearray()
         self._head: tuple[str, int] | None = None
@@ -185,6 +194,10 @@ class _Batch:
             if len(words) != 3 or not words[2].isdigit():
                 raise _UnknownAnswerError
             self._head = (words[1], int(words[2]))
+            if self.most is not None:
+                self.most -= self._head[1]
+                if self.most < 0:
+                    raise _TooMuchError
         kind, size = self._head
         if len(self._buffer) <= size:
             return False

@@ -60,7 +60,7 @@ class GitRepository:
         known = KnownFiles(self._home)
         self._snapshots = Snapshots(self._home, known)
         self._ignored = IgnoredSnapshots(self._home)
-        self._worktrees = Worktrees(self._home, known)
+        self._worktrees = Worktrees(self._home, known, self._files)
         self._landings = Landings(home=self._home, journal=store, files=self._files)
         self._known = KnownObjects()
         self._opened: Git | None = None

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -17,13 +17,16 @@ from itertools import count
 from pathlib import Path
 
 from equitr_coder.adapters.git.checkout import Checkout, find_linked, find_moved, folder_key
-from equitr_coder.adapters.git.entries import SUBMODULE, index_entries
+from equitr_coder.adapters.git.entries import SUBMODULE, Entry, index_entries
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
-from equitr_coder.adapters.git.files import prune_empty, remove_folder
+from equitr_coder.adapters.git.files import FileOps, prune_empty, remove_folder
+from equitr_coder.adapters.git.folder_state import Stamp
 from equitr_coder.adapters.git.known_files import KnownFiles
 from equitr_coder.adapters.git.runner import Git
 from equitr_coder.adapters.git.snapshots import replace_files
+from equitr_coder.adapters.git.switching import switch
+from equitr_coder.adapters.git.threads import unbroken
 from equitr_coder.domain.errors import UserError
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -39,8 +42,9 @@ _LEFTOVERS = (
 
 
 class Worktrees:
-    def __init__(self, home: Path, known: KnownFiles) -> None:
+    def __init__(self, home: Path, known: KnownFiles, files: FileOps) -> None:
         self._home = home
+        self._files = files
         self._known = known
         self._turn = asyncio.Lock()
 
@@ -66,20 +70,31 @@ class Worktrees:
             await replace_files(git, commit, index=None, clean=None)
             self._known.note_filled(git.checkout, tree)
             return
-        there, filled = self._known.exact(git.checkout), self._known.filled_with(git.checkout)
+        there, filled = await self._known.exact(git), self._known.filled_with(git.checkout)
         if there is None or there.files is None or filled is None:
-            await replace_files(git, commit, index=None, clean="-ffdxq")
-            await _empty_submodules(git)
-            await asyncio.to_thread(_level_folders, git.checkout.root)
-        elif (there.tree, filled) != (tree, tree):
-            # All that stands there is known: what git's index does not name is taken away here, the rest by git.
-            for path in there.files.keys() - (await self._known.files(git, filled)).keys():
-                gone = git.checkout.root / path
-                gone.unlink()
-                prune_empty(gone.parent, below=git.checkout.root)
-            await replace_files(git, commit, index=None, clean=None)
-            await asyncio.to_thread(_level_folders, git.checkout.root)
+            await _fill_anew(git, commit)
+        else:
+            await self._change(git, there.files, there.state.stamps, filled, commit, tree)
         self._known.note_filled(git.checkout, tree)
+
+    async def _change(
+        self, git: Git, there: Mapping[str, Entry], stamps: Mapping[str, Stamp], filled: str, commit: str, tree: str
+    ) -> None:
+        """All that stands there is known: `there`, and in git's index the tree `filled`."""
+        indexed, wanted = await self._known.files(git, filled), await self._known.files(git, tree)
+        try:
+            if await switch(git, self._files, there=there, stamps=stamps, filled=indexed, wanted=wanted):
+                return
+        except OSError:
+            await _fill_anew(git, commit)
+            return
+        # What git's index does not name is taken away here, the rest by git.
+        for path in there.keys() - indexed.keys():
+            gone = git.checkout.root / path
+            gone.unlink()
+            prune_empty(gone.parent, below=git.checkout.root)
+        await replace_files(git, commit, index=None, clean=None)
+        await asyncio.to_thread(_level_folders, git.checkout.root)
 
     async def move(self, git: Git, old: Path, new: Path) -> bool:
         """Give the worktree of ours at `old` the place `new`, its files untouched; False when that cannot be.
@@ -143,7 +158,7 @@ class Worktrees:
                 _forget(lost)
             there = path.parent.resolve() / path.name
             _register_at(made, there)
-            await _unbroken(partial(remove_folder, beside))
+            await unbroken(partial(remove_folder, beside))
         return replace(made, root=there)
 
     async def remove(self, git: Git, path: Path) -> None:
@@ -151,7 +166,7 @@ class Worktrees:
         async with self._bookkeeping(git):
             linked = _find(git.checkout.common_dir, path)
             self._refuse_foreign(git, path, linked)
-            await _unbroken(partial(_take_away, path, linked))
+            await unbroken(partial(_take_away, path, linked))
         shutil.rmtree(self._home / "git" / folder_key(path), ignore_errors=True)
 
     async def _register(self, git: Git, path: Path, commit: str) -> Checkout:
@@ -198,6 +213,13 @@ class Worktrees:
             return
         if path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir())):
             raise UserError(f"{path} is not empty and no worktree of ours.", hint="Move it away, or remove it.")
+
+
+async def _fill_anew(git: Git, commit: str) -> None:
+    """Whatever stands there."""
+    await replace_files(git, commit, index=None, clean="-ffdxq")
+    await _empty_submodules(git)
+    await asyncio.to_thread(_level_folders, git.checkout.root)
 
 
 def _add_here(common_dir: Path, settings: Mapping[str, str], path: Path, commit: str) -> bool:
@@ -306,19 +328,6 @@ def _take_away(path: Path, linked: Checkout | None) -> None:
     remove_folder(path)
     if linked:
         _forget(linked)
-
-
-async def _unbroken(work: Callable[[], None]) -> None:
-    """In a thread and to its end, also when the caller is cancelled: half of it would be seen by nobody again."""
-    running, cancelled = asyncio.get_running_loop().run_in_executor(None, work), None
-    while not running.done():
-        try:
-            await asyncio.wait([running])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    running.result()
-    if cancelled is not None:
-        raise cancelled
 
 
 def _clear(path: Path) -> None:

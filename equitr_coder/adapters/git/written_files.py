@@ -45,7 +45,7 @@ async def tree_after(
     the checkout that say what is ignored.
     """
     has_submodules = any(entry.mode == SUBMODULE for entry in files.values())  # their folders are nobody's files
-    if len(written) > MOST or has_submodules or not _is_plain(git, await git.configuration(), written):
+    if len(written) > MOST or has_submodules or not is_plain(git, await git.configuration(), written):
         return None
     held: dict[str, bytes] = {}
     for path in now.files().intersection(written):
@@ -68,7 +68,7 @@ async def tree_after(
     return made, {path: entry for path, entry in ({**files, **changes}).items() if entry is not None}
 
 
-def _is_plain(git: Git, configuration: Configuration, paths: Collection[str]) -> bool:
+def is_plain(git: Git, configuration: Configuration, paths: Collection[str]) -> bool:
     """Whether git takes these paths by their names and bytes alone."""
     if any(configuration.is_set(key, default=usual) != usual for key, usual in _AS_USUAL):
         return False
