@@ -270,7 +270,22 @@ class EventSink(Protocol):
     """Where a run's parts put what happens."""
 
     async def record(self, *events: Event) -> None:
-        """Store the events as one transaction, durable when this returns, then fan them out. Order is kept."""
+        """Put the events into the view at once, and store them as one transaction, durable when this returns; then fan
+        them out. Order is kept.
+
+        Raises:
+            UserError: the store does not take them; they come before whatever it takes next.
+        """
+        ...
+
+    def note(self, *events: Event) -> None:
+        """As `record`, and nobody waits: whoever records next waits for these as well. Not for what has to be on the
+        disk before the next thing is done (decision 0028). What goes wrong is told to who records next.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """What was noted is on the disk when this returns. Raises as `record`."""
         ...
 
     def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None:
@@ -279,7 +294,7 @@ class EventSink(Protocol):
 
     @property
     def view(self) -> RunView:
-        """The fold of everything recorded so far. Read only."""
+        """The fold of everything recorded and noted so far, on the disk or on its way there. Read only."""
         ...
 
 
@@ -287,7 +302,7 @@ class EventGate(EventSink, Protocol):
     """A sink where what is recorded may depend on what has been recorded until that very moment."""
 
     async def record_made(self, make: Callable[[RunView], Sequence[Event]]) -> bool:
-        """Record what `make` says of the view as it is when nobody else records; False when that is nothing."""
+        """Record what `make` says of the view as it is; False when that is nothing."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches, Verdict
 from equitr_coder.domain.errors import ToolFailure
-from equitr_coder.domain.events import CheckpointTaken, FileChanged, ToolCalled, ToolReturned
+from equitr_coder.domain.events import CheckpointTaken, Event, FileChanged, ToolCalled, ToolReturned
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, RequestId, SessionId, TaskId
 from equitr_coder.domain.models import ToolCall
@@ -105,8 +105,12 @@ class Dispatcher:
             await self._permit(call, tool.spec.name, touches, decision)
             if not announced:
                 covering = await self._cover(touches)
-                # From here on the call may have had an effect; before, it certainly had none.
-                await self._events.record(*covering, self._announcement(call, decision))
+                intent: list[Event] = [*covering, self._announcement(call, decision)]
+                if _may_write(touches):
+                    # From here on the call may have had an effect; before, it certainly had none.
+                    await self._events.record(*intent)
+                else:
+                    self._events.note(*intent)
                 announced = True
             context = ToolContext(
                 session=self._desk.session,
@@ -247,7 +251,7 @@ class Dispatcher:
             kept=(*result.kept, *((kept,) if kept is not None else ())),
         )
         before_it = [] if announcement is None else [announcement]
-        await self._events.record(*before_it, *covering, *changes, returned)
+        self._events.note(*before_it, *covering, *changes, returned)
         if changes and self._watcher is not None:
             await self._watcher.stepped()
 

@@ -96,7 +96,7 @@ class AgentLoop:
         who = self._who
         known = self._events.view.sessions.get(self._caller.session)
         if known is None or not known.messages:
-            await self._events.record(
+            self._events.note(
                 MessageAdded(**who, message=SystemMessage(text=self._opening.system)),
                 MessageAdded(
                     **who,

@@ -1,7 +1,7 @@
 """One model call as the ledger sees it: wait for its turn, reserve, record, stream, settle; and the tries that help.
 
 No money is held while a provider's limits are waited for. Nothing is sent before its reservation is durable; the reply
-and its settlement become durable together.
+and its settlement become durable together, before anything that is done because of them.
 """
 
 import hashlib
@@ -171,7 +171,7 @@ class ModelCalls:
                 await self._events.record(self._failed(request, reservation, cut, retry_in=None))
                 raise
             latency_ms = round((self._clock.monotonic() - started) * 1000)
-            await self._record_settled(request, reservation, reply, latency_ms=latency_ms)  # paid: before all else
+            self._note_settled(request, reservation, reply, latency_ms=latency_ms)  # paid: before all else
             slot.answered(reply.limits)
         return reply
 
@@ -233,9 +233,7 @@ class ModelCalls:
                 await self._events.record(failed)
             raise
 
-    async def _record_settled(
-        self, request: ModelRequest, reservation: Reservation, reply: Reply, *, latency_ms: int
-    ) -> None:
+    def _note_settled(self, request: ModelRequest, reservation: Reservation, reply: Reply, *, latency_ms: int) -> None:
         usd, warnings = self._budget.settle(reservation, reply.usage)
         price, usage = reservation.price, reply.usage
         provider = reply.provider or self._providers.name_of(request.model)
@@ -250,7 +248,7 @@ class ModelCalls:
             latency_ms=latency_ms,
             stop=reply.stop,
         )
-        await self._events.record(MessageAdded(**self._who(), message=reply.message), settled, *warnings)
+        self._events.note(MessageAdded(**self._who(), message=reply.message), settled, *warnings)
 
     def _failed(
         self, request: ModelRequest, reservation: Reservation, error: ModelError, *, retry_in: float | None

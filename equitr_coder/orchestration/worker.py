@@ -135,9 +135,9 @@ class TaskWorker:
             if refusal is None:
                 if view.state is TaskState.DONE:
                     self._worktrees.close(task.id)
-                await self._events.record(*watch.take(task.id, view.attempt))
+                self._events.note(*watch.take(task.id, view.attempt))
                 return
-            await self._events.record(*watch.take(task.id, view.attempt))
+            self._events.note(*watch.take(task.id, view.attempt))
             if refusal.reason is StopReason.CHECK_UNPROVEN:
                 await self._change(task, TaskState.FAILED, view, refusal)
                 return
@@ -179,7 +179,7 @@ class TaskWorker:
                 await self._keep_start(task, attempt, restart_from, base)
         path = await self._worktrees.open(task.id, base, restart_from)
         tree = restart_from or await self._repository.tree_of(base)
-        await self._events.record(
+        self._events.note(
             *end_of_last,
             TaskChanged(
                 task=task.id,
@@ -345,6 +345,8 @@ class TaskWorker:
 
     async def _hand_in(self, task: Task, view: TaskView, tree: TreeId, summary: str) -> None:
         base = _base(view)
+        # The commit is dated by the last call: with that on the disk, one that is made again after a death is the same.
+        await self._events.flush()
         commit = await self._repository.commit_tree(
             tree,
             [base],
@@ -353,7 +355,7 @@ class TaskWorker:
             at=self._last_call(task, view.attempt),
         )
         await self._repository.keep(f"{self._terms.ref_prefix}{task.id}.{view.attempt}", commit)
-        await self._events.record(
+        self._events.note(
             TaskChanged(
                 task=task.id,
                 state=TaskState.REVIEW,

@@ -1,15 +1,18 @@
-"""Numbers a run's events, stores them, and only then fans them out. Stored events are never lost to a reader; streamed
-text may be.
+"""Numbers a run's events, folds them, stores them in that order, and fans out what is stored. Stored events are never
+lost to a reader; streamed text may be.
+
+The view runs ahead of the log by what is on its way to the disk; decision 0028 says what may be done meanwhile.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from equitr_coder.domain.events import Event, MessageAdded, RunFinished, RunPaused
+from equitr_coder.domain.events import Event, MessageAdded
 from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, RunId, SessionId, TaskId
 from equitr_coder.domain.run_view import RunView, apply
+from equitr_coder.domain.runs import RunState
 from equitr_coder.ports import Clock, EventStore, Redactor, ShownDelta
 
 _READER_BACKLOG = 10_000
@@ -38,112 +41,108 @@ class Hub:
         self._store = store
         self._clock = clock
         self._view = view if view is not None else RunView(run=run)
-        self._readers: set[_Reader] = set()
-        self._waiting: list[_Recorded] = []
-        self._in_store: list[_Recorded] = []
+        self._stored = self._view.seq
+        """Number of the last event that is in the log."""
+        self._unstored: list[list[Event]] = []
+        """What came together, in the order of its coming. What the store did not take is still here."""
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        """Who waits until the event of this number is in the log."""
         self._writer: asyncio.Task[None] | None = None
+        self._readers: set[_Reader] = set()
 
     @property
     def view(self) -> RunView:
         return self._view
 
-    async def record(self, *events: Event) -> None:
-        """As in the port; a cancelled caller is told so only after its events are in the log and in the fold."""
+    def note(self, *events: Event) -> None:
         if events:
-            await self._recorded(_Recorded(lambda _: events))
+            self._enter(events)
+
+    async def record(self, *events: Event) -> None:
+        """As in the port; a cancelled caller is told so only after its events are in the log."""
+        if events:
+            self._enter(events)
+            await self.flush()
 
     async def record_made(self, make: Callable[[RunView], Sequence[Event]]) -> bool:
-        return await self._recorded(_Recorded(make, looks=True))
+        events = make(self._view)
+        await self.record(*events)
+        return bool(events)
 
-    async def _recorded(self, mine: "_Recorded") -> bool:
-        cancelled: asyncio.CancelledError | None = None
-        self._waiting.append(mine)
-        if self._writer is None:
-            self._write()
-        while not mine.is_stored.done():
-            try:
-                await asyncio.wait([mine.is_stored])
-            except asyncio.CancelledError as again:
-                cancelled = again
-        is_recorded = mine.is_stored.result()
-        if cancelled is not None:
-            raise cancelled
-        return is_recorded
-
-    def _write(self) -> None:
-        self._writer = asyncio.get_running_loop().create_task(self._store_waiting())
-        self._writer.add_done_callback(self._written)
-
-    async def _store_waiting(self) -> None:
-        """In the order of their coming; what came while the disk was busy goes there together."""
-        while self._waiting:
-            self._take()
-            stamped = self._stamped()
-            if not stamped:
-                continue
-            try:
-                await self._store.append(*stamped)
-            except asyncio.CancelledError:
-                self._apply(stamped)  # they are stored: a loop that ends cancels this very task as well
-                raise
-            self._apply(stamped)
-
-    def _take(self) -> None:
-        """Who looks at the view before it says what is recorded has to see all that came before it, and goes alone."""
-        alone = next((at for at, one in enumerate(self._waiting) if one.looks), len(self._waiting))
-        count = alone or 1
-        self._in_store, self._waiting = self._waiting[:count], self._waiting[count:]
-
-    def _written(self, writer: asyncio.Task[None]) -> None:
-        """Nobody waits for ever for a writer that is gone."""
-        self._writer = None
-        lost, self._in_store = self._in_store, []
-        if writer.cancelled():
-            lost, self._waiting = [*lost, *self._waiting], []
-        error = None if writer.cancelled() else writer.exception()
-        for one in lost:
-            if error is None:
-                one.is_stored.cancel()
-            else:
-                one.is_stored.set_exception(error)
-        if self._waiting:
-            self._write()
-
-    def _stamped(self) -> list[list[Event]]:
-        """The events of those who have some; the others have their answer."""
+    def _enter(self, events: Sequence[Event]) -> None:
         now, seq = self._clock.now(), self._view.seq
-        taken, self._in_store = self._in_store, []
-        stamped: list[list[Event]] = []
-        for one in taken:
-            try:
-                events = one.make(self._view)
-            except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
-                one.is_stored.set_exception(error)
-                continue
-            if not events:
-                one.is_stored.set_result(False)
-                continue
-            self._in_store.append(one)
-            stamped.append([])
-            for event in events:
-                seq += 1
-                clean = self._redactor.value(event) if self._redactor is not None else event
-                stamped[-1].append(clean.model_copy(update={"seq": seq, "at": now, "run": self._run}))
-        return stamped
-
-    def _apply(self, stamped: Sequence[Sequence[Event]]) -> None:
-        done, self._in_store = self._in_store, []
-        for events, one in zip(stamped, done, strict=True):
-            self._fold(events)
-            one.is_stored.set_result(True)
-
-    def _fold(self, stamped: Sequence[Event]) -> None:
+        stamped: list[Event] = []
+        for event in events:
+            seq += 1
+            clean = self._redactor.value(event) if self._redactor is not None else event
+            stamped.append(clean.model_copy(update={"seq": seq, "at": now, "run": self._run}))
+            stamped[-1].model_dump_json()  # what cannot be written is told to who enters it, and stops nobody else
+        self._unstored.append(stamped)
         for event in stamped:
             apply(self._view, event)
             if isinstance(event, MessageAdded):
                 self._unshown.pop(event.session, None)
+        if self._writer is None:
+            self._write()
+
+    async def flush(self) -> None:
+        seq = self._view.seq
+        cancelled: asyncio.CancelledError | None = None
+        while self._stored < seq:
+            if self._writer is None:
+                self._write()
+            stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((seq, stored))
+            try:
+                await stored
+            except asyncio.CancelledError as again:
+                cancelled = again
+                if not stored.cancelled():
+                    stored.result()  # both came at once
+        if cancelled is not None:
+            raise cancelled
+
+    def _write(self) -> None:
+        self._writer = asyncio.get_running_loop().create_task(self._store_all())
+        self._writer.add_done_callback(self._written)
+
+    async def _store_all(self) -> None:
+        """What comes while the disk is busy goes there together."""
+        while self._unstored:
+            batches, self._unstored = self._unstored, []
+            try:
+                await self._store.append(*batches)
+            except asyncio.CancelledError:
+                self._have_stored(batches)  # a loop that ends cancels this very task as well
+                raise
+            except BaseException:
+                self._unstored = [*batches, *self._unstored]
+                raise
+            self._have_stored(batches)
+
+    def _have_stored(self, batches: Sequence[Sequence[Event]]) -> None:
+        for event in (event for events in batches for event in events):
+            self._stored = event.seq
             for reader in self._readers:
                 reader.put(event)
+        waiting, self._waiting = self._waiting, []
+        for seq, stored in waiting:
+            if seq > self._stored:
+                self._waiting.append((seq, stored))
+            elif not stored.done():
+                stored.set_result(None)
+
+    def _written(self, writer: asyncio.Task[None]) -> None:
+        """Nobody waits for ever for a writer that is gone."""
+        self._writer = None
+        error = None if writer.cancelled() else writer.exception()
+        if error is not None:
+            waiting, self._waiting = self._waiting, []
+            for _, stored in waiting:
+                if not stored.done():
+                    stored.set_exception(error)
+        elif self._unstored:
+            self._write()
 
     def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None:
         if self._redactor is not None:
@@ -153,7 +152,7 @@ class Hub:
                 text, self._unshown[session] = text[:-held_back], text[-held_back:]
         delta = ShownDelta(self._run, session, agent, task, text)
         for reader in self._readers:
-            reader.put_delta(delta, after=self._view.seq)
+            reader.put_delta(delta, after=self._stored)
 
     async def follow(self, *, after: int, deltas: bool) -> AsyncIterator[Event | ShownDelta]:
         """Stored events after `after`, then live ones; ends with the event that ends or pauses the run.
@@ -180,27 +179,19 @@ class Hub:
                         # One that is older than what the log gave belongs to a message that was read there.
                         if item.after == position:
                             yield item.delta
-                    elif item.seq > position:
+                        continue
+                    if item.seq > position:
                         position = item.seq
                         yield item
-                        if isinstance(item, RunFinished | RunPaused) and self._has_ended(position):
-                            return
+                    if self._has_ended(position):
+                        return
         finally:
             self._readers.discard(reader)
 
     def _has_ended(self, position: int) -> bool:
-        ended = self._view.state.is_final or self._view.state.value == "paused"
-        return ended and position >= self._view.seq
-
-
-class _Recorded:
-    """What one call records, and whether it is in the log and in the fold: False when there was nothing to record."""
-
-    def __init__(self, make: Callable[[RunView], Sequence[Event]], *, looks: bool = False) -> None:
-        """`looks`: what `make` makes depends on the view."""
-        self.make = make
-        self.looks = looks
-        self.is_stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Whether the run has, and all of it is in the log and was read."""
+        ended = self._view.state.is_final or self._view.state is RunState.PAUSED
+        return ended and self._view.seq <= min(position, self._stored)
 
 
 @frozen

@@ -147,7 +147,10 @@ class LiveRun:
             else:
                 await self._pause(RunStopped(StopReason.INTERRUPTED, "interrupted"))
         except (RunStopped, UserError, ModelError) as stop:
-            await self._pause(stop)
+            if self._has_ended:
+                await self.hub.flush()  # the store did not take the end: it has happened, and is tried once more
+            else:
+                await self._pause(stop)
         except BaseExceptionGroup as group:
             if not self._has_ended:
                 await self._end_by_bug(group)

@@ -517,7 +517,8 @@ class LocalRunApi:
             summary = answers.run_summary(view, alive=alive)
             if summary is not None:
                 rows.append(summary)
-                fresh[row.run] = (view.seq, kept_text.text_of(summary))
+                if row.run not in self._live:  # its log may not have come as far as its view
+                    fresh[row.run] = (view.seq, kept_text.text_of(summary))
         await self._store.keep_summaries(kept_text.SUMMARY, fresh)
         wanted = [one for one in rows if not (query.unfinished_only and one.state.is_final)]
         return q.RunsAnswer(runs=tuple(wanted), unreadable=tuple(unreadable))
@@ -653,7 +654,8 @@ class LocalRunApi:
                 continue
             if view.seq:
                 runs.append(money := answers.run_money(view))
-                fresh[row.run] = (view.seq, kept_text.text_of(money))
+                if row.run not in self._live:
+                    fresh[row.run] = (view.seq, kept_text.text_of(money))
         await self._store.keep_summaries(kept_text.MONEY, fresh)
         return answers.cost_answer(runs, is_one_run=False, unreadable=unreadable)
 

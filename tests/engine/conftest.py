@@ -193,7 +193,11 @@ class Bench:
         )
 
     async def events(self) -> list[Event]:
-        return list(await self.store.read(RUN))
+        """The log, once it holds all that the view holds."""
+        found: list[Event] = []
+        while len(found) < self.hub.view.seq:
+            found = list(await self.store.read(RUN))
+        return found
 
     async def kinds(self) -> list[str]:
         return [event.type for event in await self.events()]

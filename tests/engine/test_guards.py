@@ -29,6 +29,12 @@ class Log:
     async def record(self, *events: Event) -> None:
         raise AssertionError("a guard records nothing")
 
+    def note(self, *events: Event) -> None:
+        raise AssertionError("a guard records nothing")
+
+    async def flush(self) -> None:
+        raise AssertionError("a guard records nothing")
+
     def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None:
         raise AssertionError("a guard shows nothing")
 

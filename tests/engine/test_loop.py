@@ -17,6 +17,7 @@ from equitr_coder.domain.events import (
 from equitr_coder.domain.ids import RequestId
 from equitr_coder.domain.models import ToolMessage
 from equitr_coder.domain.runs import RunOptions
+from equitr_coder.ports import ToolContext
 from equitr_coder.testing.events import assert_well_formed
 from equitr_coder.testing.script import ScriptedCall, ScriptedReply, ScriptedUsage, always, calls, fails, says
 from tests.engine.conftest import SESSION, Always, Bench, OpenBench
@@ -158,19 +159,31 @@ async def test_an_ended_session_asks_nothing_when_it_is_continued(bench: OpenBen
     assert len(b.model.requests) == 1
 
 
-async def test_a_tool_is_announced_before_it_runs(bench: OpenBench) -> None:
-    b = await bench(calls("note", text="x"), says("done"))
-    seen: list[bool] = []
+@pytest.mark.parametrize("what", [{"writes": True}, {"command": True}, {}])
+async def test_a_tool_is_announced_before_it_runs_and_durably_where_it_may_do_something(
+    bench: OpenBench, what: dict[str, bool]
+) -> None:
+    b = await bench(calls("note", text="true"), says("done"))
+    seen: list[tuple[bool, bool]] = []
 
     class Spy(type(b.note)):  # type: ignore[misc]
-        async def run(self, arguments: object, context: object) -> object:
-            seen.append(any(isinstance(event, ToolCalled) for event in await b.events()))
+        async def run(self, arguments: object, context: ToolContext) -> object:
+            is_in_view = context.call in b.hub.view.sessions[context.session].running_tools
+            stored = await b.store.read(b.hub.view.run)
+            seen.append((is_in_view, any(isinstance(event, ToolCalled) for event in stored)))
             return await super().run(arguments, context)
 
-    b.note = Spy()
+    b.note = Spy(**what)
     await b.agent().run()
 
-    assert seen == [True]
+    [(is_in_view, is_in_log)] = seen
+    assert is_in_view
+    assert is_in_log or not what
+    order = [kind for kind in await b.kinds() if kind.startswith(("tool", "model_call"))]
+    assert order == [
+        "model_call_reserved", "model_call_settled", "tool_called", "tool_returned", "model_call_reserved",
+        "model_call_settled",
+    ]  # fmt: skip
 
 
 async def interrupted_bench(bench: OpenBench, **note: bool) -> Bench:

@@ -25,7 +25,7 @@ _SAMPLE = (
     "point", [*_SAMPLE, *(pytest.param(point, marks=pytest.mark.slow) for point in (
         Point("store.put_blob", "after", 2),
         Point("append.model_call_reserved", "after", 12),
-        Point("append.model_call_settled", "after", 12),
+        Point("append.model_call_settled", "before", 12),
         Point("append.context_compacted", "before", 2),
         Point("append.context_elided", "after", 2),
     ))], ids=str

@@ -45,6 +45,9 @@ class Log:
         return self._view
 
     async def record(self, *events: Event) -> None:
+        self.note(*events)
+
+    def note(self, *events: Event) -> None:
         if events:
             self.transactions.append(events)
             fold(events, self._view)
@@ -53,6 +56,8 @@ class Log:
         events = make(self._view)
         await self.record(*events)
         return bool(events)
+
+    async def flush(self) -> None: ...
 
     def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None:
         raise AssertionError("nothing is streamed here")

@@ -110,11 +110,16 @@ class Log:
         self._view = RunView(run=RunId("run-1"))
 
     async def record(self, *events: Event) -> None:
+        self.note(*events)
+
+    def note(self, *events: Event) -> None:
         for event in events:
             stamped = event.model_copy(update={"seq": len(self.events) + 1, "run": RunId("run-1")})
             self.events.append(stamped)
             apply(self._view, stamped)
         self.commits.append(len(self.events))
+
+    async def flush(self) -> None: ...
 
     def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None: ...
 

@@ -54,6 +54,12 @@ class Sink:
     async def record(self, *events: e.Event) -> None:
         raise AssertionError("a forecast records nothing")
 
+    def note(self, *events: e.Event) -> None:
+        raise AssertionError("a forecast records nothing")
+
+    async def flush(self) -> None:
+        raise AssertionError("a forecast records nothing")
+
     def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None:
         raise AssertionError("a forecast shows nothing")
 

@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from equitr_coder.adapters.keys.held import HeldKeys
 from equitr_coder.adapters.sqlite.store import SqliteStore
 from equitr_coder.domain.errors import StopReason, UserError
-from equitr_coder.domain.events import Event, QuestionAnswered, RunPaused, RunStarted
+from equitr_coder.domain.events import Event, QuestionAnswered, RunFinished, RunPaused, RunStarted
 from equitr_coder.domain.ids import AgentName, RequestId, RunId, SessionId
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.ports import EventStore, ShownDelta
@@ -73,7 +75,7 @@ async def test_a_reader_gets_every_stored_event_once_old_and_new(tmp_path: Path)
     assert hub.view.state is RunState.PAUSED
 
 
-async def test_a_cancelled_record_is_either_in_log_and_view_or_in_neither(tmp_path: Path) -> None:
+async def test_a_cancelled_record_is_in_the_log_and_in_the_view_or_in_neither(tmp_path: Path) -> None:
     hub = hub_at(tmp_path)
     await hub.record(started())
     for number in range(30):
@@ -218,10 +220,10 @@ async def test_what_comes_while_the_disk_is_busy_is_stored_together_and_in_order
         waiting = [group.create_task(hub.record(answered(number), answered(number))) for number in range(20)]
         for _ in range(3):
             await asyncio.sleep(0)
-        assert hub.view.seq == 0
-        assert not any(task.done() for task in waiting)
+        had_ended = [task for task in waiting if task.done()]
         store.gate.set()
 
+    assert had_ended == []
     assert store.appended == [1, 20]
     stored = await SqliteStore(tmp_path).read(RUN)
     assert [event.seq for event in stored] == list(range(1, 42))
@@ -243,8 +245,11 @@ class Full:
             raise UserError("the disk is full", hint="free some space")
         await self._real.append(*batches)
 
+    async def read(self, run: RunId, *, after: int = 0, transcripts: bool = True) -> Sequence[Event]:
+        return await self._real.read(run, after=after, transcripts=transcripts)
 
-async def test_a_full_disk_is_told_to_everybody_whose_events_it_did_not_take_and_the_next_ones_fit(
+
+async def test_a_full_disk_is_told_to_everybody_who_waits_and_what_it_did_not_take_comes_before_what_it_takes_next(
     tmp_path: Path,
 ) -> None:
     store = Full(SqliteStore(tmp_path))
@@ -252,13 +257,129 @@ async def test_a_full_disk_is_told_to_everybody_whose_events_it_did_not_take_and
     await hub.record(started())
     store.is_full = True
 
+    hub.note(answered(100))
     told = await asyncio.gather(*(hub.record(answered(number)) for number in range(5)), return_exceptions=True)
     assert [type(error) for error in told] == [UserError] * 5
-    assert hub.view.seq == 1
+    with pytest.raises(UserError, match="full"):
+        await hub.record(answered(5))
     store.is_full = False
     await hub.record(answered(7))
 
+    stored = await SqliteStore(tmp_path).read(RUN)
+    assert [event.seq for event in stored] == list(range(1, 10)) == list(range(1, hub.view.seq + 1))
+    answers = [event.answer for event in stored if isinstance(event, QuestionAnswered)]
+    assert answers == ["100", "0", "1", "2", "3", "4", "5", "7"]
+
+
+async def test_what_is_noted_is_in_the_view_at_once_and_in_the_log_before_what_is_recorded_next(tmp_path: Path) -> None:
+    store = Slow(SqliteStore(tmp_path))
+    hub = Hub(run=RUN, store=cast("EventStore", store), clock=FixedClock())
+
+    hub.note(started())
+    hub.note(answered(1), answered(2))
+    seen = hub.view.seq, hub.view.kind
+    store.gate.set()
+    await hub.record(answered(3))
+
+    assert seen == (3, RunKind.CHAT)
+    assert store.appended == [3]
+    stored = await SqliteStore(tmp_path).read(RUN)
+    assert [event.answer for event in stored if isinstance(event, QuestionAnswered)] == ["1", "2", "3"]
+
+
+async def test_nobody_is_shown_what_is_not_in_the_log(tmp_path: Path) -> None:
+    store = Full(SqliteStore(tmp_path))
+    hub = Hub(run=RUN, store=cast("EventStore", store), clock=FixedClock())
+    await hub.record(started())
+    follower = hub.follow(after=0, deltas=True)
+    assert isinstance(await anext(follower), RunStarted)
+    store.is_full = True
+
+    hub.note(answered(1))
+    hub.show(SessionId("chat"), AgentName("assistant"), None, "words")
+    with pytest.raises(UserError):
+        await hub.record(answered(2))
+    shown = await anext(follower)
+    assert isinstance(shown, ShownDelta)
+    store.is_full = False
+    await hub.record(RunPaused(reason=StopReason.INTERRUPTED))
+
+    assert [item.seq async for item in follower if not isinstance(item, ShownDelta)] == [2, 3, 4]
+
+
+async def test_who_is_cancelled_when_the_disk_is_full_does_not_wait_for_ever(tmp_path: Path) -> None:
+    for steps in range(8):
+        store = Full(SqliteStore(tmp_path / str(steps)))
+        hub = Hub(run=RUN, store=cast("EventStore", store), clock=FixedClock())
+        await hub.record(started())
+        store.is_full = True
+        task = asyncio.get_running_loop().create_task(hub.record(answered(1)))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+
+        await asyncio.wait_for(asyncio.wait([task]), timeout=20)
+
+        assert task.cancelled() or isinstance(task.exception(), UserError)
+
+
+async def test_a_reader_ends_although_something_comes_while_the_end_goes_to_the_disk(tmp_path: Path) -> None:
+    store = Slow(SqliteStore(tmp_path))
+    hub = Hub(run=RUN, store=cast("EventStore", store), clock=FixedClock())
+    seen: list[int] = []
+
+    async def read() -> None:
+        async for item in hub.follow(after=0, deltas=False):
+            assert not isinstance(item, ShownDelta)
+            seen.append(item.seq)
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(read())
+        await store.is_read.wait()
+        group.create_task(hub.record(started(), RunFinished(state=RunState.COMPLETED)))
+        await store.is_appending.wait()
+        group.create_task(hub.record(answered(1)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        store.gate.set()
+
+    assert seen == [1, 2, 3]
+
+
+async def test_nobody_is_told_of_an_end_that_is_not_in_the_log(tmp_path: Path) -> None:
+    store = Full(SqliteStore(tmp_path))
+    hub = Hub(run=RUN, store=cast("EventStore", store), clock=FixedClock())
+    await hub.record(started())
+    store.is_full = True
+    with pytest.raises(UserError):
+        await hub.record(RunFinished(state=RunState.COMPLETED))
+    told = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in hub.follow(after=hub.view.seq, deltas=False):
+            pass
+        told.set()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(read())
+        await SqliteStore(tmp_path).read(RUN)
+        assert not told.is_set()
+        store.is_full = False
+        await hub.flush()
+
     assert [event.seq for event in await SqliteStore(tmp_path).read(RUN)] == [1, 2]
+
+
+async def test_what_cannot_be_written_is_told_to_who_enters_it_and_stops_nobody_else(tmp_path: Path) -> None:
+    hub = hub_at(tmp_path)
+    await hub.record(started())
+
+    with pytest.raises(ValueError, match="surrogates"):
+        hub.note(QuestionAnswered.model_construct(question=RequestId("q"), answer="\ud83d"))
+    await hub.record(answered(1))
+
+    assert [event.seq for event in await SqliteStore(tmp_path).read(RUN)] == [1, 2]
+    assert hub.view.seq == 2
 
 
 async def test_no_held_key_is_stored_folded_or_shown(tmp_path: Path) -> None:
