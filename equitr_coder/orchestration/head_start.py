@@ -19,6 +19,30 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
+async def with_checkouts(worktrees: Worktrees, commit: CommitId, *, most: int, work: Callable[[], Awaitable[_T]]) -> _T:
+    """What `work` answers; while its agents wait for their models, checkouts for `most` checks at once are made."""
+    failed: Exception | None = None
+    async with asyncio.TaskGroup() as group:
+        making = group.create_task(_tried(worktrees.make_checkouts_ready(commit, most)), name="checkouts")
+        try:
+            answer = await work()
+        except Exception as error:  # noqa: BLE001 - raised below, as it is and in no group
+            failed = error
+        finally:
+            making.cancel()
+    if failed is not None:
+        raise failed
+    return answer
+
+
+async def _tried(making: Awaitable[None]) -> None:
+    try:
+        await making
+    except Exception:  # noqa: BLE001 - a head start is all that is lost
+        # Whoever needs one will have the same trouble, and says so.
+        _log.info("no worktree was made ahead", exc_info=True)
+
+
 class HeadStart:
     def __init__(self, worktrees: Worktrees, commit: CommitId | None, *, workers: int) -> None:
         """At `commit`, where the work will begin or not far from it; none without one. `workers` is 0 when nothing is

@@ -6,7 +6,7 @@ as the task's own change is the same to the letter there, and is asked for again
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum, auto
 from typing import Any, Literal, overload
@@ -109,7 +109,7 @@ class MergeQueue:
 
     async def merge(self, hand_in: HandIn) -> SentBack | None:
         """None when the task is on the integration branch and its receipt is stored."""
-        await self._events.record(MergeQueued(task=hand_in.task.id, attempt=hand_in.attempt, commit=hand_in.commit))
+        self._events.note(MergeQueued(task=hand_in.task.id, attempt=hand_in.attempt, commit=hand_in.commit))
         overtakes = False
         while True:
             place = None if overtakes else await self._stand_in_line(hand_in)
@@ -296,13 +296,21 @@ class MergeQueue:
         journal = (await self._store.open_journals(key)).get(key)
         if journal is None:
             return
-        old, new = CommitId(journal["old"]), CommitId(journal["new"])
-        now = await self._repository.resolve(self._ref)
-        if now == old and not await self._repository.move_ref(self._ref, new, old):
+        if not self._is_recorded(journal):
+            old, new = CommitId(journal["old"]), CommitId(journal["new"])
             now = await self._repository.resolve(self._ref)
-        if now in (old, new):
-            await self._record_landed(journal)
+            if now == old and not await self._repository.move_ref(self._ref, new, old):
+                now = await self._repository.resolve(self._ref)
+            if now in (old, new):
+                await self._record_landed(journal)
         await self._store.clear_journal(key)
+
+    def _is_recorded(self, journal: Mapping[str, Any]) -> bool:
+        return self._events.view.tasks[TaskId(journal["task"])].state is TaskState.DONE
+
+    async def close(self) -> None:
+        """Nothing more is merged."""
+        await self._store.clear_journal(self._journal_key)
 
     def checks(self, task: Task) -> tuple[str, ...]:
         """What the task itself must pass: its check or the default, and the gate's own."""
@@ -393,17 +401,15 @@ class MergeQueue:
             "summary": "\n\n".join((_DONE_BEFORE, hand_in.summary)) if candidate.is_empty else hand_in.summary,
             "receipt": receipt.model_dump(mode="json") if receipt is not None else None,
         }
+        await self._events.flush()  # what is to be landed was handed in, whoever reads the log after our death
         await self._store.write_journal(self._journal_key, journal)
         if not await self._repository.move_ref(self._ref, candidate.commit, candidate.old):
             await self._store.clear_journal(self._journal_key)
             raise moved_away(self._branch, candidate.old, await self._repository.resolve(self._ref))
-        await self._record_landed(journal)
-        await self._store.clear_journal(self._journal_key)
+        await self._record_landed(journal)  # and the next one overwrites its journal
 
-    async def _record_landed(self, journal: Any) -> None:
+    async def _record_landed(self, journal: Mapping[str, Any]) -> None:
         task = TaskId(journal["task"])
-        if self._events.view.tasks[task].state is TaskState.DONE:
-            return
         old, new = CommitId(journal["old"]), CommitId(journal["new"])
         events: list[Event] = []
         if old != new:

@@ -17,6 +17,8 @@ _OPENED_AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
 """Git fills one worktree with several cores. And workers that begin a moment apart stay apart: those that begin
 together need this process together at every step, and each waits for all.
 """
+_QUICK = 0.25
+"""Seconds that a checkout may take which is made in case it is needed."""
 
 
 @frozen
@@ -56,6 +58,7 @@ class Worktrees:
         self._free = sorted(places.root.glob(f"{READY}*"))
         """Made ahead (some perhaps by a process that died), or of tasks that are done: for the tasks that come."""
         self._opening = asyncio.Semaphore(_OPENED_AT_ONCE)
+        self._has_opened = asyncio.Event()
         self._gates: asyncio.LifoQueue[Path] = asyncio.LifoQueue()  # the one used last is the quickest to reset
         for number in range(gate_slots, 0, -1):
             self._gates.put_nowait(places.root / f"{GATE}{number}")
@@ -77,6 +80,7 @@ class Worktrees:
                 if tree is not None:
                     await self._repository.restore(path, tree)
             await self._preparation.prepare(self.place(path))
+        self._has_opened.set()
         return path
 
     async def make_ahead(self, number: int, commit: CommitId) -> None:
@@ -85,10 +89,40 @@ class Worktrees:
         if path in self._free:
             return
         async with self._opening:
-            if not _stands(path):
-                await self._pool.take(path)
-            await self._repository.add_worktree(path, commit)
-        self._free.append(path)
+            await self._make(path, commit)
+            try:
+                await self._repository.snapshot(path)  # every file is looked at once: the first step would wait for it
+            finally:
+                self._free.append(path)
+
+    async def make_checkouts_ready(self, commit: CommitId, most: int) -> None:
+        """Once a task has its worktree, checkouts at `commit` for `most` checks at once; no more when making one takes
+        long, because as many at once are rarely needed.
+        """
+        await self._has_opened.wait()
+        clock = asyncio.get_running_loop().time
+        seconds = 0.0
+        while seconds <= _QUICK:
+            async with self._opening:
+                path = self._unmade_checkout(most)
+                if path is None:
+                    return
+                started = clock()
+                try:
+                    await self._make(path, commit)
+                finally:
+                    self._gates.put_nowait(path)
+                seconds = clock() - started
+
+    def _unmade_checkout(self, most: int) -> Path | None:
+        """One of the first `most` that nobody has used, taken out of those that are free."""
+        free = [self._gates.get_nowait() for _ in range(self._gates.qsize())]
+        wanted = {self._places.root / f"{GATE}{number}" for number in range(1, most + 1)}
+        found = next((path for path in free if path in wanted and not _stands(path)), None)
+        for path in reversed(free):
+            if path != found:
+                self._gates.put_nowait(path)
+        return found
 
     async def reset(self, task: TaskId, base: CommitId, tree: TreeId) -> Path:
         """After a crash: the worktree exactly as its last recorded step left it; ignored files stay."""
@@ -131,7 +165,13 @@ class Worktrees:
     async def _make_ready(self, path: Path, commit: CommitId) -> None:
         if path in self._free:
             self._free.remove(path)
-        if not _stands(path) and not await self._take_free(path):
+        if _stands(path) or await self._take_free(path):
+            await self._repository.add_worktree(path, commit)
+        else:
+            await self._make(path, commit)
+
+    async def _make(self, path: Path, commit: CommitId) -> None:
+        if not _stands(path):
             await self._pool.take(path)
         await self._repository.add_worktree(path, commit)
 

@@ -124,6 +124,10 @@ class Crew:
                 self.worktrees.close(task.id)
         await self._queue.recover()
 
+    async def close(self) -> None:
+        """Nobody works any more."""
+        await self._queue.close()
+
 
 def open_pool(kit: RunKit) -> WorktreePool:
     return WorktreePool(

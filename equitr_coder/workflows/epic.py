@@ -22,7 +22,7 @@ from equitr_coder.domain.planned_commands import Standing, approved_with
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunState
 from equitr_coder.engine.step_trees import release
-from equitr_coder.orchestration.head_start import HeadStart
+from equitr_coder.orchestration.head_start import HeadStart, with_checkouts
 from equitr_coder.orchestration.merge_queue import moved_away
 from equitr_coder.orchestration.probe import LONGEST, UntouchedTree
 from equitr_coder.orchestration.worktrees import Worktrees
@@ -358,7 +358,11 @@ class EpicRun:
             )  # the approval is recorded, and with it the branch
             crew = self._crew = Crew(self._kit, worktrees)
             await crew.recover()
-            stop = await crew.supervisor.run()
+            tip, options = self._view.tip, self._view.options
+            assert tip is not None, "an epic is approved before it is built"
+            most = min(options.max_workers, len(self._view.tasks))
+            stop = await with_checkouts(worktrees, tip, most=most, work=crew.supervisor.run)
+            await crew.close()
             if stop is None:
                 await worktrees.close_all()
         finally:
@@ -371,6 +375,7 @@ class EpicRun:
         view, plan = self._view, self._view.plan
         assert plan is not None
         assert view.branch is not None
+        await self._kit.events.flush()  # branches move from here on
         await self._tick_todos(plan)
         tip, base = view.tip, view.base_commit
         assert tip is not None

@@ -22,7 +22,7 @@ from equitr_coder.adapters.sqlite.store import SqliteStore
 from equitr_coder.domain.commands import AbortConflict, ResolveConflict
 from equitr_coder.domain.conflicts import ConflictMode, ConflictStage
 from equitr_coder.domain.epic import Plan, Task, TaskState
-from equitr_coder.domain.errors import RunStopped, StopReason
+from equitr_coder.domain.errors import RunStopped, StopReason, UserError
 from equitr_coder.domain.events import PlanApproved, RunStarted, TaskChanged
 from equitr_coder.domain.ids import AgentName, CommitId, EpicId, RequestId, RunId, TaskId
 from equitr_coder.domain.panel import PanelRules
@@ -60,6 +60,7 @@ class Fuse:
 
     def __init__(self, at: int | None = None, *, after: bool = False) -> None:
         self.count = 0
+        self._is_dead = False
         self._at = at
         self._after = after
 
@@ -69,10 +70,12 @@ class Fuse:
     async def burn(self, work: Callable[[], Awaitable[Any]]) -> Any:
         self.count += 1
         mine = self.count
-        if mine == self._at and not self._after:
+        self._is_dead |= mine == self._at and not self._after
+        if self._is_dead:
             raise Killed
         result = await work()
-        if mine == self._at:
+        self._is_dead |= mine == self._at
+        if self._is_dead:
             raise Killed
         return result
 
@@ -428,3 +431,25 @@ async def _resolve(history: History, take: str, folder: Path) -> None:
     else:  # nothing of the task is left, and there is no check to say that it was done before
         assert second.reason is StopReason.NO_CHANGE
         assert take == "ours"
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_the_journal_of_a_landing_that_is_recorded_moves_nothing_any_more(tmp_path: Path, *, is_closed: bool) -> None:
+    """Somebody has put the branch back: that is for a person to see, and not to be done over."""
+    history = next(one for one in ALL if not one.clash)
+    scene = Scene(tmp_path, history)
+
+    async def land_and_put_back() -> None:
+        async with scene.process(Fuse()) as part:
+            await part.queue.recover()
+            task = scene.plan.task(ONE)
+            assert await part.queue.merge(HandIn(task, 1, AgentName("w"), scene.first, scene.base, "done")) is None
+            if is_closed:
+                await part.queue.close()
+        scene.git("update-ref", f"refs/heads/{BRANCH}", scene.base)
+        async with scene.process(Fuse()) as part:
+            with pytest.raises(UserError, match="was moved by somebody else"):
+                await part.queue.recover()
+
+    asyncio.run(land_and_put_back())
+    assert scene.git("rev-parse", f"refs/heads/{BRANCH}") == scene.base

@@ -14,8 +14,9 @@ from equitr_coder.adapters.sandbox.unconfined import UnconfinedExecutor
 from equitr_coder.adapters.sqlite.store import SqliteStore
 from equitr_coder.domain.epic import Plan, Task
 from equitr_coder.domain.errors import RunStopped, StopReason
-from equitr_coder.domain.ids import AgentName, TaskId
-from equitr_coder.orchestration.head_start import HeadStart
+from equitr_coder.domain.ids import AgentName, CommitId, TaskId
+from equitr_coder.orchestration import worktrees as worktrees_of_runs
+from equitr_coder.orchestration.head_start import HeadStart, with_checkouts
 from equitr_coder.orchestration.outcomes import HandIn
 from equitr_coder.orchestration.worktree_pool import WorktreePool
 from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
@@ -35,7 +36,7 @@ def _pool(scene: Scene, repository: Repository, store: EventStore) -> WorktreePo
     return WorktreePool(repository=repository, store=store, workspace=scene.home / "worktrees" / "one", size=9)
 
 
-def _worktrees(scene: Scene, repository: Repository, store: EventStore) -> Worktrees:
+def _worktrees(scene: Scene, repository: Repository, store: EventStore, *, gate_slots: int = 1) -> Worktrees:
     executor = UnconfinedExecutor(reason="test", environ={"PATH": "/usr/bin:/bin", "HOME": str(scene.home)})
     return Worktrees(
         repository=repository,
@@ -45,7 +46,7 @@ def _worktrees(scene: Scene, repository: Repository, store: EventStore) -> Workt
         ),
         pool=_pool(scene, repository, store),
         leases=LocalLeases(scene.home / "leases", ports=()),
-        gate_slots=1,
+        gate_slots=gate_slots,
     )
 
 
@@ -208,4 +209,75 @@ async def test_what_cannot_be_made_ahead_is_left_to_whoever_needs_it(
     assert await HeadStart(worktrees, scene.base, workers=3).beside(planning) == "planned"
     in_the_way.unlink()
     assert (await worktrees.open(ONE, scene.base) / "README.md").exists()
+    await store.close()
+
+
+async def test_while_agents_work_checkouts_for_as_many_checks_are_made_and_each_serves_one_at_a_time(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(tmp_path, HISTORY)
+    store = SqliteStore(scene.home)
+    repository = await open_repository(scene.repo, home=scene.home, store=store, shadow_ok=False)
+    worktrees = _worktrees(scene, repository, store, gate_slots=4)
+    used: set[Path] = set()
+
+    async def check() -> None:
+        async with worktrees.clean_checkout(scene.second) as place:
+            assert place.root not in used
+            used.add(place.root)
+            assert (place.root / "second.txt").exists()
+            await asyncio.sleep(0)
+            used.remove(place.root)
+
+    async def work() -> str:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert _listed(scene) == set(), "nobody works yet, and nothing is held up for a check"
+        await worktrees.open(ONE, scene.base)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(9):
+                group.create_task(check())
+        await _until(lambda: {f"{RUN}/gate-{number}" for number in range(1, 4)} < _listed(scene))
+        return "done"
+
+    assert await with_checkouts(worktrees, scene.base, most=3, work=work) == "done"
+    await worktrees.close_all()
+    await store.close()
+
+
+async def test_where_a_checkout_takes_long_no_second_one_is_made_in_case_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worktrees_of_runs, "_QUICK", 0.0)
+    scene = Scene(tmp_path, HISTORY)
+    store = SqliteStore(scene.home)
+    repository = await open_repository(scene.repo, home=scene.home, store=store, shadow_ok=False)
+    worktrees = _worktrees(scene, repository, store, gate_slots=4)
+    await worktrees.open(ONE, scene.base)
+
+    await worktrees.make_checkouts_ready(scene.base, 4)
+
+    assert _listed(scene) == {f"{RUN}/T1", f"{RUN}/gate-1"}
+    await store.close()
+
+
+async def test_what_ends_the_work_is_told_as_it_is_and_a_checkout_that_fails_costs_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = Scene(tmp_path, HISTORY)
+    store = SqliteStore(scene.home)
+    repository = await open_repository(scene.repo, home=scene.home, store=store, shadow_ok=False)
+    worktrees = _worktrees(scene, repository, store)
+    caplog.set_level(logging.INFO)
+
+    async def work() -> None:
+        await worktrees.open(ONE, scene.base)
+        await _until(lambda: "no worktree was made ahead" in caplog.text)
+        raise RunStopped(StopReason.BUDGET_EXCEEDED, "no money is left")
+
+    with pytest.raises(RunStopped, match="no money is left"):
+        await with_checkouts(worktrees, CommitId("0" * 40), most=1, work=work)
+
+    async with asyncio.timeout(20), worktrees.clean_checkout(scene.base) as place:
+        assert (place.root / "README.md").exists()
     await store.close()

@@ -27,6 +27,7 @@ def bury(connection: sqlite3.Connection, runs: Sequence[str], why: str) -> set[s
     for run in runs:
         chain.bury(connection, run, deleted, why)
         connection.execute("DELETE FROM summaries WHERE run = ?", (run,))
+        connection.execute("DELETE FROM journals WHERE key IN (?, ?)", (f"merge:{run}", f"branch:{run}"))
         with suppress(sqlite3.OperationalError):  # nothing was ever kept here
             connection.execute("DELETE FROM kept WHERE run = ?", (run,))
     if doomed:

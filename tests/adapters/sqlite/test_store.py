@@ -219,3 +219,17 @@ async def test_outputs_go_with_the_last_log_that_names_them(tmp_path: Path) -> N
     with pytest.raises(sqlite3.IntegrityError, match="deleted"):
         await store.append([paused(3)])
     await store.close()
+
+
+async def test_journals_of_a_run_go_with_its_log(tmp_path: Path) -> None:
+    store, other = SqliteStore(tmp_path), RunId("run-2")
+    for run in (RUN, other):
+        await store.create_run(run, "/w", with_epic=True)
+        await store.append([started(run=run)])
+        for kind in ("merge", "branch"):
+            await store.write_journal(f"{kind}:{run}", {"summary": "words of an agent"})
+
+    await store.bury([RUN], "test")
+
+    assert set(await store.open_journals("")) == {f"merge:{other}", f"branch:{other}"}
+    await store.close()
