@@ -759,6 +759,10 @@ class Repository(Protocol):
 
     async def remove_worktree(self, path: Path) -> None: ...
 
+    async def forget_worktrees(self, folder: Path) -> None:
+        """Below `folder`: of worktrees of ours that somebody has deleted, git remembers nothing any more."""
+        ...
+
     async def snapshot(self, root: Path, *, also: Collection[str] = ()) -> TreeId:
         """The content of a worktree (or of the checkout) as a tree: tracked and untracked, not ignored, except those
         files of `also` that exist.

@@ -62,8 +62,9 @@ class WorktreePool:
 
     async def reclaim(self) -> None:
         """What runs have left whose process died: all of those that have ended, of the others what checks and tasks
-        that are done used.
+        that are done used; and what git remembers of those that somebody has deleted.
         """
+        await self._repository.forget_worktrees(self._workspace)
         for folder in _inside(self._workspace):
             run = RunId(folder.name)
             if folder.name == FOLDER or self._store.is_owned(run):

@@ -134,6 +134,9 @@ class GitRepository:
     async def remove_worktree(self, path: Path) -> None:
         await self._worktrees.remove(await self._open_real(), path)
 
+    async def forget_worktrees(self, folder: Path) -> None:
+        await self._worktrees.forget(await self._open_real(), folder)
+
     async def snapshot(self, root: Path, *, also: Collection[str] = ()) -> TreeId:
         git, is_ours = await self._at(root)
         return await self._snapshots.take(git, is_ours=is_ours, also=also)

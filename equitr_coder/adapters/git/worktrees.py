@@ -16,7 +16,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from equitr_coder.adapters.git.checkout import Checkout, find_linked, find_moved, folder_key
+from equitr_coder.adapters.git.checkout import Checkout, find_linked, find_moved, folder_key, linked_checkouts
 from equitr_coder.adapters.git.entries import SUBMODULE, Entry, index_entries
 from equitr_coder.adapters.git.failures import GitError
 from equitr_coder.adapters.git.file_lock import locked
@@ -169,6 +169,12 @@ class Worktrees:
             await unbroken(partial(_take_away, path, linked))
         shutil.rmtree(self._home / "git" / folder_key(path), ignore_errors=True)
 
+    async def forget(self, git: Git, folder: Path) -> None:
+        """What stands nowhere below `folder` any more."""
+        async with self._bookkeeping(git):
+            for linked in _lost(git.checkout.common_dir, folder):
+                _forget(linked)
+
     async def _register(self, git: Git, path: Path, commit: str) -> Checkout:
         linked = find_linked(git.checkout.common_dir, path)
         if linked is not None and is_made_by_us(linked) and _stands(linked):
@@ -259,6 +265,15 @@ def _new_folder(folder: Path, name: str) -> Path:
 def _find(common_dir: Path, path: Path) -> Checkout | None:
     """The worktree at `path`, also when git has it still where it stood before: somebody moved the home folder."""
     return find_linked(common_dir, path) or find_moved(common_dir, path)
+
+
+def _lost(common_dir: Path, folder: Path) -> list[Checkout]:
+    below = folder.resolve()
+    return [
+        linked
+        for linked in linked_checkouts(common_dir)
+        if linked.root.is_relative_to(below) and is_made_by_us(linked) and not os.path.lexists(linked.root)
+    ]
 
 
 def _register_at(linked: Checkout, place: Path) -> None:

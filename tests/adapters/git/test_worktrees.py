@@ -534,3 +534,23 @@ async def test_git_is_measured_for_whoever_asks_for_it(checkout: Checkout, repos
 
     assert 0 < one < three
     assert await snapshots(0) == 0
+
+
+async def test_git_forgets_worktrees_of_ours_that_somebody_has_deleted_and_no_others(
+    checkout: Checkout, repository: GitRepository, home: Path, tmp_path: Path
+) -> None:
+    folder = home / "worktrees" / "run-1"
+    for name in ("gone", "stands"):
+        await repository.add_worktree(folder / name, checkout.head)
+    await repository.add_worktree(home / "worktrees" / "run-2" / "elsewhere", checkout.head)
+    checkout.git("worktree", "add", "-q", "--detach", str(folder / "hers"), "HEAD")
+    for place in (folder / "gone", folder / "hers", folder.parent / "run-2" / "elsewhere"):
+        shutil.rmtree(place)
+
+    await repository.forget_worktrees(folder)
+
+    listed = checkout.git("worktree", "list", "--porcelain")
+    left = {Path(line.removeprefix("worktree ")).name for line in listed.splitlines() if line.startswith("worktree ")}
+    assert left == {checkout.root.name, "stands", "hers", "elsewhere"}
+    await repository.add_worktree(folder / "gone", checkout.head)
+    assert Checkout(folder / "gone").status() == ""
