@@ -93,7 +93,7 @@ def user(replies: Sequence[ScriptedReply], *, adapter: str) -> Iterator[User]:
         (home / ".equitr" / "config.yaml").write_text(yaml.safe_dump(config))
         made = User(home, repo, server)
         git(made, "init", "-q")
-        (repo / "README.md").write_text("# Bench\n" * 20)
+        (repo / "README.md").write_text("".join(f"line {number} of the bench\n" for number in range(1, TURNS + 1)))
         git(made, "add", "-A")
         git(made, "-c", "user.name=b", "-c", "user.email=b@localhost", "commit", "-qm", "start")
         yield made
@@ -185,9 +185,10 @@ def main() -> None:
         show(f"one-shot chat, {adapter} adapter", measured[adapter])
     if len(adapters) == 2:
         show(f"{adapters[0]} / {adapters[1]}, pair by pair", ratios(*(measured[adapter] for adapter in adapters)))
-    read = lambda number: calls("read_file", path="README.md", limit=number % 20 + 1)
+    # Each step brings something new: a session whose steps do not is stopped.
+    read = lambda number: calls("read_file", path="README.md", offset=number + 1, limit=1)
     write = lambda number: calls("write_file", path=f"f{number}.txt", content=str(number))
-    command = lambda number: calls("run_command", command=f"head -n {number % 20 + 1} README.md")
+    command = lambda number: calls("run_command", command=f"sed -n {number + 1}p README.md")
     show("60 turns, reading a file", between_turns("direct", given.runs, read))
     show("60 turns, writing a file", between_turns("direct", max(1, given.runs // 2), write))
     show("60 turns, a sandboxed command", between_turns("direct", max(1, given.runs // 2), command))
