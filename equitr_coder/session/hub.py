@@ -54,6 +54,11 @@ class Hub:
     def view(self) -> RunView:
         return self._view
 
+    @property
+    def is_all_stored(self) -> bool:
+        """Whether the log has come as far as the view."""
+        return self._stored == self._view.seq
+
     def note(self, *events: Event) -> None:
         if events:
             self._enter(events)

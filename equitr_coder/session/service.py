@@ -517,11 +517,16 @@ class LocalRunApi:
             summary = answers.run_summary(view, alive=alive)
             if summary is not None:
                 rows.append(summary)
-                if row.run not in self._live:  # its log may not have come as far as its view
+                if self._is_all_stored(row.run):
                     fresh[row.run] = (view.seq, kept_text.text_of(summary))
         await self._store.keep_summaries(kept_text.SUMMARY, fresh)
         wanted = [one for one in rows if not (query.unfinished_only and one.state.is_final)]
         return q.RunsAnswer(runs=tuple(wanted), unreadable=tuple(unreadable))
+
+    def _is_all_stored(self, run: RunId) -> bool:
+        """What is kept for a list says of how many records of the log it holds: a view may be ahead of them."""
+        live = self._live.get(run)
+        return live is None or live.hub.is_all_stored
 
     async def query(self, query: q.Query) -> q.Answer:
         answer = await self._answered(query)
@@ -654,7 +659,7 @@ class LocalRunApi:
                 continue
             if view.seq:
                 runs.append(money := answers.run_money(view))
-                if row.run not in self._live:
+                if self._is_all_stored(row.run):
                     fresh[row.run] = (view.seq, kept_text.text_of(money))
         await self._store.keep_summaries(kept_text.MONEY, fresh)
         return answers.cost_answer(runs, is_one_run=False, unreadable=unreadable)

@@ -191,7 +191,7 @@ async def test_a_planning_that_stops_ends_its_head_start(tmp_path: Path) -> None
 
 
 async def test_what_cannot_be_made_ahead_is_left_to_whoever_needs_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = Scene(tmp_path, HISTORY)
     store = SqliteStore(scene.home)
@@ -201,6 +201,7 @@ async def test_what_cannot_be_made_ahead_is_left_to_whoever_needs_it(
     in_the_way.parent.mkdir(parents=True)
     in_the_way.write_text("a file\n")
     caplog.set_level(logging.INFO)
+    monkeypatch.setattr(logging.getLogger("equitr_coder"), "propagate", True)  # a program that ran here has kept it
 
     async def planning() -> str:
         await _until(lambda: "no worktree was made ahead" in caplog.text)
@@ -262,13 +263,14 @@ async def test_where_a_checkout_takes_long_no_second_one_is_made_in_case_it_is_n
 
 
 async def test_what_ends_the_work_is_told_as_it_is_and_a_checkout_that_fails_costs_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = Scene(tmp_path, HISTORY)
     store = SqliteStore(scene.home)
     repository = await open_repository(scene.repo, home=scene.home, store=store, shadow_ok=False)
     worktrees = _worktrees(scene, repository, store)
     caplog.set_level(logging.INFO)
+    monkeypatch.setattr(logging.getLogger("equitr_coder"), "propagate", True)  # a program that ran here has kept it
 
     async def work() -> None:
         await worktrees.open(ONE, scene.base)
