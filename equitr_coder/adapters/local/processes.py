@@ -291,7 +291,8 @@ class _Leader:
             return
         try:
             if not self._has_exited():  # else it is ending already, and by now the id might be another's
-                signal.pidfd_send_signal(fd, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it has just been reaped
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
             yield fd
         finally:
             os.close(fd)
