@@ -36,6 +36,7 @@ from equitr_coder.domain.ids import AgentName, CallId, EpicId, RunId, SessionId,
 from equitr_coder.domain.models import AssistantMessage, Purpose, Tier, ToolCall
 from equitr_coder.domain.money import Price, Usage
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
+from equitr_coder.session.backlog import Backlog
 
 _AT = datetime(2026, 11, 30, tzinfo=UTC)
 _SOURCE = "".join(path.read_text() for path in sorted(Path(__file__).parents[1].glob("equitr_coder/domain/*.py")))
@@ -98,7 +99,7 @@ async def cost_of_the_chain(folder: Path, count: int) -> None:
     with closing(other):
         for batch in steps(run, count, dice):
             started = time.perf_counter()
-            await store.append(batch)
+            await store.append(Backlog(lambda _: None, batch))
             ours.append(time.perf_counter() - started)
 
             def write(batch: list[Event] = batch) -> None:
@@ -180,7 +181,7 @@ async def size_and_opening(folder: Path, megabytes: int, against: list[Path]) ->
         batches = whole_run(run, number, repo, dice)
         bodies = (e for batch in batches for e in batch if e.type in _TRANSCRIPT)
         text += sum(len(e.model_dump_json(include={"message", "text"})) for e in bodies)
-        await store.append(*batches)
+        await store.append(Backlog(lambda _: None, *batches))
     await store.close()
     size = path.stat().st_size
     print(f"store                      {size / 1e6:.0f} MB, {number} runs")

@@ -1,12 +1,13 @@
 """What one part may ask of another. Protocols and the small values that cross them; no behaviour."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, assert_never
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, assert_never
 
 from equitr_coder.domain.approvals import Approval, ApprovalAnswer, Decision, Touches
 from equitr_coder.domain.artifacts import Artifact
@@ -316,6 +317,34 @@ class RunRow:
     created: datetime
 
 
+class Written(NamedTuple):
+    """An event, and the JSON text of it that is stored."""
+
+    event: Event
+    body: str
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """Raises ValueError when it cannot be written."""
+        return cls(event, event.model_dump_json(exclude_none=True))
+
+
+class Unstored(Protocol):
+    """Events on their way to the log. The store calls these, in its own thread."""
+
+    def take(self) -> Sequence[Sequence[Written]]:
+        """All that has come and was not taken, in order; what was entered together is one batch."""
+        ...
+
+    def put_back(self, batches: Sequence[Sequence[Written]]) -> None:
+        """What was taken last and is not stored is in front again."""
+        ...
+
+    def have_stored(self, batches: Sequence[Sequence[Written]]) -> None:
+        """It is durable."""
+        ...
+
+
 class EventStore(Protocol):
     """Append-only. One process writes a run; any may read."""
 
@@ -323,12 +352,11 @@ class EventStore(Protocol):
         """Register a run; returns its epic number in this workspace, greater than `above`, when `with_epic`."""
         ...
 
-    async def append(self, *batches: Sequence[Event]) -> None:
-        """Of one call of `EventSink.record`, or of several that came together: all or none, in this order, durable
-        (fsync) when it returns. A cancelled call finishes first: the events are stored when it raises CancelledError.
-
-        Raises:
-            UserError: the disk is full or the store cannot be written; nothing of this call is stored.
+    def append(self, unstored: Unstored) -> asyncio.Future[None]:
+        """What waits there when the store comes to it: all or none, in this order, durable (fsync) when it says so. It
+        is asked for by the call itself, and done whoever stops waiting. Of several calls each takes what came since
+        the one before. Awaited, it raises UserError when the disk is full or the store cannot be written: nothing is
+        stored then, and all of it waits again.
         """
         ...
 

@@ -13,7 +13,8 @@ from equitr_coder.domain.frozen import frozen
 from equitr_coder.domain.ids import AgentName, RunId, SessionId, TaskId
 from equitr_coder.domain.run_view import RunView, apply
 from equitr_coder.domain.runs import RunState
-from equitr_coder.ports import Clock, EventStore, Redactor, ShownDelta
+from equitr_coder.ports import Clock, EventStore, Redactor, ShownDelta, Written
+from equitr_coder.session.backlog import Backlog
 
 _READER_BACKLOG = 10_000
 _DELTA_BACKLOG = 256
@@ -43,11 +44,12 @@ class Hub:
         self._view = view if view is not None else RunView(run=run)
         self._stored = self._view.seq
         """Number of the last event that is in the log."""
-        self._unstored: list[list[Event]] = []
-        """What came together, in the order of its coming. What the store did not take is still here."""
+        self._backlog = Backlog(self._have_stored)
+        """What the store did not take is still in it."""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         """Who waits until the event of this number is in the log."""
-        self._writer: asyncio.Task[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        """The last that was asked for; the store takes them in turn."""
         self._readers: set[_Reader] = set()
 
     @property
@@ -76,25 +78,24 @@ class Hub:
 
     def _enter(self, events: Sequence[Event]) -> None:
         now, seq = self._clock.now(), self._view.seq
-        stamped: list[Event] = []
+        written: list[Written] = []
         for event in events:
             seq += 1
             clean = self._redactor.value(event) if self._redactor is not None else event
-            stamped.append(clean.model_copy(update={"seq": seq, "at": now, "run": self._run}))
-            stamped[-1].model_dump_json()  # what cannot be written is told to who enters it, and stops nobody else
-        self._unstored.append(stamped)
-        for event in stamped:
-            apply(self._view, event)
-            if isinstance(event, MessageAdded):
-                self._unshown.pop(event.session, None)
-        if self._writer is None:
-            self._write()
+            stamped = clean.model_copy(update={"seq": seq, "at": now, "run": self._run})
+            written.append(Written.of(stamped))  # what cannot be is told to who enters it, and stops nobody else
+        self._backlog.add(written)
+        for stamped, _ in written:
+            apply(self._view, stamped)
+            if isinstance(stamped, MessageAdded):
+                self._unshown.pop(stamped.session, None)
+        self._write()
 
     async def flush(self) -> None:
         seq = self._view.seq
         cancelled: asyncio.CancelledError | None = None
         while self._stored < seq:
-            if self._writer is None:
+            if self._backlog:
                 self._write()
             stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((seq, stored))
@@ -108,25 +109,15 @@ class Hub:
             raise cancelled
 
     def _write(self) -> None:
-        self._writer = asyncio.get_running_loop().create_task(self._store_all())
+        """What comes while the disk is busy goes there together, straight after what it is busy with."""
+        if self._backlog.is_expected:
+            return
+        self._backlog.is_expected = True
+        self._writer = self._store.append(self._backlog)
         self._writer.add_done_callback(self._written)
 
-    async def _store_all(self) -> None:
-        """What comes while the disk is busy goes there together."""
-        while self._unstored:
-            batches, self._unstored = self._unstored, []
-            try:
-                await self._store.append(*batches)
-            except asyncio.CancelledError:
-                self._have_stored(batches)  # a loop that ends cancels this very task as well
-                raise
-            except BaseException:
-                self._unstored = [*batches, *self._unstored]
-                raise
-            self._have_stored(batches)
-
-    def _have_stored(self, batches: Sequence[Sequence[Event]]) -> None:
-        for event in (event for events in batches for event in events):
+    def _have_stored(self, events: Sequence[Written]) -> None:
+        for event, _ in events:
             self._stored = event.seq
             for reader in self._readers:
                 reader.put(event)
@@ -137,17 +128,21 @@ class Hub:
             elif not stored.done():
                 stored.set_result(None)
 
-    def _written(self, writer: asyncio.Task[None]) -> None:
+    def _written(self, writer: asyncio.Future[None]) -> None:
         """Nobody waits for ever for a writer that is gone."""
-        self._writer = None
+        is_last = writer is self._writer
+        if is_last:
+            self._writer = None
+            self._backlog.is_expected = False  # it may have failed before it took anything
         error = None if writer.cancelled() else writer.exception()
-        if error is not None:
+        if error is None:
+            if self._backlog:
+                self._write()
+        elif is_last:  # else the next one tries what this one could not store
             waiting, self._waiting = self._waiting, []
             for _, stored in waiting:
                 if not stored.done():
                     stored.set_exception(error)
-        elif self._unstored:
-            self._write()
 
     def show(self, session: SessionId, agent: AgentName, task: TaskId | None, text: str) -> None:
         if self._redactor is not None:

@@ -34,6 +34,7 @@ from equitr_coder.testing.events import assert_well_formed
 from equitr_coder.testing.script import OfferedModel, Rule, Script, ScriptedReply, always, call, fails, says
 from tests.engine.conftest import RUN, SESSION, Bench, OpenBench
 from tests.engine.sessions import Prepared, Session, summaries
+from tests.waiting import waiting
 
 RICH = RunOptions(budget=Decimal(1000))
 LONG = "\n".join(f"line {number} of what was printed" for number in range(60))
@@ -145,7 +146,7 @@ async def continued(
     b = await bench(summaries(summary), *rules, budget=None, options=RICH)
     b.window = 8_000
     told = [event.model_copy(update={"run": RUN}) for event in events[1:]]
-    await b.store.append(told)
+    await b.store.append(waiting(told))
     b.hub = Hub(run=RUN, store=b.store, clock=b.clock, view=fold(await b.store.read(RUN), RunView(run=RUN)))
     return b
 

@@ -5,6 +5,7 @@ or `[kind, when, number]`, `signals` what is sent there, and `counts` a file tha
 was passed.
 """
 
+import asyncio
 import inspect
 import json
 import os
@@ -25,7 +26,7 @@ from equitr_coder.cli.doors import Doors
 from equitr_coder.domain.events import Event, TaskChanged
 from equitr_coder.domain.models import Delta, ModelRequest, Reply
 from equitr_coder.domain.run_view import HELD
-from equitr_coder.ports import EventStore, Executor, ModelClient, Repository, RunApi
+from equitr_coder.ports import EventStore, Executor, ModelClient, Repository, RunApi, Unstored, Written
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.faults.points import EXECUTOR, FILES, GIT_QUESTIONS, REPOSITORY, STORE
@@ -95,13 +96,33 @@ class TappedStore(Tapped):
     first time, or what becomes of a task in an attempt of it, `T1.ready` of its first.
     """
 
-    async def append(self, *batches: Sequence[Event]) -> None:
-        passed = [(kind, self._points.enter(kind)) for kind in (f"append.{_named(events)}" for events in batches)]
-        await cast("EventStore", self._real).append(*batches)
-        for kind, number in passed:
+    def append(self, unstored: Unstored) -> "asyncio.Future[None]":
+        return cast("EventStore", self._real).append(TappedBacklog(unstored, self._points))
+
+
+class TappedBacklog:
+    """What the store takes, in its own thread: just before a transaction, and just after it."""
+
+    def __init__(self, real: Unstored, points: Points) -> None:
+        self._real = real
+        self._points = points
+        self._passed: list[tuple[str, int]] = []
+
+    def take(self) -> Sequence[Sequence[Written]]:
+        batches = self._real.take()
+        kinds = [f"append.{_named([event for event, _ in batch])}" for batch in batches]
+        self._passed = [(kind, self._points.enter(kind)) for kind in kinds]
+        return batches
+
+    def put_back(self, batches: Sequence[Sequence[Written]]) -> None:
+        self._real.put_back(batches)
+
+    def have_stored(self, batches: Sequence[Sequence[Written]]) -> None:
+        for kind, number in self._passed:
             self._points.leave(kind, number)
-        for event in (event for events in batches for event in events if isinstance(event, TaskChanged)):
+        for event in (event for batch in batches for event, _ in batch if isinstance(event, TaskChanged)):
             self._points.die_at(f"{event.task}.{event.state}", "after", event.attempt)
+        self._real.have_stored(batches)
 
 
 class TappedClient(Tapped):

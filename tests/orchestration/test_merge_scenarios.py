@@ -5,7 +5,7 @@ paths, and nothing is lost, also when the process dies at any step.
 import asyncio
 import random
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ from equitr_coder.orchestration.panel import Panel
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.worktree_pool import WorktreePool
 from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
-from equitr_coder.ports import EventStore, Repository
+from equitr_coder.ports import EventStore, Repository, Unstored, Written
 from equitr_coder.session.hub import Hub
 from equitr_coder.workflows.conflicts import settled
 from tests.orchestration.histories import LINK, MODULE, Entry, Files, History, histories
@@ -68,16 +68,23 @@ class Fuse:
         return _Fused(real, frozenset(names), self)
 
     async def burn(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        self.count += 1
-        mine = self.count
-        self._is_dead |= mine == self._at and not self._after
-        if self._is_dead:
-            raise Killed
+        mine = self.enter()
         result = await work()
-        self._is_dead |= mine == self._at
+        self.leave(mine)
+        return result
+
+    def enter(self) -> int:
+        self.count += 1
+        self._burn(self.count == self._at and not self._after)
+        return self.count
+
+    def leave(self, number: int) -> None:
+        self._burn(number == self._at)
+
+    def _burn(self, is_end: bool) -> None:
+        self._is_dead |= is_end
         if self._is_dead:
             raise Killed
-        return result
 
 
 class _Fused:
@@ -91,10 +98,35 @@ class _Fused:
         if name not in self._names:
             return found
 
+        if name == "append":
+            return lambda unstored: found(_FusedBacklog(unstored, self._fuse))
+
         async def call(*args: Any, **options: Any) -> Any:
             return await self._fuse.burn(lambda: found(*args, **options))
 
         return call
+
+
+class _FusedBacklog:
+    """What waits for a transaction, which is a step: in the store's thread, just before it and just after."""
+
+    def __init__(self, unstored: Unstored, fuse: Fuse) -> None:
+        self._unstored = unstored
+        self._fuse = fuse
+        self._mine = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unstored, name)
+
+    def take(self) -> Sequence[Sequence[Written]]:
+        batches = self._unstored.take()
+        if batches:
+            self._mine = self._fuse.enter()
+        return batches
+
+    def have_stored(self, batches: Sequence[Sequence[Written]]) -> None:
+        self._fuse.leave(self._mine)
+        self._unstored.have_stored(batches)
 
 
 @dataclass

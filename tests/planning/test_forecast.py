@@ -20,6 +20,7 @@ from equitr_coder.domain.run_view import RunView, apply
 from equitr_coder.domain.runs import RunKind, RunOptions
 from equitr_coder.planning.forecast import ENOUGH_TASKS, Forecaster, PastTask, from_experience
 from equitr_coder.testing.money import FixedPrices
+from tests.waiting import waiting
 
 WORKSPACE = "/w"
 STRONG = Price(input=Decimal(10), output=Decimal(30))
@@ -106,7 +107,7 @@ class Desk:
                 log += _call(run, task.id, "strong", reviews, NOTHING, Purpose.REVIEW)
             log.append(e.TaskChanged(task=task.id, state=state))
         stamped = [event.model_copy(update={"seq": seq, "run": run}) for seq, event in enumerate(log, start=1)]
-        await self.store.append(stamped)
+        await self.store.append(waiting(stamped))
 
     async def forecast(self, plan: Plan, **changes: Any) -> Forecast | None:
         options = RunOptions(

@@ -1,5 +1,6 @@
 """One user with a chat, in process, whose server is scripted and whose process can die at an event."""
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +17,7 @@ from equitr_coder.domain import events as e
 from equitr_coder.domain.ids import RunId
 from equitr_coder.domain.models import UserMessage
 from equitr_coder.domain.runs import RunKind
-from equitr_coder.ports import EventStore, RunApi
+from equitr_coder.ports import EventStore, RunApi, Unstored, Written
 from equitr_coder.testing.script import Rule, ScriptedReply, calls
 from equitr_coder.testing.server import ServerInThread, serve_in_thread
 
@@ -36,12 +37,37 @@ class Dying:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def append(self, *batches: Sequence[e.Event]) -> None:
-        for events in batches:
-            if self._is_dead:
-                raise Gone
-            await self._real.append(events)
-            self._is_dead = any(event.type == self._dies_after for event in events)
+    def append(self, unstored: Unstored) -> asyncio.Future[None]:
+        return self._real.append(Until(unstored, self))
+
+    def _is_last(self, batch: Sequence[Written]) -> bool:
+        return any(event.type == self._dies_after for event, _ in batch)
+
+    def take(self, unstored: Unstored) -> Sequence[Sequence[Written]]:
+        """In the store's thread, as it happens."""
+        if self._is_dead:
+            raise Gone
+        batches = unstored.take()
+        for number, batch in enumerate(batches, start=1):
+            if self._is_last(batch):
+                self._is_dead = True
+                unstored.put_back(batches[number:])
+                return batches[:number]
+        return batches
+
+
+class Until:
+    """What waits, as long as there is somebody to write it."""
+
+    def __init__(self, unstored: Unstored, store: Dying) -> None:
+        self._unstored = unstored
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unstored, name)
+
+    def take(self) -> Sequence[Sequence[Written]]:
+        return self._store.take(self._unstored)
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """How a run ends when the store does not take its end."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -7,7 +8,7 @@ from equitr_coder.app import Overrides, open_api
 from equitr_coder.domain import events as e
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.runs import RunState
-from equitr_coder.ports import EventStore
+from equitr_coder.ports import EventStore, Unstored, Written
 from equitr_coder.testing.script import says
 from tests.session.chats import OpenUser, ended, start
 
@@ -22,11 +23,25 @@ class FullAtTheEnd:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def append(self, *batches: Sequence[e.Event]) -> None:
-        if not self.refused and any(event.type == "run_finished" for events in batches for event in events):
-            self.refused += 1
+    def append(self, unstored: Unstored) -> asyncio.Future[None]:
+        return self._real.append(Refusing(unstored, self))
+
+
+class Refusing:
+    def __init__(self, unstored: Unstored, store: FullAtTheEnd) -> None:
+        self._unstored = unstored
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unstored, name)
+
+    def take(self) -> Sequence[Sequence[Written]]:
+        batches = self._unstored.take()
+        if not self._store.refused and any(event.type == "run_finished" for events in batches for event, _ in events):
+            self._store.refused += 1
+            self._unstored.put_back(batches)
             raise UserError("the disk is full", hint="free some space")
-        await self._real.append(*batches)
+        return batches
 
 
 async def test_an_end_that_the_store_refused_is_tried_once_more_and_not_followed_by_a_pause(user: OpenUser) -> None:

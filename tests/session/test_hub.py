@@ -1,8 +1,9 @@
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -12,7 +13,7 @@ from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, QuestionAnswered, RunFinished, RunPaused, RunStarted
 from equitr_coder.domain.ids import AgentName, RequestId, RunId, SessionId
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
-from equitr_coder.ports import EventStore, ShownDelta
+from equitr_coder.ports import EventStore, ShownDelta, Unstored, Written
 from equitr_coder.session.hub import Hub
 
 RUN = RunId("run-1")
@@ -143,26 +144,54 @@ async def test_records_that_are_cancelled_while_they_are_stored_keep_their_place
 
 
 class Slow:
-    """The real store, whose reads and appends wait at a gate."""
+    """The real store, whose reads wait at a gate, and whose thread waits there with what it has taken."""
 
     def __init__(self, real: SqliteStore) -> None:
         self._real = real
-        self.gate = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self.gate = threading.Event()
         self.appended: list[int] = []
+        self.refuses = 0
+        """How many transactions there is no room for."""
         self.is_appending = asyncio.Event()
         self.is_read = asyncio.Event()
 
-    async def append(self, *batches: Sequence[Event]) -> None:
-        self.appended.append(len(batches))
-        self.is_appending.set()
-        await self.gate.wait()
-        await self._real.append(*batches)
+    def append(self, unstored: Unstored) -> asyncio.Future[None]:
+        return self._real.append(Held(unstored, self._take))
+
+    def _take(self, batches: Sequence[Sequence[Written]]) -> None:
+        if batches:
+            self.appended.append(len(batches))
+        self._loop.call_soon_threadsafe(self.is_appending.set)
+        self.gate.wait(timeout=20)
+        if self.refuses:
+            self.refuses -= 1
+            raise UserError("the disk is full", hint="free some space")
 
     async def read(self, run: RunId, *, after: int = 0, transcripts: bool = True) -> Sequence[Event]:
         self.is_read.set()
-        await self.gate.wait()
-        await asyncio.sleep(0)  # the append waited first and is stored first
+        await asyncio.to_thread(self.gate.wait, 20)
         return await self._real.read(run, after=after, transcripts=transcripts)
+
+
+class Held:
+    """What waits; `taken` is called with what the store has just taken."""
+
+    def __init__(self, unstored: Unstored, taken: Callable[[Sequence[Sequence[Written]]], None]) -> None:
+        self._unstored = unstored
+        self._taken = taken
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unstored, name)
+
+    def take(self) -> Sequence[Sequence[Written]]:
+        batches = self._unstored.take()
+        try:
+            self._taken(batches)
+        except UserError:
+            self._unstored.put_back(batches)
+            raise
+        return batches
 
 
 async def test_text_that_streamed_before_a_message_is_never_shown_after_it(tmp_path: Path) -> None:
@@ -232,6 +261,25 @@ async def test_what_comes_while_the_disk_is_busy_is_stored_together_and_in_order
     ]
 
 
+async def test_what_a_transaction_could_not_store_is_stored_by_the_next_that_was_asked_for_already(
+    tmp_path: Path,
+) -> None:
+    store = Slow(SqliteStore(tmp_path))
+    hub = Hub(run=RUN, store=cast("EventStore", store), clock=FixedClock())
+    store.refuses = 1
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(hub.record(started()))
+        await store.is_appending.wait()
+        group.create_task(hub.record(answered(1)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        store.gate.set()
+
+    assert store.appended == [1, 2]
+    assert [event.seq for event in await SqliteStore(tmp_path).read(RUN)] == [1, 2]
+
+
 class Full:
     """The real store, whose disk is full once."""
 
@@ -239,11 +287,14 @@ class Full:
         self._real = real
         self.is_full = False
 
-    async def append(self, *batches: Sequence[Event]) -> None:
+    def append(self, unstored: Unstored) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().create_task(self._append(unstored))
+
+    async def _append(self, unstored: Unstored) -> None:
         await asyncio.sleep(0)
         if self.is_full:
             raise UserError("the disk is full", hint="free some space")
-        await self._real.append(*batches)
+        await self._real.append(unstored)
 
     async def read(self, run: RunId, *, after: int = 0, transcripts: bool = True) -> Sequence[Event]:
         return await self._real.read(run, after=after, transcripts=transcripts)

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ from equitr_coder.domain.audit import AuditFault, VerifiedChain
 from equitr_coder.domain.errors import UserError
 from equitr_coder.domain.events import EVENTS, Event
 from equitr_coder.domain.ids import RunId
-from equitr_coder.ports import RunRow
+from equitr_coder.ports import RunRow, Unstored, Written
 
 _T = TypeVar("_T")
 _BUSY_SECONDS = 10.0
@@ -62,18 +62,20 @@ class SqliteStore:
 
         return await self._do(create)
 
-    async def append(self, *batches: Sequence[Event]) -> None:
-        records = [
-            chain.Record(e.run, e.seq, e.type, e.model_dump_json(exclude_none=True))
-            for events in batches
-            for e in events
-        ]
-
+    def append(self, unstored: Unstored) -> asyncio.Future[None]:
         def write(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
-                chain.append(connection, records)
+            batches = unstored.take()
+            if not batches:
+                return
+            try:
+                with _transaction(connection):
+                    chain.append(connection, (_record(event) for batch in batches for event in batch))
+            except BaseException:
+                unstored.put_back(batches)
+                raise
+            unstored.have_stored(batches)
 
-        await self._do(write)
+        return asyncio.wrap_future(self._submit(write))
 
     async def read(self, run: RunId, *, after: int = 0, transcripts: bool = True) -> Sequence[Event]:
         query = "SELECT body FROM events WHERE run = ? AND seq > ?"
@@ -205,7 +207,22 @@ class SqliteStore:
 
         A cancelled caller still waits until the transaction has ended: it must know on which side of it it died.
         """
+        running = self._submit(work, absent=absent)
+        loop, cancelled = asyncio.get_running_loop(), None
+        while True:
+            ended = loop.create_future()
+            running.add_done_callback(partial(_tell, loop, ended))
+            try:
+                await ended
+                break
+            except asyncio.CancelledError as again:
+                cancelled = again
+        result = running.result()
+        if cancelled is not None:
+            raise cancelled
+        return result
 
+    def _submit(self, work: Callable[[sqlite3.Connection], _T], *, absent: _T | None = None) -> Future[_T]:
         def run() -> _T:
             if self._connection is None:
                 if absent is not None and not self._path.exists():
@@ -216,17 +233,7 @@ class SqliteStore:
             except sqlite3.Error as error:
                 raise self._explain(error) from error
 
-        future = asyncio.get_running_loop().run_in_executor(self._thread, run)
-        cancelled: asyncio.CancelledError | None = None
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError as again:
-                cancelled = again
-        result = future.result()
-        if cancelled is not None:
-            raise cancelled
-        return result
+        return self._thread.submit(run)
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -268,6 +275,11 @@ class SqliteStore:
         return error
 
 
+def _record(written: Written) -> chain.Record:
+    event = written.event
+    return chain.Record(event.run, event.seq, event.type, written.body)
+
+
 def _events(run: RunId, bodies: Iterable[str | bytes]) -> list[Event]:
     try:
         return [EVENTS.validate_json(chain.unpacked(body)) for body in bodies]
@@ -276,6 +288,16 @@ def _events(run: RunId, bodies: Iterable[str | bytes]) -> list[Event]:
             f"the log of {run} cannot be read: an event of it is damaged, or a newer version wrote it",
             hint="upgrade equitrcoder; the other runs are not concerned",
         ) from error
+
+
+def _tell(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None], _: Future[Any]) -> None:
+    """Called in the store's thread. One turn of the loop less than `run_in_executor` takes."""
+
+    def tell() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    loop.call_soon_threadsafe(tell)
 
 
 class _transaction:  # noqa: N801 - reads as a statement at its uses

@@ -19,6 +19,7 @@ from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, RunPaused, RunStarted, ToolReturned
 from equitr_coder.domain.ids import AgentName, CallId, RunId, SessionId
 from equitr_coder.domain.runs import RunKind, RunOptions
+from tests.waiting import waiting
 
 RUN, OTHER = RunId("run-1"), RunId("run-2")
 AT = datetime(2026, 11, 30, tzinfo=UTC)
@@ -48,9 +49,9 @@ async def home(tmp_path: Path) -> Path:
     for run in (RUN, OTHER):
         digest = await store.put_blob(f"output of {run}".encode())
         await store.create_run(run, "/w", with_epic=True)
-        await store.append([started(run)])
-        await store.append([returned(2, "x" * 3000, run=run)], [returned(3, "short", kept=(digest,), run=run)])
-        await store.append([returned(4, "last but one", run=run), paused(5, run)])
+        await store.append(waiting([started(run)]))
+        await store.append(waiting([returned(2, "x" * 3000, run=run)], [returned(3, "short", kept=(digest,), run=run)]))
+        await store.append(waiting([returned(4, "last but one", run=run), paused(5, run)]))
     await store.close()
     return tmp_path
 
@@ -148,7 +149,7 @@ async def test_a_changed_and_a_missing_output_are_told_apart(home: Path) -> None
 async def test_a_pinned_head_finds_a_chain_that_was_computed_anew(home: Path) -> None:
     store = SqliteStore(home)
     [noted], _ = await store.verify(RUN)
-    await store.append([paused(6)])
+    await store.append(waiting([paused(6)]))
     await store.close()
     later = await faults(home, pin=noted.head)
     with without_guards(home) as connection:
@@ -227,7 +228,7 @@ async def test_an_older_store_is_kept_and_becomes_one_with_chains(tmp_path: Path
     store = SqliteStore(tmp_path)
 
     log = list(await store.read(RUN))
-    await store.append([paused(4)])
+    await store.append(waiting([paused(4)]))
     number = await store.create_run(RunId("run-3"), "/w", with_epic=True)
     runs = [row.run for row in await store.runs("/w")]
     chains, index = await store.verify()

@@ -10,6 +10,7 @@ from equitr_coder.domain.errors import StopReason, UserError
 from equitr_coder.domain.events import Event, RunPaused, RunStarted, ToolReturned
 from equitr_coder.domain.ids import AgentName, CallId, RunId, SessionId
 from equitr_coder.domain.runs import RunKind, RunOptions
+from tests.waiting import waiting
 
 RUN = RunId("run-1")
 
@@ -33,7 +34,7 @@ def paused(seq: int, run: RunId = RUN) -> Event:
 async def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "home")
 
-    await store.append([started(), paused(2)])
+    await store.append(waiting([started(), paused(2)]))
 
     assert list(await store.read(RUN)) == [started(), paused(2)]
     assert list(await store.read(RUN, after=1)) == [paused(2)]
@@ -43,7 +44,7 @@ async def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
 async def test_a_second_process_sees_what_append_returned_from(tmp_path: Path) -> None:
     writer, reader = SqliteStore(tmp_path), SqliteStore(tmp_path)
 
-    await writer.append([started()])
+    await writer.append(waiting([started()]))
 
     assert list(await reader.read(RUN)) == [started()]
     await writer.close()
@@ -52,10 +53,10 @@ async def test_a_second_process_sees_what_append_returned_from(tmp_path: Path) -
 
 async def test_an_append_that_fails_stores_none_of_its_events(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
-    await store.append([started()])
+    await store.append(waiting([started()]))
 
     with pytest.raises(sqlite3.IntegrityError):
-        await store.append([paused(2), started()])
+        await store.append(waiting([paused(2), started()]))
 
     assert list(await store.read(RUN)) == [started()]
     await store.close()
@@ -63,7 +64,7 @@ async def test_an_append_that_fails_stores_none_of_its_events(tmp_path: Path) ->
 
 async def test_the_log_refuses_update_and_delete(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
-    await store.append([started()])
+    await store.append(waiting([started()]))
     await store.close()
 
     connection = sqlite3.connect(tmp_path / "equitr.db")
@@ -185,11 +186,11 @@ async def test_a_summary_holds_until_the_log_grows_or_goes(tmp_path: Path) -> No
     store = SqliteStore(tmp_path)
     for run in (RUN, RunId("run-2")):
         await store.create_run(run, "/w", with_epic=False)
-        await store.append([started(run=run)])
+        await store.append(waiting([started(run=run)]))
     await store.keep_summaries("a", {RUN: (1, "one"), RunId("run-2"): (1, "two")})
 
     kept, other_kind = await store.summaries("a"), await store.summaries("b")
-    await store.append([paused(2)])
+    await store.append(waiting([paused(2)]))
     grown = await store.summaries("a")
     await store.bury([RunId("run-2")], "test")
     buried = await store.summaries("a")
@@ -205,7 +206,7 @@ async def test_outputs_go_with_the_last_log_that_names_them(tmp_path: Path) -> N
     fresh = await store.put_blob(b"fresh")
     for run, kept in ((RUN, (shared, own, fresh)), (other, (shared,))):
         await store.create_run(run, "/w", with_epic=False)
-        await store.append([started(run=run), returned(2, run, kept)])
+        await store.append(waiting([started(run=run), returned(2, run, kept)]))
     for digest in (shared, own):
         os.utime(tmp_path / "blobs" / digest[:2] / digest, (0, 0))
 
@@ -217,7 +218,7 @@ async def test_outputs_go_with_the_last_log_that_names_them(tmp_path: Path) -> N
     assert await store.get_blob(fresh) == b"fresh", "somebody may be about to name it"
     assert list(await store.read(RUN)) == []
     with pytest.raises(sqlite3.IntegrityError, match="deleted"):
-        await store.append([paused(3)])
+        await store.append(waiting([paused(3)]))
     await store.close()
 
 
@@ -225,7 +226,7 @@ async def test_journals_of_a_run_go_with_its_log(tmp_path: Path) -> None:
     store, other = SqliteStore(tmp_path), RunId("run-2")
     for run in (RUN, other):
         await store.create_run(run, "/w", with_epic=True)
-        await store.append([started(run=run)])
+        await store.append(waiting([started(run=run)]))
         for kind in ("merge", "branch"):
             await store.write_journal(f"{kind}:{run}", {"summary": "words of an agent"})
 
