@@ -13,9 +13,10 @@ a command of the gate that runs; reviews and answers of the supervisor are model
   program, the planning and the landing cost.
 - `worker_overhead = sum over tasks(task time - |outstanding of the task|) / task_time`: what each worker itself waited
   for the host: git, checkouts, the log, its turn in the merge queue.
-- `utilization = sum over tasks |outstanding of the task, inside span| / (agents * |span|)`, where `agents` is the
-  number of workers allowed, or the most tasks that could run at once when those were fewer, and `span` is the time in
-  which at least that many tasks could run: their prerequisites were done and they were not.
+- `utilization = sum over tasks |outstanding of the task while its worker is at work, inside span| / (agents * |span|)`,
+  where `agents` is the number of workers allowed, or the most tasks that could be worked on at once when those were
+  fewer, and `span` is the time in which at least that many could be: their prerequisites were done, and they were
+  neither done nor handed in. A handed-in task keeps no worker, so its checks and its review count for nobody.
 - `coordinator` is the share of `active` in which a strong model was outstanding.
 """
 
@@ -125,6 +126,11 @@ class _Measured:
     tool: Spans
     gate: Spans
     available: Spans
+    """Its prerequisites are done, and it is not."""
+
+    @property
+    def workable(self) -> Spans:
+        return self.available - self.review
 
     @property
     def active(self) -> Spans:
@@ -169,7 +175,7 @@ def _metrics(log: RunTimes) -> RunMetrics:
         kind=log.started.kind,
         state=log.state,
         workers=log.workers,
-        peak_workers=overlaps([one.active for one in tasks.values()]),
+        peak_workers=overlaps([one.working for one in tasks.values()]),
         wall=_seconds(live.length),
         execution=_seconds(execution),
         task_time=_seconds(task_time),
@@ -239,11 +245,11 @@ def _strong_alone(log: RunTimes) -> Decimal | None:
 
 
 def _utilization(tasks: Sequence[_Measured], workers: int) -> float | None:
-    agents = min(workers, overlaps([one.available for one in tasks]))
+    agents = min(workers, overlaps([one.workable for one in tasks]))
     if agents == 0:
         return None
-    span = _at_least(agents, [one.available for one in tasks])
-    busy = sum((one.outstanding & one.active & span).length for one in tasks)
+    span = _at_least(agents, [one.workable for one in tasks])
+    busy = sum((one.outstanding & one.working & span).length for one in tasks)
     return _share(busy, agents * span.length)
 
 

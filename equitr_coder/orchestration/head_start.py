@@ -19,11 +19,17 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
-async def with_checkouts(worktrees: Worktrees, commit: CommitId, *, most: int, work: Callable[[], Awaitable[_T]]) -> _T:
-    """What `work` answers; while its agents wait for their models, checkouts for `most` checks at once are made."""
+async def beside_work(
+    worktrees: Worktrees, commit: CommitId, *, checks: int, tasks: int, work: Callable[[], Awaitable[_T]]
+) -> _T:
+    """What `work` answers; while its agents wait for their models, checkouts for so many checks at once are made, and
+    worktrees for so many tasks that begin while others are checked.
+    """
     failed: Exception | None = None
     async with asyncio.TaskGroup() as group:
-        making = group.create_task(_tried(worktrees.make_checkouts_ready(commit, most)), name="checkouts")
+        making = group.create_task(
+            _tried(worktrees.make_more_ready(commit, checks=checks, tasks=tasks)), name="head start"
+        )
         try:
             answer = await work()
         except Exception as error:  # noqa: BLE001 - raised below, as it is and in no group

@@ -21,6 +21,7 @@ from equitr_coder.domain.money import ZERO
 from equitr_coder.orchestration.conflict_log import ended_with, waiting_for_a_person
 from equitr_coder.orchestration.holding import held, let_go, nothing_else, require_stoppable, stopped
 from equitr_coder.orchestration.schedule import Now, Outlook, Schedule
+from equitr_coder.orchestration.seats import Seats
 from equitr_coder.orchestration.worker import TaskWorker
 from equitr_coder.ports import EventSink
 
@@ -32,12 +33,13 @@ _PRIVATE_ACCOUNTS = ("task ", "agent ")
 
 
 class Supervisor:
-    def __init__(self, *, plan: Plan, worker: TaskWorker, events: EventSink, max_workers: int) -> None:
+    def __init__(self, *, plan: Plan, worker: TaskWorker, events: EventSink, seats: Seats) -> None:
         self._plan = plan
         self._schedule = Schedule(plan, agents=agent_names(plan))
         self._worker = worker
         self._events = events
-        self._max_workers = max_workers
+        self._seats = seats
+        seats.watch(self.look_again)
         self._running: set[TaskId] = set()
         self._parked: set[TaskId] = set()
         self._in_conflict: dict[TaskId, RunStopped] = {}
@@ -69,9 +71,10 @@ class Supervisor:
                     outlook = self._next()
                     for task_id in outlook.start:
                         self._running.add(task_id)
+                        self._seats.expect(task_id)
                         work = self._work(self._plan.task(task_id))
                         self._hands[task_id] = group.create_task(work, name=f"worker {task_id}")
-                    await self._tell_waiting(outlook)
+                    self._tell_waiting(outlook)
                 except UserError as stop:  # nothing can be recorded; the workers find out at their next step
                     self._stop(stop)
                 if not self._running and (self._held <= self._held_before or self._ends_run(self._halt)):
@@ -141,7 +144,7 @@ class Supervisor:
         self._release_settled()
         if self._ends_run(self._halt):
             return Outlook((), {})
-        return self._schedule.look(self._now(), slots=self._max_workers - len(self._running))
+        return self._schedule.look(self._now(), slots=self._seats.free(len(self._running)))
 
     def _now(self) -> Now:
         view = self._events.view
@@ -157,10 +160,10 @@ class Supervisor:
             },
         )
 
-    async def _tell_waiting(self, outlook: Outlook) -> None:
+    def _tell_waiting(self, outlook: Outlook) -> None:
         """Only what has changed since it was last told, by whichever process."""
         tasks = self._events.view.tasks
-        await self._events.record(
+        self._events.note(
             *(
                 TaskChanged(task=task_id, state=TaskState.WAITING, detail=why)
                 for task_id, why in outlook.waiting.items()
@@ -219,6 +222,7 @@ class Supervisor:
         finally:
             self._pulled.discard(task.id)
             self._running.discard(task.id)
+            self._seats.leave(task.id)
             self._changed.set()
 
     async def _park(self, refused: BudgetRefused) -> None:

@@ -17,6 +17,7 @@ from equitr_coder.domain.refusals import told, unattended
 from equitr_coder.domain.run_view import TaskView
 from equitr_coder.domain.runs import RunOptions
 from equitr_coder.domain.strengths import WORKER
+from equitr_coder.domain.task_graph import NO_FREE_WORKER
 from equitr_coder.engine.guards import ATTEMPT_STOPS, SESSION_FAILURES, AttemptDeadline
 from equitr_coder.engine.step_trees import is_readable
 from equitr_coder.orchestration import briefing
@@ -28,6 +29,7 @@ from equitr_coder.orchestration.forecast import Forecasts
 from equitr_coder.orchestration.markers import left_words, marked_paths
 from equitr_coder.orchestration.merge_queue import MergeQueue, signature
 from equitr_coder.orchestration.outcomes import WOULD_STEER, HandIn, SentBack
+from equitr_coder.orchestration.seats import Seats
 from equitr_coder.orchestration.stopwatch import Stopwatch, stopwatch
 from equitr_coder.orchestration.sync_points import SyncPoints
 from equitr_coder.orchestration.worktrees import Worktrees
@@ -94,6 +96,7 @@ class TaskWorker:
         code_maps: CodeMaps,
         sync_points: SyncPoints,
         held: HeldFiles,
+        seats: Seats,
     ) -> None:
         self._terms = terms
         self._repository = repository
@@ -109,6 +112,7 @@ class TaskWorker:
         self._code_maps = code_maps
         self._sync_points = sync_points
         self._held = held
+        self._seats = seats
 
     async def work(self, task: Task) -> None:
         """Ends with the task done or failed, or handed in where something that it needs has not landed yet.
@@ -155,6 +159,8 @@ class TaskWorker:
             await self._hand_in(task, view, tree, view.detail)  # somebody deleted its ref, and git the commit
 
     async def _begin(self, task: Task, view: TaskView) -> None:
+        if view.attempt:
+            await self._come_back(task)
         base = self._queue.tip
         attempt = view.attempt + 1
         restart_from: TreeId | None = None
@@ -179,6 +185,7 @@ class TaskWorker:
                 await self._keep_start(task, attempt, restart_from, base)
         path = await self._worktrees.open(task.id, base, restart_from)
         tree = restart_from or await self._repository.tree_of(base)
+        await self._seats.sit(task.id)
         self._events.note(
             *end_of_last,
             TaskChanged(
@@ -194,6 +201,12 @@ class TaskWorker:
             ),
         )
 
+    async def _come_back(self, task: Task) -> None:
+        """Sent back, it may find others at work."""
+        if not self._seats.has_one(task.id):
+            self._events.note(TaskChanged(task=task.id, state=TaskState.WAITING, detail=NO_FREE_WORKER))
+        await self._seats.sit(task.id)
+
     async def _keep_start(self, task: Task, attempt: int, tree: TreeId, base: CommitId) -> None:
         """The log names this tree until the first step that writes has one of its own."""
         start = await self._repository.commit_tree(
@@ -203,6 +216,7 @@ class TaskWorker:
 
     async def _attempt(self, task: Task, view: TaskView) -> SentBack | None:
         if view.state is TaskState.WORKING:
+            await self._seats.sit(task.id)
             try:
                 end = await self._run_agent(task, view)
             except RunStopped as stopped:
@@ -215,10 +229,12 @@ class TaskWorker:
                 return SentBack(SESSION_FAILURES[error.kind], str(error))
             if end is None:
                 return SentBack(StopReason.NO_HAND_IN, "it answered in plain text and never called hand_in")
+            self._seats.leave_soon(task.id)
             refusal = await self._take_in(task, view, end)
             if refusal is not None:
                 return refusal
         assert view.commit is not None
+        self._seats.leave(task.id)
         if not all(self._events.view.tasks[need].state is TaskState.DONE for need in task.needs):
             return None  # it began with a sync point of a task that is still at work: it lands after that task
         return await self._queue.merge(

@@ -58,7 +58,8 @@ class Worktrees:
         self._free = sorted(places.root.glob(f"{READY}*"))
         """Made ahead (some perhaps by a process that died), or of tasks that are done: for the tasks that come."""
         self._opening = asyncio.Semaphore(_OPENED_AT_ONCE)
-        self._has_opened = asyncio.Event()
+        self._openers = 0
+        self._nobody_opens = asyncio.Event()
         self._gates: asyncio.LifoQueue[Path] = asyncio.LifoQueue()  # the one used last is the quickest to reset
         for number in range(gate_slots, 0, -1):
             self._gates.put_nowait(places.root / f"{GATE}{number}")
@@ -74,45 +75,61 @@ class Worktrees:
     async def open(self, task: TaskId, base: CommitId, tree: TreeId | None = None) -> Path:
         """The task's worktree at `base`, or with the content of `tree` on top of it."""
         path = self.path(task)
+        self._openers += 1
+        self._nobody_opens.clear()
+        try:
+            with span("worktree"):
+                async with self._opening:
+                    await self._make_ready(path, base)
+                    if tree is not None:
+                        await self._repository.restore(path, tree)
+        finally:
+            self._openers -= 1
+            if not self._openers:
+                self._nobody_opens.set()
         with span("worktree"):
-            async with self._opening:
-                await self._make_ready(path, base)
-                if tree is not None:
-                    await self._repository.restore(path, tree)
             await self._preparation.prepare(self.place(path))
-        self._has_opened.set()
         return path
 
-    async def make_ahead(self, number: int, commit: CommitId) -> None:
-        """A worktree at `commit` for whatever task comes; no other has this `number`."""
+    async def make_ahead(self, number: int, commit: CommitId) -> float:
+        """A worktree at `commit` for whatever task comes; no other has this `number`. Answers the seconds it took."""
         path = self._places.root / f"{READY}{number}"
-        if path in self._free:
-            return
+        if path in self._free or _stands(path):  # or somebody is just taking it
+            return 0.0
         async with self._opening:
+            started = _seconds()
             await self._make(path, commit)
             try:
                 await self._repository.snapshot(path)  # every file is looked at once: the first step would wait for it
             finally:
                 self._free.append(path)
+            return _seconds() - started
 
-    async def make_checkouts_ready(self, commit: CommitId, most: int) -> None:
-        """Once a task has its worktree, checkouts at `commit` for `most` checks at once; no more when making one takes
-        long, because as many at once are rarely needed.
+    async def make_more_ready(self, commit: CommitId, *, checks: int, tasks: int) -> None:
+        """Checkouts at `commit` for so many checks at once, and worktrees for so many tasks that begin while others are
+        checked: while no task waits for its own, and not before one has it. No more when making one takes long, because
+        as many are rarely needed.
         """
-        await self._has_opened.wait()
-        clock = asyncio.get_running_loop().time
-        seconds = 0.0
-        while seconds <= _QUICK:
-            async with self._opening:
-                path = self._unmade_checkout(most)
-                if path is None:
-                    return
-                started = clock()
-                try:
-                    await self._make(path, commit)
-                finally:
-                    self._gates.put_nowait(path)
-                seconds = clock() - started
+        for number in range(1, max(checks, tasks) + 1):
+            await self._nobody_opens.wait()
+            seconds = await self.make_ahead(number, commit) if number <= tasks else 0.0
+            if number <= checks:
+                await self._nobody_opens.wait()
+                seconds = max(seconds, await self._make_checkout(commit, checks))
+            if seconds > _QUICK:
+                return
+
+    async def _make_checkout(self, commit: CommitId, most: int) -> float:
+        async with self._opening:
+            path = self._unmade_checkout(most)
+            if path is None:
+                return 0.0
+            started = _seconds()
+            try:
+                await self._make(path, commit)
+            finally:
+                self._gates.put_nowait(path)
+            return _seconds() - started
 
     def _unmade_checkout(self, most: int) -> Path | None:
         """One of the first `most` that nobody has used, taken out of those that are free."""
@@ -204,6 +221,10 @@ class Worktrees:
     def _release(self, path: Path) -> None:
         if (lease := self._held.pop(path, None)) is not None:
             lease.release()
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _stands(path: Path) -> bool:

@@ -16,6 +16,7 @@ from equitr_coder.orchestration.proof import ProofKeeper
 from equitr_coder.orchestration.proposals import Proposals, ProposalTerms
 from equitr_coder.orchestration.review import Reviewer
 from equitr_coder.orchestration.review_session import ReviewSessions
+from equitr_coder.orchestration.seats import Seats
 from equitr_coder.orchestration.supervisor import Supervisor
 from equitr_coder.orchestration.sync_points import SyncPoints
 from equitr_coder.orchestration.worker import TaskWorker, WorkerTerms
@@ -79,6 +80,7 @@ class Crew:
             chronicle=promises,
             written_by=proof.written_by,
         )
+        seats = Seats(view.options.max_workers)
         worker = TaskWorker(
             terms=WorkerTerms(
                 plan=plan,
@@ -108,8 +110,9 @@ class Crew:
             held=proof.held,
             quota=quota,
             code_maps=kit.code_maps,
+            seats=seats,
         )
-        self.supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, max_workers=view.options.max_workers)
+        self.supervisor = Supervisor(plan=plan, worker=worker, events=kit.events, seats=seats)
         sync_points.watch(self.supervisor.look_again)
 
     async def recover(self) -> None:

@@ -22,7 +22,7 @@ from equitr_coder.domain.planned_commands import Standing, approved_with
 from equitr_coder.domain.run_view import RunView
 from equitr_coder.domain.runs import RunState
 from equitr_coder.engine.step_trees import release
-from equitr_coder.orchestration.head_start import HeadStart, with_checkouts
+from equitr_coder.orchestration.head_start import HeadStart, beside_work
 from equitr_coder.orchestration.merge_queue import moved_away
 from equitr_coder.orchestration.probe import LONGEST, UntouchedTree
 from equitr_coder.orchestration.worktrees import Worktrees
@@ -361,7 +361,8 @@ class EpicRun:
             tip, options = self._view.tip, self._view.options
             assert tip is not None, "an epic is approved before it is built"
             most = min(options.max_workers, len(self._view.tasks))
-            stop = await with_checkouts(worktrees, tip, most=most, work=crew.supervisor.run)
+            more = min(most, len(self._view.tasks) - most)
+            stop = await beside_work(worktrees, tip, checks=most, tasks=more, work=crew.supervisor.run)
             await crew.close()
             if stop is None:
                 await worktrees.close_all()

@@ -16,7 +16,7 @@ from equitr_coder.domain.epic import Plan, Task
 from equitr_coder.domain.errors import RunStopped, StopReason
 from equitr_coder.domain.ids import AgentName, CommitId, TaskId
 from equitr_coder.orchestration import worktrees as worktrees_of_runs
-from equitr_coder.orchestration.head_start import HeadStart, with_checkouts
+from equitr_coder.orchestration.head_start import HeadStart, beside_work
 from equitr_coder.orchestration.outcomes import HandIn
 from equitr_coder.orchestration.worktree_pool import WorktreePool
 from equitr_coder.orchestration.worktrees import RunPlaces, Worktrees
@@ -238,10 +238,11 @@ async def test_while_agents_work_checkouts_for_as_many_checks_are_made_and_each_
         async with asyncio.TaskGroup() as group:
             for _ in range(9):
                 group.create_task(check())
-        await _until(lambda: {f"{RUN}/gate-{number}" for number in range(1, 4)} < _listed(scene))
+        wanted = {f"{RUN}/{name}" for name in ("gate-1", "gate-2", "gate-3", "ready-1", "ready-2")}
+        await _until(lambda: wanted < _listed(scene))
         return "done"
 
-    assert await with_checkouts(worktrees, scene.base, most=3, work=work) == "done"
+    assert await beside_work(worktrees, scene.base, checks=3, tasks=2, work=work) == "done"
     await worktrees.close_all()
     await store.close()
 
@@ -256,9 +257,9 @@ async def test_where_a_checkout_takes_long_no_second_one_is_made_in_case_it_is_n
     worktrees = _worktrees(scene, repository, store, gate_slots=4)
     await worktrees.open(ONE, scene.base)
 
-    await worktrees.make_checkouts_ready(scene.base, 4)
+    await worktrees.make_more_ready(scene.base, checks=4, tasks=4)
 
-    assert _listed(scene) == {f"{RUN}/T1", f"{RUN}/gate-1"}
+    assert _listed(scene) == {f"{RUN}/T1", f"{RUN}/ready-1", f"{RUN}/gate-1"}
     await store.close()
 
 
@@ -278,7 +279,7 @@ async def test_what_ends_the_work_is_told_as_it_is_and_a_checkout_that_fails_cos
         raise RunStopped(StopReason.BUDGET_EXCEEDED, "no money is left")
 
     with pytest.raises(RunStopped, match="no money is left"):
-        await with_checkouts(worktrees, CommitId("0" * 40), most=1, work=work)
+        await beside_work(worktrees, CommitId("0" * 40), checks=1, tasks=0, work=work)
 
     async with asyncio.timeout(20), worktrees.clean_checkout(scene.base) as place:
         assert (place.root / "README.md").exists()
