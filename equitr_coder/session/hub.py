@@ -18,6 +18,10 @@ from equitr_coder.session.backlog import Backlog
 
 _READER_BACKLOG = 10_000
 _DELTA_BACKLOG = 256
+_LULL = 0.005
+"""Seconds after which what nobody waits for goes to the disk by itself. As a rule somebody waits for the next event
+sooner, and both go together.
+"""
 
 
 class Hub:
@@ -50,6 +54,8 @@ class Hub:
         """Who waits until the event of this number is in the log."""
         self._writer: asyncio.Future[None] | None = None
         """The last that was asked for; the store takes them in turn."""
+        self._soon: asyncio.TimerHandle | None = None
+        """For what nobody waits for."""
         self._readers: set[_Reader] = set()
 
     @property
@@ -64,6 +70,8 @@ class Hub:
     def note(self, *events: Event) -> None:
         if events:
             self._enter(events)
+            if self._soon is None:
+                self._soon = asyncio.get_running_loop().call_later(_LULL, self._write)
 
     async def record(self, *events: Event) -> None:
         """As in the port; a cancelled caller is told so only after its events are in the log."""
@@ -89,7 +97,6 @@ class Hub:
             apply(self._view, stamped)
             if isinstance(stamped, MessageAdded):
                 self._unshown.pop(stamped.session, None)
-        self._write()
 
     async def flush(self) -> None:
         seq = self._view.seq
@@ -110,6 +117,9 @@ class Hub:
 
     def _write(self) -> None:
         """What comes while the disk is busy goes there together, straight after what it is busy with."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         if self._backlog.is_expected:
             return
         self._backlog.is_expected = True
@@ -136,7 +146,7 @@ class Hub:
             self._backlog.is_expected = False  # it may have failed before it took anything
         error = None if writer.cancelled() else writer.exception()
         if error is None:
-            if self._backlog:
+            if self._backlog and self._soon is None:
                 self._write()
         elif is_last:  # else the next one tries what this one could not store
             waiting, self._waiting = self._waiting, []

@@ -361,8 +361,9 @@ class EpicRun:
             tip, options = self._view.tip, self._view.options
             assert tip is not None, "an epic is approved before it is built"
             most = min(options.max_workers, len(self._view.tasks))
-            more = min(most, len(self._view.tasks) - most)
-            stop = await beside_work(worktrees, tip, checks=most, tasks=more, work=crew.supervisor.run)
+            half = -(-most // 2)  # of what begins together not all is at the same step
+            more = min(half, len(self._view.tasks) - most)
+            stop = await beside_work(worktrees, tip, checks=half, tasks=more, work=crew.supervisor.run)
             await crew.close()
             if stop is None:
                 await worktrees.close_all()

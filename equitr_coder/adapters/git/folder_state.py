@@ -109,10 +109,22 @@ def content(path: Path) -> bytes | None:
         if stat.S_ISLNK(about.st_mode):
             return os.fsencode(path.readlink())
         if stat.S_ISREG(about.st_mode) and about.st_size <= LARGE:
-            return path.read_bytes()
+            return _read(path)
     except OSError:
         return None
     return None
+
+
+def _read(path: Path) -> bytes:
+    """Many small files are read, and a file object costs more than what they hold."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        pieces = [os.read(descriptor, LARGE)]
+        while pieces[-1]:
+            pieces.append(os.read(descriptor, LARGE))
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
 
 
 def _stamp(about: os.stat_result) -> Stamp:

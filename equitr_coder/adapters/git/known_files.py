@@ -143,7 +143,10 @@ class KnownFiles:
         if known is None or known.files is None:
             return None
         state = self._observe(checkout)
-        return known if state is not None and known.state.is_all_same(state, checkout.root) else None
+        if state is None or not known.state.is_all_same(state, checkout.root):
+            return None
+        now = self._standing[checkout.git_dir] = replace(known, state=state)
+        return now
 
     def filled_with(self, checkout: Checkout) -> str | None:
         """The tree that git has checked out there, while its index is still the same."""

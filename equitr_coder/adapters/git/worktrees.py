@@ -353,7 +353,8 @@ def _clear(path: Path) -> None:
 def _repair(linked: Checkout) -> None:
     """Take away what a killed git or a command left unfinished, and lead `.git` home."""
     for name in _LEFTOVERS:
-        remove_folder(linked.git_dir / name)
+        if os.path.lexists(linked.git_dir / name):
+            remove_folder(linked.git_dir / name)
     pointer, expected = linked.root / ".git", f"gitdir: {linked.git_dir}\n"
     with suppress(OSError, UnicodeDecodeError):
         if not pointer.is_symlink() and pointer.read_text() == expected:
