@@ -5,6 +5,7 @@ places: whatever the store gives back is in front again.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from equitr_coder.domain.events import Event
 from equitr_coder.ports import Written
@@ -43,4 +44,5 @@ class Backlog:
     def have_stored(self, batches: Sequence[Sequence[Written]]) -> None:
         events = [event for batch in batches for event in batch]
         assert self._loop is not None, "what is stored was added"
-        self._loop.call_soon_threadsafe(self._stored, events)
+        with suppress(RuntimeError):  # the loop has ended, and with it whoever would be told
+            self._loop.call_soon_threadsafe(self._stored, events)
