@@ -354,9 +354,9 @@ class EventStore(Protocol):
 
     def append(self, unstored: Unstored) -> asyncio.Future[None]:
         """What waits there when the store comes to it: all or none, in this order, durable (fsync) when it says so. It
-        is asked for by the call itself, and done whoever stops waiting. Of several calls each takes what came since
-        the one before. Awaited, it raises UserError when the disk is full or the store cannot be written: nothing is
-        stored then, and all of it waits again.
+        is asked for by the call itself. Of several calls each takes what came since the one before. Awaited, it raises
+        UserError when the disk is full or the store cannot be written: nothing is stored then, and all of it waits
+        again. Who cancels it may find it done or not.
         """
         ...
 

@@ -122,8 +122,12 @@ class Hub:
             self._soon = None
         if self._backlog.is_expected:
             return
-        self._backlog.is_expected = True
-        self._writer = self._store.append(self._backlog)
+        self._backlog.is_expected = True  # first: the store may come before it has answered
+        try:
+            self._writer = self._store.append(self._backlog)
+        except BaseException:
+            self._backlog.is_expected = False
+            raise
         self._writer.add_done_callback(self._written)
 
     def _have_stored(self, events: Sequence[Written]) -> None:

@@ -458,3 +458,15 @@ async def test_no_held_key_is_stored_folded_or_shown(tmp_path: Path) -> None:
         '"[key SHOP_KEY]"',
         "[key SHOP_KEY]",
     ]
+
+
+async def test_who_records_in_a_store_that_is_closed_is_told_so_each_time(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    hub = Hub(run=RUN, store=store, clock=FixedClock())
+    await hub.record(started())
+    await store.close()
+
+    async with asyncio.timeout(20):
+        for number in range(2):
+            with pytest.raises(RuntimeError, match="shutdown"):
+                await hub.record(answered(number))
