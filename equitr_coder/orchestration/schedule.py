@@ -27,7 +27,7 @@ from equitr_coder.domain.task_graph import (
 
 _DEAD = frozenset({TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED})
 _OPEN = frozenset({TaskState.WAITING, TaskState.READY})
-_INTERRUPTED = frozenset({TaskState.WORKING, TaskState.REVIEW})
+_INTERRUPTED = (TaskState.WORKING, TaskState.REVIEW)
 
 
 @frozen
@@ -99,7 +99,7 @@ class Schedule:
                 kept.append(task)
             elif words := self._kept(task, kept, now):
                 waiting[task.id] = words
-            elif len(start) >= slots:
+            elif len(start) >= slots and now.states[task.id] is not TaskState.REVIEW:
                 waiting[task.id] = NO_FREE_WORKER
             else:
                 start.append(task.id)
@@ -126,7 +126,7 @@ class Schedule:
     def _idle(self, now: Now) -> list[Task]:
         """Tasks to take up again, then tasks to start, each in order."""
         idle = [task for task in self._order if task.id not in now.running and task.id not in now.parked]
-        interrupted = [task for task in idle if now.states[task.id] in _INTERRUPTED]
+        interrupted = [task for state in _INTERRUPTED for task in idle if now.states[task.id] is state]
         return [*interrupted, *(task for task in idle if now.states[task.id] in _OPEN)]
 
     def _is_open(self, task: Task, now: Now) -> bool:

@@ -36,12 +36,16 @@ class Seats:
         """It will come for one of those."""
         self._coming[task] = None
 
+    def keep(self, task: TaskId) -> None:
+        """It was at work when the run was interrupted, and goes on."""
+        self._seated.add(task)
+
     def has_one(self, task: TaskId) -> bool:
         """Whether it need not wait: for one that it has, or will be given at once."""
         return task in self._seated or (len(self._seated) < self._workers and not self._queue())
 
     async def sit(self, task: TaskId) -> None:
-        """Returns when it has one; who waits is served in turn, and before tasks that have not begun."""
+        """Returns when it has one. Who waits is served in turn, and before tasks that were not expected yet."""
         if not self.has_one(task):
             turn = self._coming[task] = asyncio.get_running_loop().create_future()
             await turn
@@ -57,15 +61,16 @@ class Seats:
 
     def leave(self, task: TaskId) -> None:
         """Also one that has none, or no longer waits for one."""
+        had_one, was_coming = task in self._seated, task in self._coming
         self._coming.pop(task, None)
         self._leaving.discard(task)
-        if task in self._seated:
-            self._seated.discard(task)
-            if waiting := self._queue():
-                first, turn = waiting[0]
-                del self._coming[first]
-                self._seated.add(first)
-                turn.set_result(None)
+        self._seated.discard(task)
+        if had_one and (waiting := self._queue()):
+            first, turn = waiting[0]
+            del self._coming[first]
+            self._seated.add(first)
+            turn.set_result(None)
+        if had_one or was_coming:
             self._tell()
 
     def _queue(self) -> list[tuple[TaskId, "asyncio.Future[None]"]]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from equitr_coder.domain.claims import beyond
 from equitr_coder.domain.epic import Plan, Task, TaskState, agent_names
@@ -50,6 +51,8 @@ class Supervisor:
         self._hands: dict[TaskId, asyncio.Task[None]] = {}
         self._pulled: set[TaskId] = set()
         """Tasks whose worker stops because a person said so."""
+        self._words = 0
+        """Of a person, that are just carried out: the run does not end meanwhile."""
         self._held: set[TaskId] = set()
         self._held_before: set[TaskId] = set()
         """Those of them that were held when the run was taken up: it ends without waiting for their release."""
@@ -71,16 +74,25 @@ class Supervisor:
                     outlook = self._next()
                     for task_id in outlook.start:
                         self._running.add(task_id)
-                        self._seats.expect(task_id)
+                        if self._events.view.tasks[task_id].state is TaskState.WORKING:
+                            self._seats.keep(task_id)
+                        else:
+                            self._seats.expect(task_id)
                         work = self._work(self._plan.task(task_id))
                         self._hands[task_id] = group.create_task(work, name=f"worker {task_id}")
                     self._tell_waiting(outlook)
                 except UserError as stop:  # nothing can be recorded; the workers find out at their next step
                     self._stop(stop)
-                if not self._running and (self._held <= self._held_before or self._ends_run(self._halt)):
+                if self._is_over:
                     in_conflict = next(iter(self._in_conflict.values()), None)
                     return self._halt or in_conflict or self._shortage() or self._all_held()
                 await self._changed.wait()
+
+    @property
+    def _is_over(self) -> bool:
+        """Nobody works, nobody is just told to stop, and nothing waits for a person's word to go on."""
+        at_rest = not self._running and not self._words
+        return at_rest and (self._held <= self._held_before or self._ends_run(self._halt))
 
     def look_again(self) -> None:
         """Something came that a task may have waited for."""
@@ -97,9 +109,10 @@ class Supervisor:
         self._require_stoppable(task)
         if task in self._held:
             raise UserError(f"{task} is held already", hint=f"let it go on, or stop {task} for good")
-        await self._pull(task)
-        self._held.add(task)
-        await self._events.record(held(task))
+        async with self._hearing(task):
+            await self._pull(task)
+            self._held.add(task)
+            await self._events.record(held(task))
 
     async def release(self, task: TaskId) -> None:
         """Raises UserError when the task is not held."""
@@ -118,12 +131,25 @@ class Supervisor:
             UserError: there is no such task, it has ended, or is being merged.
         """
         self._require_stoppable(task)
-        await self._pull(task)
-        self._held.discard(task)
-        self._held_before.discard(task)
-        view = self._events.view
-        await self._events.record(stopped(view.tasks[task]), *ended_with(view, task, None))
-        self._changed.set()
+        async with self._hearing(task):
+            await self._pull(task)
+            self._held.discard(task)
+            self._held_before.discard(task)
+            view = self._events.view
+            await self._events.record(stopped(view.tasks[task]), *ended_with(view, task, None))
+
+    @asynccontextmanager
+    async def _hearing(self, task: TaskId) -> AsyncIterator[None]:
+        """While a person's word on a task is carried out. Its seat is free once the log says why."""
+        self._words += 1
+        try:
+            yield
+        finally:
+            self._words -= 1
+            if task in self._pulled:
+                self._pulled.discard(task)
+                self._seats.leave(task)
+            self._changed.set()
 
     def _require_stoppable(self, task: TaskId) -> None:
         known = self._events.view.tasks.get(task)
@@ -139,6 +165,7 @@ class Supervisor:
             self._pulled.add(task)
             hand.cancel()
             await asyncio.wait([hand])
+            self._running.discard(task)  # one that had not begun yet did not do it by itself
 
     def _next(self) -> Outlook:
         self._release_settled()
@@ -220,9 +247,9 @@ class Supervisor:
                 )
             )
         finally:
-            self._pulled.discard(task.id)
             self._running.discard(task.id)
-            self._seats.leave(task.id)
+            if task.id not in self._pulled:  # else once the log says why
+                self._seats.leave(task.id)
             self._changed.set()
 
     async def _park(self, refused: BudgetRefused) -> None:

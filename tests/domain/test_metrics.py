@@ -159,6 +159,64 @@ def test_more_workers_than_tasks_that_could_run_are_not_held_against_them() -> N
     assert measure([many, *events[1:]]).utilization == measure(events).utilization
 
 
+def test_a_check_that_runs_while_another_worker_has_the_place_counts_for_no_worker() -> None:
+    check = e.TimeSpan(kind="check", at=at(4), ms=5000)
+    metrics = measure(
+        log(
+            *in_order(
+                [
+                    (0, approved(task("T1"), task("T2"), task("T3"))),
+                    (0, turns("T1", TaskState.WORKING)),
+                    (0, turns("T2", TaskState.WORKING)),
+                ],
+                call("a", 0, 4, task="T1"),
+                call("b", 0, 8, task="T2"),
+                [(4, turns("T1", TaskState.REVIEW)), (4, turns("T3", TaskState.WORKING))],
+                call("c", 5, 9, task="T3"),
+                [
+                    (8, turns("T2", TaskState.REVIEW)),
+                    (9, turns("T2", TaskState.DONE)),
+                    (9, turns("T3", TaskState.REVIEW)),
+                    (10, turns("T1", TaskState.DONE)),
+                    (10, measured("T1", spans=(check,))),
+                    (10, turns("T3", TaskState.DONE)),
+                    finished(10),
+                ],
+            )
+        )
+    )
+
+    # Until 8 s two tasks could be worked on, at least: busy were T1 for 4 s, T2 for 8 s, and T3 from 5 s on.
+    assert metrics.utilization == round((4 + 8 + 3) / (2 * 8), 4)
+    assert metrics.peak_workers == 2
+    assert (metrics.tasks[0].gate, metrics.task_time) == (5, 10 + 9 + 6)
+
+
+def test_a_task_that_was_sent_back_could_be_worked_on_while_it_waits_for_a_worker() -> None:
+    metrics = measure(
+        log(
+            *in_order(
+                [(0, approved(task("T1"), task("T2"))), (0, turns("T1", TaskState.WORKING))],
+                call("a", 0, 2, task="T1"),
+                [
+                    (2, turns("T1", TaskState.REVIEW)),
+                    (2, turns("T2", TaskState.WORKING)),
+                    (4, turns("T1", TaskState.READY)),
+                    (4, turns("T1", TaskState.WAITING, attempt=0)),
+                ],
+                call("b", 3, 6, task="T2"),
+                [(6, turns("T2", TaskState.DONE)), (7, turns("T1", TaskState.WORKING, attempt=2))],
+                call("c", 7, 10, task="T1"),
+                [(10, turns("T1", TaskState.DONE)), finished(10)],
+            ),
+            workers=1,
+        )
+    )
+
+    # One of them always could. Busy: T1 for 2 s, T2 for 3 s, T1 again for 3 s.
+    assert (metrics.utilization, metrics.peak_workers) == (0.8, 1)
+
+
 def test_the_share_of_strong_models_stands_apart() -> None:
     metrics = measure(
         log(

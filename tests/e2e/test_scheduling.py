@@ -1,15 +1,23 @@
+import json
+import os
 import shlex
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from equitr_coder.testing.script import Barrier, ScriptedReply, always, calls, rule, says
+from equitr_coder.testing.script import Barrier, Rule, ScriptedReply, always, calls, rule, says
 from tests.e2e.conftest import Ended, OpenStage, Stage
 from tests.e2e.scenes import (
     advises,
     builds,
     fails_with,
     file_of,
+    gate,
     hands_in,
+    held,
     plans,
+    rewrites,
     six_tasks,
     task,
     word_of,
@@ -53,6 +61,7 @@ def test_no_more_workers_than_allowed_and_one_task_for_each(stage: OpenStage) ->
 
     assert ended.code == 0, ended.brief
     assert user.server.peak["weak"] == 2
+    assert most_at_work(ended.events) == 2
     at_work: dict[str, str] = {}
     for event in ended.of("task_changed"):
         if event["state"] == "working":
@@ -210,3 +219,134 @@ def test_done_is_a_receipt_and_not_a_word(stage: OpenStage) -> None:
     assert ended.task("T1")["attempts"] == 2
     assert ended.task("T1")["receipt"]["checks"][0]["exit_code"] == 0
     assert user.read("t1.txt") == "T1-built\n"
+
+
+def most_at_work(events: list[dict[str, Any]]) -> int:
+    """How many tasks the log has at work at once, at most."""
+    at_work: set[str] = set()
+    most = 0
+    for event in events:
+        if event["type"] == "task_changed":
+            (at_work.add if event["state"] == "working" else at_work.discard)(event["task"])
+            most = max(most, len(at_work))
+    return most
+
+
+def slow(name: str) -> list[Rule]:
+    """Its worker's only reply waits at a gate."""
+    reply = ScriptedReply(calls=(writes(file_of(name), f"{word_of(name)}\n"), hands_in()), barrier=held(name))
+    return [worker(name, reply), gate(name)]
+
+
+def with_check_of_t1(user: Stage) -> Path:
+    """The check `looks` of T1 waits at a pipe, as long as there is one, when t1.txt holds the word "slow"."""
+    tools = user.home / "tools"
+    program, pipe = tools / "looks", tools / "waits" / "pipe"
+    pipe.parent.mkdir(parents=True)
+    os.mkfifo(pipe)
+    program.write_text(
+        f"#!/bin/sh\ntest -p {pipe} && grep -q slow t1.txt && cat {pipe}\nexec grep {word_of('T1')} t1.txt\n"
+    )
+    program.chmod(0o755)
+    user.put_first_on_path(tools)
+    return pipe
+
+
+def read_until(
+    process: "subprocess.Popen[str]", read: list[dict[str, Any]], found: Callable[[dict[str, Any]], bool]
+) -> None:
+    """Append what is printed to `read`, up to the first event for which `found` holds, or all of it."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        read.append(json.loads(line))
+        if found(read[-1]):
+            return
+
+
+def is_change(task: str, state: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda event: event["type"] == "task_changed" and (event["task"], event["state"]) == (task, state)
+
+
+def order(events: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    return [(e["task"], e["state"], e.get("attempt", 0)) for e in events if e["type"] == "task_changed"]
+
+
+def test_a_worker_takes_the_next_task_while_its_last_one_is_still_checked(stage: OpenStage) -> None:
+    built = says("", writes("t1.txt", f"slow {word_of('T1')}\n"), hands_in())
+    user = stage(
+        [plans(task("T1", check="looks"), task("T2"), task("T3")), worker("T1", built), *slow("T2"), builds("T3")]
+    )
+    pipe = with_check_of_t1(user)
+    read: list[dict[str, Any]] = []
+
+    process = user.start(*PLANNED, "--max-workers", "2", "--output", "stream-json", "build words")
+    with pipe.open("w"):  # its check reads there, and waits
+        read_until(process, read, is_change("T3", "review"))
+        pipe.unlink()
+    read_until(process, read, is_change("T1", "done"))
+    user.open_gate("T2")
+    read_until(process, read, lambda _: False)
+    process.communicate(timeout=60)
+
+    assert process.returncode == 0, read[-1]
+    changed = order(read)
+    assert changed.index(("T1", "review", 1)) < changed.index(("T3", "working", 1))
+    assert changed.index(("T3", "review", 1)) < changed.index(("T1", "done", 1))
+    assert most_at_work(read) == 2
+
+
+def test_a_single_worker_begins_nothing_before_its_last_task_has_landed(stage: OpenStage) -> None:
+    built = says("", writes("t1.txt", f"slow {word_of('T1')}\n"), hands_in())
+    user = stage([plans(task("T1", check="looks"), task("T2")), worker("T1", built), builds("T2")])
+    pipe = with_check_of_t1(user)
+    read: list[dict[str, Any]] = []
+
+    process = user.start(*PLANNED, "--max-workers", "1", "--output", "stream-json", "build words")
+    with pipe.open("w"):  # its check reads there, and waits
+        status = user.run("epic", "status", "epic-001", "--output", "json")
+    read_until(process, read, lambda _: False)
+    process.communicate(timeout=60)
+
+    assert process.returncode == 0, read[-1]
+    assert {row["id"]: row["state"] for row in status.result["tasks"]} == {"T1": "review", "T2": "waiting"}
+    changed = order(read)
+    assert changed.index(("T1", "done", 1)) < changed.index(("T2", "working", 1))
+    assert most_at_work(read) == 1
+
+
+def test_a_task_that_is_sent_back_gets_the_next_free_worker_before_one_that_has_not_begun(stage: OpenStage) -> None:
+    user = stage(
+        [
+            plans(task("T1", check="looks"), *(task(name) for name in ("T2", "T3", "T4"))),
+            worker("T1", says("", writes("t1.txt", "slow and wrong\n"), hands_in()), times=1),
+            worker("T1", says("", *rewrites("t1.txt", f"{word_of('T1')}\n"), hands_in())),
+            *slow("T2"),
+            *slow("T3"),
+            builds("T4"),
+        ]
+    )
+    pipe = with_check_of_t1(user)
+    read: list[dict[str, Any]] = []
+
+    process = user.start(*PLANNED, "--max-workers", "2", "--output", "stream-json", "build words")
+    with pipe.open("w"):  # its check reads there, and waits
+        read_until(process, read, is_change("T3", "working"))
+    read_until(process, read, is_change("T1", "waiting"))
+    has_begun = [name for name in ("T2", "T3", "T4") if (name, "working", 1) in order(read)]
+    told = read[-1]
+    status = user.run("epic", "status", "epic-001", "--output", "json")
+    user.open_gate("T3")
+    read_until(process, read, is_change("T1", "done"))
+    user.open_gate("T2")
+    read_until(process, read, lambda _: False)
+    process.communicate(timeout=60)
+
+    assert process.returncode == 0, read[-1]
+    assert has_begun == ["T2", "T3"]
+    assert told["detail"] == "no free worker"
+    assert [row["state"] for row in status.result["tasks"]] == ["ready", "working", "working", "waiting"]
+    changed = order(read)
+    assert (
+        changed.index(("T3", "review", 1)) < changed.index(("T1", "working", 2)) < changed.index(("T4", "working", 1))
+    )
+    assert most_at_work(read) == 2
