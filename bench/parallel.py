@@ -45,12 +45,14 @@ class Work:
     """Files of the repository."""
     planning: float = 0.0
     """Seconds until the plan comes."""
+    checking: float = 0.0
+    """Seconds of each check."""
 
     def names(self) -> list[str]:
         return [f"T{number}" for number in range(1, self.tasks + 1)]
 
     def script(self) -> list[Rule]:
-        plan = call("submit_plan", title="Words", tasks=[_task(name) for name in self.names()], sync_points=[])
+        plan = call("submit_plan", title="Words", tasks=[self._task(name) for name in self.names()], sync_points=[])
         documents = [
             call("write_document", name=name, content=text)
             for name, text in (("requirements", REQUIREMENTS), ("design", DESIGN))
@@ -69,6 +71,20 @@ class Work:
         slow = [reply.model_copy(update={"delay": self.latency}) for reply in replies]
         return rule(*slow, model="weak", offers="hand_in", first=[_word(name)])
 
+    def _task(self, name: str) -> dict[str, Any]:
+        return {
+            "id": name,
+            "title": f"word of {name}",
+            "description": f"Write {name.lower()}.txt with the word {_word(name)}.",
+            "files": [f"{name.lower()}.txt"],
+            "todos": [f"write {name.lower()}.txt"],
+            "check": self._check(name),
+        }
+
+    def _check(self, name: str) -> str:
+        greps = f"grep -q {_word(name)} {name.lower()}.txt"
+        return f"sleep {self.checking:g} && {greps}" if self.checking else greps
+
     def alone(self) -> list[ScriptedReply]:
         """The same steps by one agent in a chat: what its workers do, one after the other."""
         replies: list[ScriptedReply] = []
@@ -77,29 +93,14 @@ class Work:
                 says("", call("read_file", path="README.md")),
                 says("", call("write_file", path=f"{name.lower()}.txt", content=f"{_word(name)}\n")),
                 says("", call("run_command", command=f"cat {name.lower()}.txt")),
-                says("", call("run_command", command=_check(name))),
+                says("", call("run_command", command=self._check(name))),
             ]
         slow = [reply.model_copy(update={"delay": self.latency}) for reply in replies]
         return [*slow, says("all is written")]
 
 
-def _task(name: str) -> dict[str, Any]:
-    return {
-        "id": name,
-        "title": f"word of {name}",
-        "description": f"Write {name.lower()}.txt with the word {_word(name)}.",
-        "files": [f"{name.lower()}.txt"],
-        "todos": [f"write {name.lower()}.txt"],
-        "check": _check(name),
-    }
-
-
 def _word(name: str) -> str:
     return f"{name}-built"
-
-
-def _check(name: str) -> str:
-    return f"grep -q {_word(name)} {name.lower()}.txt"
 
 
 @dataclass(frozen=True)
@@ -290,10 +291,17 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=50, help="files of the repository")
     parser.add_argument("--latency", type=float, default=0.3, help="seconds of each model call")
     parser.add_argument("--planning", type=float, default=0.0, help="seconds until the plan comes")
+    parser.add_argument("--checking", type=float, default=0.0, help="seconds of each check")
     parser.add_argument("--single", action="store_true", help="also one agent in a chat against 4 workers")
     parser.add_argument("--lease", type=int, metavar="FILES", help="worktrees of so many files instead")
     given = parser.parse_args()
-    work = Work(tasks=given.tasks, latency=given.latency, files=given.files, planning=given.planning)
+    work = Work(
+        tasks=given.tasks,
+        latency=given.latency,
+        files=given.files,
+        planning=given.planning,
+        checking=given.checking,
+    )
     machine = f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores"
     print(f"{machine}, load {os.getloadavg()[0]:.1f}")
     if given.lease:
