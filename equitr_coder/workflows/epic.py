@@ -362,7 +362,7 @@ class EpicRun:
             assert tip is not None, "an epic is approved before it is built"
             most = min(options.max_workers, len(self._view.tasks))
             half = -(-most // 2)  # of what begins together not all is at the same step
-            more = min(half, len(self._view.tasks) - most)
+            more = min(half, len(self._view.tasks) - most) if most > 1 else 0  # a single worker waits for the landing
             stop = await beside_work(worktrees, tip, checks=half, tasks=more, work=crew.supervisor.run)
             await crew.close()
             if stop is None:
