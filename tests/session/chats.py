@@ -20,6 +20,7 @@ from equitr_coder.domain.runs import RunKind
 from equitr_coder.ports import EventStore, RunApi, Unstored, Written
 from equitr_coder.testing.script import Rule, ScriptedReply, calls
 from equitr_coder.testing.server import ServerInThread, serve_in_thread
+from tests.waiting import Taking
 
 
 class Gone(BaseException):
@@ -38,12 +39,12 @@ class Dying:
         return getattr(self._real, name)
 
     def append(self, unstored: Unstored) -> asyncio.Future[None]:
-        return self._real.append(Until(unstored, self))
+        return self._real.append(Taking(unstored, self._take))
 
     def _is_last(self, batch: Sequence[Written]) -> bool:
         return any(event.type == self._dies_after for event, _ in batch)
 
-    def take(self, unstored: Unstored) -> Sequence[Sequence[Written]]:
+    def _take(self, unstored: Unstored) -> Sequence[Sequence[Written]]:
         """In the store's thread, as it happens."""
         if self._is_dead:
             raise Gone
@@ -54,20 +55,6 @@ class Dying:
                 unstored.put_back(batches[number:])
                 return batches[:number]
         return batches
-
-
-class Until:
-    """What waits, as long as there is somebody to write it."""
-
-    def __init__(self, unstored: Unstored, store: Dying) -> None:
-        self._unstored = unstored
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._unstored, name)
-
-    def take(self) -> Sequence[Sequence[Written]]:
-        return self._store.take(self._unstored)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from equitr_coder.domain.runs import RunState
 from equitr_coder.ports import EventStore, Unstored, Written
 from equitr_coder.testing.script import says
 from tests.session.chats import OpenUser, ended, start
+from tests.waiting import Taking
 
 
 class FullAtTheEnd:
@@ -24,22 +25,13 @@ class FullAtTheEnd:
         return getattr(self._real, name)
 
     def append(self, unstored: Unstored) -> asyncio.Future[None]:
-        return self._real.append(Refusing(unstored, self))
+        return self._real.append(Taking(unstored, self._take))
 
-
-class Refusing:
-    def __init__(self, unstored: Unstored, store: FullAtTheEnd) -> None:
-        self._unstored = unstored
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._unstored, name)
-
-    def take(self) -> Sequence[Sequence[Written]]:
-        batches = self._unstored.take()
-        if not self._store.refused and any(event.type == "run_finished" for events in batches for event, _ in events):
-            self._store.refused += 1
-            self._unstored.put_back(batches)
+    def _take(self, unstored: Unstored) -> Sequence[Sequence[Written]]:
+        batches = unstored.take()
+        if not self.refused and any(event.type == "run_finished" for events in batches for event, _ in events):
+            self.refused += 1
+            unstored.put_back(batches)
             raise UserError("the disk is full", hint="free some space")
         return batches
 

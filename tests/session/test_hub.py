@@ -1,9 +1,9 @@
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from equitr_coder.domain.ids import AgentName, RequestId, RunId, SessionId
 from equitr_coder.domain.runs import RunKind, RunOptions, RunState
 from equitr_coder.ports import EventStore, ShownDelta, Unstored, Written
 from equitr_coder.session.hub import Hub
+from tests.waiting import Taking
 
 RUN = RunId("run-1")
 
@@ -157,41 +158,24 @@ class Slow:
         self.is_read = asyncio.Event()
 
     def append(self, unstored: Unstored) -> asyncio.Future[None]:
-        return self._real.append(Held(unstored, self._take))
+        return self._real.append(Taking(unstored, self._take))
 
-    def _take(self, batches: Sequence[Sequence[Written]]) -> None:
+    def _take(self, unstored: Unstored) -> Sequence[Sequence[Written]]:
+        batches = unstored.take()
         if batches:
             self.appended.append(len(batches))
         self._loop.call_soon_threadsafe(self.is_appending.set)
         self.gate.wait(timeout=20)
         if self.refuses:
             self.refuses -= 1
+            unstored.put_back(batches)
             raise UserError("the disk is full", hint="free some space")
+        return batches
 
     async def read(self, run: RunId, *, after: int = 0, transcripts: bool = True) -> Sequence[Event]:
         self.is_read.set()
         await asyncio.to_thread(self.gate.wait, 20)
         return await self._real.read(run, after=after, transcripts=transcripts)
-
-
-class Held:
-    """What waits; `taken` is called with what the store has just taken."""
-
-    def __init__(self, unstored: Unstored, taken: Callable[[Sequence[Sequence[Written]]], None]) -> None:
-        self._unstored = unstored
-        self._taken = taken
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._unstored, name)
-
-    def take(self) -> Sequence[Sequence[Written]]:
-        batches = self._unstored.take()
-        try:
-            self._taken(batches)
-        except UserError:
-            self._unstored.put_back(batches)
-            raise
-        return batches
 
 
 async def test_text_that_streamed_before_a_message_is_never_shown_after_it(tmp_path: Path) -> None:
