@@ -14,8 +14,10 @@ far ahead of the branch.
 class Seats:
     """As many as workers are allowed at once. With a single one, each task builds on what the one before has landed."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, *, may_overlap: Callable[[], bool] = lambda: True) -> None:
+        """`may_overlap` says whether a task may begin while others are only checked: it needs a worktree of its own."""
         self._workers = workers
+        self._may_overlap = may_overlap
         self._most = workers * _IN_HAND if workers > 1 else 1
         self._seated: set[TaskId] = set()
         self._leaving: set[TaskId] = set()
@@ -30,7 +32,8 @@ class Seats:
     def free(self, in_hand: int) -> int:
         """For how many tasks more there is one, or will be in a moment, while so many are in hand."""
         taken = len(self._seated) - len(self._leaving) + len(self._coming)
-        return max(0, min(self._workers - taken, self._most - in_hand))
+        most = self._most if self._may_overlap() else self._workers
+        return max(0, min(self._workers - taken, most - in_hand))
 
     def expect(self, task: TaskId) -> None:
         """It will come for one of those."""

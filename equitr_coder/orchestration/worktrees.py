@@ -58,6 +58,8 @@ class Worktrees:
         self._free = sorted(places.root.glob(f"{READY}*"))
         """Made ahead (some perhaps by a process that died), or of tasks that are done: for the tasks that come."""
         self._opening = asyncio.Semaphore(_OPENED_AT_ONCE)
+        self._cost = 0.0
+        """Seconds that the last new worktree took."""
         self._openers = 0
         self._nobody_opens = asyncio.Event()
         self._gates: asyncio.LifoQueue[Path] = asyncio.LifoQueue()  # the one used last is the quickest to reset
@@ -91,6 +93,11 @@ class Worktrees:
             await self._preparation.prepare(self.place(path))
         return path
 
+    @property
+    def are_quick(self) -> bool:
+        """Whether a new one takes less than a task would gain by not waiting for one that is used."""
+        return self._cost <= _QUICK
+
     async def make_ahead(self, number: int, commit: CommitId) -> float:
         """A worktree at `commit` for whatever task comes; no other has this `number`. Answers the seconds it took."""
         path = self._places.root / f"{READY}{number}"
@@ -112,11 +119,10 @@ class Worktrees:
         """
         for number in range(1, max(checks, tasks) + 1):
             await self._nobody_opens.wait()
-            seconds = await self.make_ahead(number, commit) if number <= tasks else 0.0
-            if number <= checks:
-                await self._nobody_opens.wait()
-                seconds = max(seconds, await self._make_checkout(commit, checks))
-            if seconds > _QUICK:
+            if number <= checks and await self._make_checkout(commit, checks) > _QUICK:
+                return
+            await self._nobody_opens.wait()
+            if number <= tasks and await self.make_ahead(number, commit) > _QUICK:
                 return
 
     async def _make_checkout(self, commit: CommitId, most: int) -> float:
@@ -188,9 +194,11 @@ class Worktrees:
             await self._make(path, commit)
 
     async def _make(self, path: Path, commit: CommitId) -> None:
+        started = _seconds()
         if not _stands(path):
             await self._pool.take(path)
         await self._repository.add_worktree(path, commit)
+        self._cost = _seconds() - started
 
     async def _take_free(self, path: Path) -> bool:
         while self._free:

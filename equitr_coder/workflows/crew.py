@@ -80,7 +80,7 @@ class Crew:
             chronicle=promises,
             written_by=proof.written_by,
         )
-        seats = Seats(view.options.max_workers)
+        seats = Seats(view.options.max_workers, may_overlap=lambda: worktrees.are_quick)
         worker = TaskWorker(
             terms=WorkerTerms(
                 plan=plan,

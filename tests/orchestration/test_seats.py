@@ -285,3 +285,9 @@ async def test_seats_are_never_given_twice_nor_left_empty_beside_somebody_who_wa
         room.check()
 
     assert room.seats.free(0) == workers
+
+
+async def test_where_worktrees_are_dear_nothing_begins_before_one_has_landed() -> None:
+    seats = Seats(2, may_overlap=lambda: False)
+
+    assert [seats.free(in_hand) for in_hand in range(4)] == [2, 1, 0, 0]

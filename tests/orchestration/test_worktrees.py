@@ -259,7 +259,8 @@ async def test_where_a_checkout_takes_long_no_second_one_is_made_in_case_it_is_n
 
     await worktrees.make_more_ready(scene.base, checks=4, tasks=4)
 
-    assert _listed(scene) == {f"{RUN}/T1", f"{RUN}/ready-1", f"{RUN}/gate-1"}
+    assert _listed(scene) == {f"{RUN}/T1", f"{RUN}/gate-1"}
+    assert not worktrees.are_quick
     await store.close()
 
 
